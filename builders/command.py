@@ -1,0 +1,79 @@
+"""How every command of the kit parses its settings and ends: one clear line and exit code 2 instead of a traceback."""
+
+import argparse
+import errno
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from builders.errors import KitError
+
+
+def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, description: str) -> tuple[Any, ...]:
+    """Read dataclasses from a YAML recipe (`--config`) and the command line, which overrides the recipe.
+
+    Raises:
+        KitError: trl is not installed, the recipe cannot be read, or it holds a key that no dataclass knows.
+    """
+    try:
+        from trl import TrlParser
+    except ImportError as error:
+        raise KitError("commands need trl: pip install 'query-expansion-kit[train]'") from error
+    import yaml
+
+    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+        """Shows defaults, and descriptions as they are written."""
+
+    parser = TrlParser(dataclass_types, prog=prog, description=description, formatter_class=Formatter)
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    recipe = arguments[arguments.index("--config") + 1 :][:1] if "--config" in arguments else []
+    try:
+        return tuple(parser.parse_args_and_config(args=arguments))
+    except FileNotFoundError as error:
+        raise KitError(f"--config: no such recipe: {error.filename}") from error
+    except yaml.YAMLError as error:
+        raise KitError(f"{recipe[0]}: not valid YAML: {' '.join(str(error).split())}") from error
+    except IndexError as error:
+        raise KitError("--config needs the path of a YAML recipe") from error
+    except (ValueError, TypeError) as error:
+        where = f"{recipe[0]}: " if recipe else ""
+        raise KitError(f"{where}{' '.join(str(error).split())}") from error
+
+
+def run(main: Callable[[], None]) -> None:
+    """Run a command's `main` and turn what the user can mend into one line on standard error.
+
+    Exit codes: 0 done, 2 something to put right, 130 interrupted (the same command continues where it was).
+    """
+    try:
+        main()
+    except KitError as error:
+        fail(str(error))
+    except KeyboardInterrupt:
+        sys.stderr.write("\ninterrupted: run the same command again to continue\n")
+        sys.stderr.flush()
+        # Non-daemon threads of the libraries underneath must not keep an interrupted command alive.
+        os._exit(130)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            fail(f"no space left on the device{_at(error)}: free some, then run the same command again to continue")
+        if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
+            fail(f"cannot write{_at(error)}: {error.strerror}; choose another --output_dir")
+        raise
+
+
+def fail(message: str) -> None:
+    """Print one error line and exit with code 2."""
+    sys.stderr.write(f"error: {' '.join(message.split())}\n")
+    sys.exit(2)
+
+
+def say(message: str) -> None:
+    """Progress for the person at the terminal, on standard error, so that standard output stays usable."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+def _at(error: OSError) -> str:
+    return f" ({error.filename})" if error.filename else ""

@@ -1,0 +1,8 @@
+"""The one error that a user of the kit is meant to read."""
+
+
+class KitError(Exception):
+    """Something the user can put right. The message is one line: what is wrong, where, and what to do.
+
+    Commands print it on standard error and exit with code 2; see `builders.command.run`.
+    """

