@@ -1,0 +1,29 @@
+"""The builders' commands: `python -m builders <command> …`."""
+
+import importlib
+import sys
+
+from builders.command import fail, run
+
+
+COMMANDS = {
+    "expansions": "stage 1: queries → graded candidates and rows to imitate",
+    "preferences": "stage 2: graded candidates → chosen/rejected pairs",
+}
+
+
+def main() -> None:
+    """Hand over to the command's own module."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print("usage: python -m builders <command> [--config RECIPE.yaml] [--help] …\n")
+        for command, meaning in COMMANDS.items():
+            print(f"  {command:<14}{meaning}")
+        return
+    if name not in COMMANDS:
+        fail(f"unknown command {name!r}: give one of {', '.join(COMMANDS)}")
+    importlib.import_module(f"builders.{name}").main(sys.argv[2:])
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,114 @@
+"""The candidates: every expansion of every query with its grade, as rows of config `raw`."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from statistics import mean
+from typing import Any
+
+from builders.collections.collection import Query
+from builders.expanders.expander import Expansion, Identity, Sampling
+from builders.grading import Grade, Grader
+from builders.prompts.prompt import Prompt
+from builders.publishing.folder import Rows
+
+
+def graded_candidates(
+    queries: Sequence[Query],
+    prompts: Sequence[Prompt],
+    answers: Mapping[tuple[str, str], Sequence[Expansion]],
+    grader: Grader,
+    identity: Identity,
+    sampling: Sampling,
+) -> Rows:
+    """Grade all answers.
+
+    Args:
+        answers (`Mapping`):
+            (Prompt id, query id) → expansions.
+
+    Returns:
+        Rows of config `raw`: queries in their order, then prompts, then samples.
+    """
+    plain = dict(zip((q.id for q in queries), grader.plain([q.id for q in queries]), strict=True))
+    flat = [
+        (query, prompt, number, expansion)
+        for query in queries
+        for prompt in prompts
+        for number, expansion in enumerate(answers[prompt.id, query.id])
+    ]
+    grades = grader.expanded([(query.id, expansion.text) for query, _, _, expansion in flat])
+    return [
+        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identity, sampling)
+        for (query, prompt, number, expansion), grade in zip(flat, grades, strict=True)
+    ]
+
+
+def _raw_row(
+    query: Query,
+    prompt: Prompt,
+    number: int,
+    expansion: Expansion,
+    grade: Grade,
+    plain: Grade,
+    grader: Grader,
+    identity: Identity,
+    sampling: Sampling,
+) -> dict[str, Any]:
+    return {
+        "query_id": query.id,
+        "query": query.text,
+        "candidate_id": f"{query.id}#{prompt.id}#{number}",
+        "candidate": expansion.text,
+        "condition": prompt.condition,
+        "prompt_id": prompt.id,
+        "prompt_version": prompt.version,
+        "model_id": identity.model_id,
+        "model_revision": identity.revision,
+        "adapter": identity.adapter,
+        "provider": identity.provider,
+        "temperature": sampling.temperature,
+        "top_p": sampling.top_p,
+        "top_k": sampling.top_k,
+        "max_new_tokens": sampling.max_new_tokens,
+        "seed": sampling.seed,
+        "sample": number,
+        "prompt_tokens": expansion.prompt_tokens,
+        "completion_tokens": expansion.completion_tokens,
+        "finish_reason": expansion.finish_reason,
+        "check": prompt.check.reason(expansion.text, query.text, expansion.finish_reason) or "ok",
+        "retriever": grader.retriever.name,
+        "formation": grader.formation.name,
+        "ndcg_at_10": grade.ndcg_at_10,
+        "reciprocal_rank": grade.reciprocal_rank,
+        "gold_rank": grade.gold_rank,
+        "plain_ndcg_at_10": plain.ndcg_at_10,
+        "plain_reciprocal_rank": plain.reciprocal_rank,
+        "plain_gold_rank": plain.gold_rank,
+    }
+
+
+def summary(raw: Rows) -> dict[str, Any]:
+    """Counts and means over rows of config `raw`, for `build.json`, the card and the terminal."""
+    by_query: dict[str, list[float]] = {}
+    for row in raw:
+        if row["check"] == "ok":
+            by_query.setdefault(row["query_id"], []).append(row["ndcg_at_10"])
+    plain = {row["query_id"]: row["plain_ndcg_at_10"] for row in raw}
+
+    def share(rows: Iterable[bool]) -> float:
+        values = list(rows)
+        return round(sum(values) / len(values), 4) if values else 0.0
+
+    return {
+        "queries": len(plain),
+        "candidates": len(raw),
+        "checks": dict(sorted(Counter(row["check"] for row in raw).items())),
+        "mean_plain_ndcg_at_10": round(mean(plain.values()), 4),
+        "mean_ndcg_at_10": {
+            condition: round(mean(row["ndcg_at_10"] for row in raw if row["condition"] == condition), 4)
+            for condition in sorted({row["condition"] for row in raw})
+        },
+        "mean_best_ndcg_at_10": round(mean(max(by_query.get(q, [0.0])) for q in plain), 4),
+        "candidates_helping": share(row["ndcg_at_10"] > row["plain_ndcg_at_10"] for row in raw),
+        "candidates_hurting": share(row["ndcg_at_10"] < row["plain_ndcg_at_10"] for row in raw),
+    }

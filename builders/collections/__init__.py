@@ -1,0 +1,1 @@
+"""Where documents, queries and judgments come from: one file a source."""

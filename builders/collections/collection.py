@@ -1,0 +1,121 @@
+"""The collection: documents, queries and judgments, whatever their source."""
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from builders.errors import KitError
+
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One unit of retrieval. `text` is indexed; `title` is shown, and indexed only where `index_title` says so."""
+
+    id: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One information need, and the split it belongs to."""
+
+    id: str
+    text: str
+    split: Split
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Documents, queries and relevance judgments (qrels) under one name.
+
+    Args:
+        name (`str`):
+            Short name, used in file names and cards.
+        language (`str`):
+            ISO 639-1 code. It decides analyzers and prompts.
+        documents (`Iterable[Document]`):
+            Re-iterable: every `iter()` starts again from the first document. A source of millions of passages gives
+            a streaming object here, a small one a list.
+        queries (`Mapping[str, Query]`):
+            By query id, in a stable order.
+        qrels (`Mapping[str, Mapping[str, int]]`):
+            Query id → document id → relevance (0 or more). What is absent counts as not relevant.
+        source (`str`), licence (`str`):
+            Where the texts come from and on what terms; both are printed on every card.
+        judgments (`str`):
+            One sentence: how the judgments came about.
+        versions (`Mapping[str, str]`):
+            Versions of what the collection was read from, e.g. `{"numpy": "2.4.6"}`.
+        statistics (`Mapping[str, int | float]`):
+            Counts made while reading (documents skipped, links resolved, …), for the card.
+        index_title (`bool`, *optional*, defaults to `True`):
+            Whether the title is part of the indexed text.
+    """
+
+    name: str
+    language: str
+    documents: Iterable[Document]
+    queries: Mapping[str, Query]
+    qrels: Mapping[str, Mapping[str, int]]
+    source: str
+    licence: str
+    judgments: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    statistics: Mapping[str, int | float] = field(default_factory=dict)
+    index_title: bool = True
+
+    def split(self, split: Split) -> list[Query]:
+        """The queries of one split that have at least one relevant document, in collection order."""
+        return [query for query in self.queries.values() if query.split == split and self.relevant(query.id)]
+
+    def relevant(self, query_id: str) -> dict[str, int]:
+        """The documents judged relevant (relevance > 0) for a query; empty when there are none."""
+        return {doc: rel for doc, rel in self.qrels.get(query_id, {}).items() if rel > 0}
+
+    def gold(self, query_id: str) -> set[str]:
+        """The documents with the highest relevance for a query: those whose rank counts as the rank of the gold.
+
+        Raises:
+            KitError: the query has no relevant document.
+        """
+        relevant = self.relevant(query_id)
+        if not relevant:
+            raise KitError(f"query {query_id!r} of {self.name!r} has no relevant document: remove it or judge it")
+        best = max(relevant.values())
+        return {doc for doc, rel in relevant.items() if rel == best}
+
+    def indexed_texts(self) -> Iterator[tuple[str, str]]:
+        """Pairs (document id, text to index), one pass over the documents."""
+        for document in self.documents:
+            with_title = self.index_title and document.title
+            yield document.id, f"{document.title} {document.text}" if with_title else document.text
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hex digits over documents, queries and judgments: equal exactly when a run on them would be equal.
+
+        One pass over the documents; computed once per object.
+        """
+        cached = self.__dict__.get("_fingerprint")
+        if cached is None:
+            digest = hashlib.sha256(repr((self.name, self.language, self.index_title)).encode())
+            for document in self.documents:
+                digest.update(repr((document.id, document.title, document.text)).encode())
+            for query in self.queries.values():
+                digest.update(repr((query.id, query.text, query.split)).encode())
+                digest.update(repr(sorted(self.qrels.get(query.id, {}).items())).encode())
+            cached = digest.hexdigest()[:16]
+            object.__setattr__(self, "_fingerprint", cached)
+        return str(cached)
+
+
+def split_of(query_id: str) -> Split:
+    """Train, validation or test (70 / 10 / 20 %) by a hash of the query id, so that no run can move a query."""
+    bucket = int(hashlib.sha256(query_id.encode()).hexdigest()[:8], 16) % 100
+    return "train" if bucket < 70 else "validation" if bucket < 80 else "test"

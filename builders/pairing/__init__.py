@@ -1,0 +1,1 @@
+"""Graded candidates → chosen/rejected pairs: one file a rule."""

@@ -1,0 +1,16 @@
+"""AQE's rule: the candidate that brings the gold document nearer to the top is preferred (arXiv 2507.11042)."""
+
+from typing import Any
+
+
+class GoldRank:
+    """Scores a candidate by minus the rank of the gold document; not found counts as one below the grading depth.
+
+    Margins are differences of ranks: 1 is one place.
+    """
+
+    name = "gold-rank"
+
+    def score(self, candidate: dict[str, Any]) -> float:
+        """Minus the rank of the gold document."""
+        return -float(candidate["gold_rank"])

@@ -1,0 +1,13 @@
+"""RFD's rule: the candidate whose retrieval has the higher nDCG@10 is preferred (arXiv 2603.13776)."""
+
+from typing import Any
+
+
+class NdcgMargin:
+    """Scores a candidate by the nDCG@10 of the query expanded with it. Margins lie between 0 and 1."""
+
+    name = "ndcg-margin"
+
+    def score(self, candidate: dict[str, Any]) -> float:
+        """nDCG@10 of the candidate's retrieval."""
+        return float(candidate["ndcg_at_10"])

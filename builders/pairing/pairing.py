@@ -1,0 +1,124 @@
+"""Pairing: which two candidates of a query teach what helps. Rules score; the choice of pairs is common to all."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+class Rule(Protocol):
+    """Scores candidates of one query; the higher the better."""
+
+    name: str
+
+    def score(self, candidate: dict[str, Any]) -> float:
+        """The score of a candidate, a row of config `raw`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two candidates (rows of config `raw`) of one query, with their scores under the rule."""
+
+    chosen: dict[str, Any]
+    rejected: dict[str, Any]
+    chosen_score: float
+    rejected_score: float
+
+    @property
+    def margin(self) -> float:
+        """Difference of the scores; always positive."""
+        return self.chosen_score - self.rejected_score
+
+
+@dataclass
+class Yield:
+    """What became of the queries: queries in, pairs out, and one reason for every query that gave none."""
+
+    queries: int = 0
+    candidates: int = 0
+    rejected_candidates: Counter[str] = field(default_factory=Counter)
+    queries_with_pairs: int = 0
+    pairs: int = 0
+    dropped_queries: Counter[str] = field(default_factory=Counter)
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `build.json` and the card."""
+        return {
+            "queries": self.queries,
+            "candidates": self.candidates,
+            "rejected_candidates": dict(sorted(self.rejected_candidates.items())),
+            "queries_with_pairs": self.queries_with_pairs,
+            "pairs": self.pairs,
+            "dropped_queries": dict(sorted(self.dropped_queries.items())),
+        }
+
+
+@dataclass(frozen=True)
+class Pairing:
+    """How pairs are chosen once a rule has scored the candidates.
+
+    Args:
+        rule ([`Rule`]):
+            Scores the candidates.
+        min_margin (`float`):
+            Pairs whose scores differ by less are dropped; equal scores always are.
+        max_length_ratio (`float`):
+            The longer of the two has at most so many times the tokens of the shorter, so that length cannot be the
+            trick.
+        pairs_per_query (`int`):
+            At most so many pairs; no candidate stands in two.
+    """
+
+    rule: Rule
+    min_margin: float
+    max_length_ratio: float
+    pairs_per_query: int
+
+    def pairs(self, candidates: Sequence[dict[str, Any]], into: Yield) -> list[Pair]:
+        """The pairs of one query: best against worst, then second best against second worst, and so on.
+
+        Ties in the score are broken by the rank of the gold document, then by the candidate's id. `into` is updated
+        with what was kept and why the rest was not.
+        """
+        usable = [candidate for candidate in candidates if candidate["check"] == "ok"]
+        into.queries += 1
+        into.candidates += len(candidates)
+        into.rejected_candidates.update(c["check"] for c in candidates if c["check"] != "ok")
+        distinct = {candidate["candidate"]: candidate for candidate in reversed(usable)}
+        pool = sorted(distinct.values(), key=lambda c: (-self.rule.score(c), c["gold_rank"], c["candidate_id"]))
+        if len(pool) < 2:
+            into.dropped_queries["fewer than two usable candidates"] += 1
+            return []
+        if self.rule.score(pool[0]) == self.rule.score(pool[-1]):
+            into.dropped_queries["all candidates tie"] += 1
+            return []
+        if self.rule.score(pool[0]) - self.rule.score(pool[-1]) < self.min_margin:
+            into.dropped_queries["margin too small"] += 1
+            return []
+        pairs: list[Pair] = []
+        while len(pairs) < self.pairs_per_query and (pair := self._best_pair(pool)):
+            pairs.append(pair)
+            pool = [c for c in pool if c is not pair.chosen and c is not pair.rejected]
+        if not pairs:
+            into.dropped_queries["length ratio too large"] += 1
+        into.queries_with_pairs += bool(pairs)
+        into.pairs += len(pairs)
+        return pairs
+
+    def _best_pair(self, pool: Sequence[dict[str, Any]]) -> Pair | None:
+        """The pair with the widest margin that both bounds allow; `pool` is sorted best first."""
+        best: Pair | None = None
+        for chosen in pool:
+            for rejected in reversed(pool):
+                pair = Pair(chosen, rejected, self.rule.score(chosen), self.rule.score(rejected))
+                if pair.margin <= 0 or pair.margin < self.min_margin or (best and pair.margin <= best.margin):
+                    break  # Further rejected candidates of this chosen one are better still.
+                if self._similar_length(chosen, rejected):
+                    best = pair
+                    break
+        return best
+
+    def _similar_length(self, one: dict[str, Any], other: dict[str, Any]) -> bool:
+        short, long = sorted((one["completion_tokens"], other["completion_tokens"]))
+        return bool(long <= self.max_length_ratio * short)

@@ -1,0 +1,136 @@
+"""Stage 2: graded candidates → chosen/rejected pairs, published as config `preference`.
+
+    python -m builders preferences --expansions out/expansions --output_dir out/preferences
+"""
+
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from builders.command import parse, say
+from builders.errors import KitError
+from builders.pairing.load import load_rule
+from builders.pairing.pairing import Pair, Pairing, Yield
+from builders.prompts.prompt import Message, Prompt, load_prompt
+from builders.provenance import code_version, versions
+from builders.publishing.folder import BUILD, Rows, file_hash, is_current, open_dataset, read_rows, render_dataset
+from builders.schema import TEMPLATE_KWARGS
+
+
+# Carried over from the expansions, so that a preference dataset explains itself alone.
+INHERITED = ("collection", "expander", "prompts", "sampling", "retriever", "formation", "grading_depth", "seed")
+
+
+@dataclass
+class PreferencesArguments:
+    """Settings of `python -m builders preferences`."""
+
+    output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
+    expansions: str = field(metadata={"help": "Folder made by `python -m builders expansions`."})
+    rule: str = field(default="ndcg-margin", metadata={"help": "`ndcg-margin` (RFD) or `gold-rank` (AQE)."})
+    min_margin: float = field(
+        default=0.05, metadata={"help": "Smallest difference of scores: nDCG@10, or places for gold-rank."}
+    )
+    max_length_ratio: float = field(default=3.0, metadata={"help": "Longer / shorter of a pair, in tokens, at most."})
+    pairs_per_query: int = field(default=2, metadata={"help": "At most so many pairs per query."})
+    student_prompt: str | None = field(
+        default=None, metadata={"help": "Zero-shot prompt of the pairs; by default the expansions' own."}
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run stage 2 from the command line."""
+    (args,) = parse(PreferencesArguments, argv, "python -m builders preferences", (__doc__ or "").splitlines()[0])
+    build_preferences(args)
+
+
+def build_preferences(args: PreferencesArguments) -> Path:
+    """Build the dataset folder unless it is there already with the same settings; returns its path.
+
+    Raises:
+        KitError: the expansions cannot be read, a bound makes no sense, or no query gives a pair.
+    """
+    if args.min_margin < 0 or args.max_length_ratio < 1 or args.pairs_per_query < 1:
+        raise KitError("--min_margin must be ≥ 0, --max_length_ratio ≥ 1 and --pairs_per_query ≥ 1")
+    started = time.time()
+    folder, source = Path(args.output_dir), Path(args.expansions)
+    pairing = Pairing(load_rule(args.rule), args.min_margin, args.max_length_ratio, args.pairs_per_query)
+    expansions = open_dataset(source, "expansions")
+    student = load_prompt(args.student_prompt or expansions["student_prompt"])
+    settings = {
+        **{name: value for name, value in asdict(args).items() if name not in ("output_dir", "expansions")},
+        "expansions_sha256": file_hash(source / BUILD),
+        "prompt_sha256": student.sha256,
+    }
+    if is_current(folder, settings):
+        say(f"{folder}: up to date")
+        return folder
+
+    yields: dict[str, Yield] = {}
+    tables: dict[str, Rows] = {}
+    for split in expansions["rows"]["raw"]:
+        candidates: dict[str, Rows] = {}
+        for row in read_rows(source, "raw", split):
+            candidates.setdefault(row["query_id"], []).append(row)
+        counts = yields[split] = Yield()
+        pairs = [pair for rows in candidates.values() for pair in pairing.pairs(rows, counts)]
+        tables[split] = [_preference_row(pair, student, args.rule) for pair in pairs]
+        say(f"{split}: {_sentence(counts)}")
+    if not any(tables.values()):
+        raise KitError(f"{source}: no query gives a pair; lower --min_margin or draw more samples per query")
+
+    build: dict[str, Any] = {
+        "kind": "preferences",
+        "settings": settings,
+        "command": f"python -m builders preferences {shlex.join(sys.argv[2:])}".strip(),
+        "code_version": code_version(),
+        "versions": versions(),
+        **{name: expansions[name] for name in INHERITED},
+        "student_prompt": student.id,
+        "expansions": {"build_sha256": settings["expansions_sha256"], "code_version": expansions["code_version"]},
+        "rule": args.rule,
+        "min_margin": args.min_margin,
+        "max_length_ratio": args.max_length_ratio,
+        "pairs_per_query": args.pairs_per_query,
+        "queries": dict(Counter({split: counts.queries_with_pairs for split, counts in yields.items()})),
+        "yield": {split: counts.as_dict() for split, counts in yields.items()},
+    }
+    timing = {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "total_seconds": round(time.time() - started, 1),
+    }
+    render_dataset(folder, {"preference": tables}, build, timing)
+    say(f"{folder}: {sum(len(rows) for rows in tables.values())} pairs")
+    return folder
+
+
+def _preference_row(pair: Pair, student: Prompt, rule: str) -> dict[str, Any]:
+    query = pair.chosen["query"]
+    return {
+        "prompt": student.messages(query),
+        "chosen": [Message(role="assistant", content=pair.chosen["candidate"])],
+        "rejected": [Message(role="assistant", content=pair.rejected["candidate"])],
+        "chat_template_kwargs": TEMPLATE_KWARGS,
+        "query_id": pair.chosen["query_id"],
+        "query": query,
+        "chosen_id": pair.chosen["candidate_id"],
+        "rejected_id": pair.rejected["candidate_id"],
+        "rule": rule,
+        "chosen_score": pair.chosen_score,
+        "rejected_score": pair.rejected_score,
+        "margin": pair.margin,
+        "plain_ndcg_at_10": pair.chosen["plain_ndcg_at_10"],
+    }
+
+
+def _sentence(counts: Yield) -> str:
+    drops = "; ".join(f"{number} {reason}" for reason, number in sorted(counts.dropped_queries.items())) or "none"
+    return (
+        f"{counts.queries} queries in, {counts.pairs} pairs out of {counts.queries_with_pairs} queries; "
+        f"queries dropped: {drops}"
+    )

@@ -1,0 +1,1 @@
+"""From rendered folders to the Hub; nothing else in the kit touches the Hub."""

@@ -1,0 +1,1 @@
+"""Query → ranked documents: one file an engine."""

@@ -1,0 +1,20 @@
+"""The sample: which queries of a split a build takes."""
+
+import hashlib
+
+from builders.collections.collection import Collection, Query, Split
+from builders.errors import KitError
+
+
+def sample_queries(collection: Collection, split: Split, number: int, seed: int) -> list[Query]:
+    """Draw `number` judged queries of a split, ordered by a seeded hash of their ids.
+
+    A larger number keeps the smaller sample as its beginning, so that a build can grow. 0 draws none.
+
+    Raises:
+        KitError: the split has fewer judged queries.
+    """
+    queries = collection.split(split)
+    if len(queries) < number:
+        raise KitError(f"collection {collection.name!r} has {len(queries)} judged {split} queries, not {number}")
+    return sorted(queries, key=lambda query: hashlib.sha256(f"{seed}:{query.id}".encode()).digest())[:number]
