@@ -1,0 +1,23 @@
+"""The conversation as a student reads it: prompt and answers as plain strings, rendered by its chat template."""
+
+from typing import Any
+
+
+def render(row: dict[str, Any], tokenizer: Any, answers: tuple[str, ...]) -> dict[str, str]:
+    """Turn the message columns of a published row into strings for TRL's trainers.
+
+    The prompt is rendered exactly as at inference. Each answer is its text and the end-of-turn token, so that the last
+    trained token is the one that stops generation; a chat template would add more after it (SmolLM2's adds a newline).
+
+    Args:
+        row (`dict`):
+            `prompt` (messages), the answer columns (one message each), `chat_template_kwargs`.
+        tokenizer (`PreTrainedTokenizerBase`):
+            The student's.
+        answers (`tuple[str, ...]`):
+            Names of the answer columns: `("completion",)` or `("chosen", "rejected")`.
+    """
+    prompt = tokenizer.apply_chat_template(
+        row["prompt"], tokenize=False, add_generation_prompt=True, **(row["chat_template_kwargs"] or {})
+    )
+    return {"prompt": prompt, **{name: row[name][0]["content"] + tokenizer.eos_token for name in answers}}

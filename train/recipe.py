@@ -1,0 +1,67 @@
+"""The recipe: the settings of a training run, as given, and the folder where the run can be taken up again."""
+
+import json
+import shutil
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from builders.command import say
+from builders.publishing.folder import dump_json
+
+
+# Where a run happens and what it prints; nothing that the adapter depends on.
+INCIDENTAL = {
+    "output_dir",
+    "logging_steps",
+    "logging_first_step",
+    "disable_tqdm",
+    "report_to",
+    "run_name",
+    "save_steps",
+}
+
+
+def changed(config: Any) -> dict[str, Any]:
+    """The fields of a settings dataclass that differ from its defaults: what the recipe and command line say.
+
+    Paths and logging are left out. Values are made JSON-able.
+    """
+    defaults = type(config)(**({"output_dir": "unused"} if hasattr(config, "output_dir") else {}))
+    said = {}
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in INCIDENTAL or not field.init or value == getattr(defaults, field.name):
+            continue
+        said[field.name] = value if isinstance(value, str | int | float | bool | list | type(None)) else str(value)
+    return said
+
+
+def work_folder(output_dir: Path, settings: dict[str, Any]) -> Path:
+    """`<output_dir>.work`, where checkpoints lie until the run is finished.
+
+    Checkpoints of a run with other settings are of no use to this one and are removed.
+    """
+    folder = output_dir.with_name(f"{output_dir.name}.work")
+    note = folder / "settings.json"
+    text = dump_json(settings)
+    if folder.exists() and (not note.exists() or note.read_text() != text):
+        say(f"{folder}: checkpoints of other settings, starting anew")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    note.write_text(text)
+    return folder
+
+
+def last_checkpoint(folder: Path) -> str | None:
+    """The newest whole checkpoint of an interrupted run; half-written ones are removed."""
+    whole = []
+    for checkpoint in folder.glob("checkpoint-*"):
+        # The trainer's state is the last file that the Trainer writes.
+        try:
+            step = int(checkpoint.name.removeprefix("checkpoint-"))
+            json.loads((checkpoint / "trainer_state.json").read_text())
+            whole.append((step, checkpoint))
+        except (OSError, ValueError):
+            shutil.rmtree(checkpoint, ignore_errors=True)
+    return str(max(whole)[1]) if whole else None

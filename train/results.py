@@ -1,0 +1,220 @@
+"""The results: one table of systems, the rows behind it, and a picture."""
+
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+from builders.cache import atomic_write
+from builders.collections.collection import Query
+from builders.command import say
+from builders.expanders.expander import Expansion, Identity
+from builders.expansions import collection_provenance
+from builders.grading import DEPTH, Grade, Grader
+from builders.prompts.prompt import Prompt
+from builders.provenance import code_version, versions
+from builders.publishing.folder import dump_json
+from train.cost import Cost
+from train.significance import significance
+
+
+PLAIN = "plain"
+# Differences of nDCG@10 below this are rounding.
+SAME = 1e-9
+FILES = ("results.json", "results.md", "per_query.parquet", "ndcg_delta.png")
+
+
+@dataclass(frozen=True)
+class Generation:
+    """What one system wrote: who it is, query id → expansion, and the cost in each process."""
+
+    identity: Identity
+    expansions: Mapping[str, Expansion]
+    costs: Sequence[Cost]
+
+
+def results_are_current(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether all four files are there, made with exactly these settings."""
+    try:
+        results = json.loads((folder / "results.json").read_text())
+    except (OSError, ValueError):
+        return False
+    same = results.get("settings") == json.loads(json.dumps(settings))
+    return same and all((folder / name).is_file() for name in FILES)
+
+
+def write_results(
+    folder: Path,
+    settings: dict[str, Any],
+    grader: Grader,
+    queries: Sequence[Query],
+    generations: Mapping[str, Generation],
+    prompt: Prompt,
+    seed: int,
+) -> None:
+    """Search, measure, and write the four files; `results.json` last, so that it stands for all of them."""
+    ids = [query.id for query in queries]
+    started = time.perf_counter()
+    plain = grader.plain(ids)
+    search_ms = 1000 * (time.perf_counter() - started) / len(ids)
+    systems = {PLAIN: _system(plain, plain, seed) | {"search_ms_per_query": round(search_ms, 2)}}
+    rows = _rows(PLAIN, queries, plain, plain, None, prompt)
+    for name, generation in generations.items():
+        started = time.perf_counter()
+        grades = grader.expanded([(query_id, generation.expansions[query_id].text) for query_id in ids])
+        search_ms = 1000 * (time.perf_counter() - started) / len(ids)
+        system_rows = _rows(name, queries, grades, plain, generation, prompt)
+        systems[name] = (
+            _system(grades, plain, seed)
+            | _cost(generation)
+            | {
+                "search_ms_per_query": round(search_ms, 2),
+                "checks": dict(sorted(Counter(row["check"] for row in system_rows).items())),
+                "identity": asdict(generation.identity),
+            }
+        )
+        rows += system_rows
+    results = {
+        "systems": systems,
+        "settings": settings,
+        "command": f"accelerate launch train/evaluate.py {shlex.join(sys.argv[1:])}",
+        "code_version": code_version(),
+        "versions": versions(),
+        "seed": seed,
+        "collection": collection_provenance(grader.collection),
+        "retriever": grader.retriever.name,
+        "formation": grader.formation.name,
+        "depth": DEPTH,
+        "prompt": {"id": prompt.id, "version": prompt.version, "sha256": prompt.sha256},
+        "decoding": {"greedy": True, "max_new_tokens": settings["max_new_tokens"]},
+        "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    table = markdown_table(results)
+    _write_rows(folder / "per_query.parquet", rows)
+    _write_plot(folder / "ndcg_delta.png", rows)
+    atomic_write(folder / "results.md", table.encode())
+    atomic_write(folder / "results.json", dump_json(results).encode())
+    say(table)
+
+
+def _system(grades: Sequence[Grade], plain: Sequence[Grade], seed: int) -> dict[str, Any]:
+    deltas = [grade.ndcg_at_10 - base.ndcg_at_10 for grade, base in zip(grades, plain, strict=True)]
+    test = significance(deltas, seed)
+    return {
+        "queries": len(grades),
+        "ndcg_at_10": mean(grade.ndcg_at_10 for grade in grades),
+        "mrr_at_10": mean(grade.mrr_at_10 for grade in grades),
+        "recall_at_100": mean(grade.recall_at_100 for grade in grades),
+        "helped": sum(delta > SAME for delta in deltas) / len(deltas),
+        "hurt": sum(delta < -SAME for delta in deltas) / len(deltas),
+        "unchanged": sum(abs(delta) <= SAME for delta in deltas) / len(deltas),
+        "delta_ndcg_at_10": mean(deltas),
+        "delta_ci95": [test.low, test.high],
+        "p_value": test.p_value,
+    }
+
+
+def _cost(generation: Generation) -> dict[str, Any]:
+    seconds, queries = sum(c.seconds for c in generation.costs), sum(c.queries for c in generation.costs)
+    written = list(generation.expansions.values())
+    return {
+        "tokens_per_query": mean(expansion.completion_tokens for expansion in written),
+        "prompt_tokens_per_query": mean(expansion.prompt_tokens for expansion in written),
+        "ms_per_query": 1000 * seconds / queries,
+        "peak_memory_mib": max(cost.peak_mib for cost in generation.costs),
+    }
+
+
+def _rows(
+    system: str,
+    queries: Sequence[Query],
+    grades: Sequence[Grade],
+    plain: Sequence[Grade],
+    generation: Generation | None,
+    prompt: Prompt,
+) -> list[dict[str, Any]]:
+    rows = []
+    for query, grade, base in zip(queries, grades, plain, strict=True):
+        expansion = generation.expansions[query.id] if generation else None
+        reason = prompt.check.reason(expansion.text, query.text, expansion.finish_reason) if expansion else None
+        rows.append(
+            {
+                "system": system,
+                "query_id": query.id,
+                "query": query.text,
+                "expansion": expansion.text if expansion else "",
+                "completion_tokens": expansion.completion_tokens if expansion else 0,
+                "check": reason or "ok",
+                **asdict(grade),
+                "delta_ndcg_at_10": grade.ndcg_at_10 - base.ndcg_at_10,
+            }
+        )
+    return rows
+
+
+def markdown_table(results: dict[str, Any]) -> str:
+    """The table of `results.md`, from the content of `results.json` alone."""
+    systems = results["systems"]
+    queries = systems[PLAIN]["queries"]
+    lines = [
+        f"{queries} {results['settings']['split']} queries of {results['collection']['name']}, "
+        f"{results['retriever']}, query formed as `{results['formation']}`, greedy, "
+        f"at most {results['decoding']['max_new_tokens']} tokens; {results['hardware']}.",
+        "",
+        "| system | nDCG@10 | MRR@10 | Recall@100 | helped | hurt | unchanged | Δ nDCG@10 (95 % interval) | p "
+        "| tokens / query | ms / query | peak MiB |",
+        "| --- " * 12 + "|",
+    ]
+    for name, row in systems.items():
+        low, high = row["delta_ci95"]
+        delta = "" if name == PLAIN else f"{row['delta_ndcg_at_10']:+.4f} ({low:+.4f} … {high:+.4f})"
+        written = "tokens_per_query" in row
+        cells = [
+            name,
+            *(f"{row[measure]:.4f}" for measure in ("ndcg_at_10", "mrr_at_10", "recall_at_100")),
+            *(f"{100 * row[share]:.0f} %" for share in ("helped", "hurt", "unchanged")),
+            delta,
+            "" if name == PLAIN else f"{row['p_value']:.3f}",
+            f"{row['tokens_per_query']:.1f}" if written else "0",
+            f"{row['ms_per_query']:.0f}" if written else "0",
+            f"{row['peak_memory_mib']:.0f}" if written else "",
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        "helped / hurt / unchanged: share of queries whose nDCG@10 rises, falls or stays against `plain`, the query "
+        "without expansion. p: paired randomisation test against `plain`. ms / query: writing the expansion, "
+        f"{results['settings']['block']} queries at a time; searching comes on top.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
+    import io
+
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    buffer = io.BytesIO()
+    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
+    atomic_write(path, buffer.getvalue())
+
+
+def _write_plot(path: Path, rows: list[dict[str, Any]]) -> None:
+    from train.plot import delta_plot
+
+    deltas: dict[str, list[float]] = {}
+    for row in rows:
+        if row["system"] != PLAIN:
+            deltas.setdefault(row["system"], []).append(row["delta_ndcg_at_10"])
+    atomic_write(path, delta_plot(deltas))

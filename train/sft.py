@@ -1,0 +1,65 @@
+"""Teach a student to imitate expansions: supervised fine-tuning of a LoRA adapter on a 4-bit base (QLoRA).
+
+    accelerate launch --config_file train/accelerate/cpu.yaml train/sft.py \
+        --config train/recipes/smollm2-135m/sft-demo.yaml
+    accelerate launch --config_file train/accelerate/single_gpu.yaml train/sft.py \
+        --config train/recipes/smollm2-135m/sft-demo.yaml --output_dir out/sft --learning_rate 1e-4
+
+Every field of trl's SFTConfig and ModelConfig can stand in the recipe or on the command line as well.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+
+# The script's own folder would hide the library `evaluate` behind evaluate.py.
+sys.path[0] = str(Path(__file__).resolve().parent.parent)
+
+from builders.command import parse, run  # noqa: E402
+
+
+@dataclass
+class SFTData:
+    """What the student imitates."""
+
+    expansions: str = field(metadata={"help": "Dataset of expansions: rendered folder or Hub id."})
+    expansions_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub dataset."})
+    train_split: str = field(default="train", metadata={"help": "Split to train on."})
+
+
+def main() -> None:
+    """Train, or take up an interrupted training, and save the adapter folder."""
+    if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
+        parse(SFTData, ["--help"], "accelerate launch train/sft.py", __doc__ or "")
+    from trl import ModelConfig, SFTConfig, SFTTrainer, get_peft_config
+
+    from train.conversation import render
+    from train.pairs import load_pairs
+    from train.run import train_student
+    from train.student import load_base, load_tokenizer, resolve_base
+
+    data, config, model_args = parse((SFTData, SFTConfig, ModelConfig), None, "train/sft.py", "")
+    checkpoint = resolve_base(model_args)
+    pairs = load_pairs(data.expansions, "expansions", "distillation", data.train_split, data.expansions_revision)
+
+    def trainer(config: SFTConfig) -> SFTTrainer:
+        tokenizer = load_tokenizer(checkpoint)
+        rows = pairs.rows.map(
+            render,
+            fn_kwargs={"tokenizer": tokenizer, "answers": ("completion",)},
+            remove_columns=pairs.rows.column_names,
+        )
+        return SFTTrainer(
+            model=load_base(checkpoint, model_args),
+            args=config,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            peft_config=get_peft_config(model_args),
+        )
+
+    train_student("sft", trainer, config, model_args, checkpoint, {"expansions": pairs}, parent=None)
+
+
+if __name__ == "__main__":
+    run(main)

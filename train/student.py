@@ -1,0 +1,105 @@
+"""The student: a base model in 4 bits with a LoRA adapter, and the folder that its adapter is saved to."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builders.cache import atomic_folder
+from builders.errors import KitError
+from builders.expanders.adapter import TIMING, TRAINING, read_training
+from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
+from builders.provenance import code_version, versions
+from builders.publishing.folder import dump_json
+
+
+if TYPE_CHECKING:
+    from trl import ModelConfig
+
+
+def load_tokenizer(checkpoint: Checkpoint) -> Any:
+    """The base model's tokenizer, with a padding token that is not the end token.
+
+    Where both are one (SmolLM2), padding is masked out of the loss and the end token with it: the student would never
+    learn to stop.
+
+    Raises:
+        KitError: the vocabulary has no other token to pad with.
+    """
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.path)
+    if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
+        special = ("<|endoftext|>", "<|finetune_right_pad_id|>", "<pad>", tokenizer.unk_token)
+        spare = [token for token in special if token in tokenizer.get_vocab() and token != tokenizer.eos_token]
+        if not spare:
+            raise KitError(
+                f"{checkpoint.model_id}: its tokenizer has no padding token that differs from the end token"
+            )
+        tokenizer.pad_token = spare[0]
+    return tokenizer
+
+
+def load_base(checkpoint: Checkpoint, model_args: "ModelConfig") -> Any:
+    """The base model as the recipe wants it: dtype, and NF4 where `load_in_4bit` is set."""
+    import torch
+    from accelerate import PartialState
+    from transformers import AutoModelForCausalLM
+    from trl import get_quantization_config
+
+    state = PartialState()
+    place = state.process_index if state.device.type == "cuda" else state.device.type
+    return AutoModelForCausalLM.from_pretrained(
+        checkpoint.path,
+        dtype=getattr(torch, model_args.dtype) if model_args.dtype not in (None, "auto") else "auto",
+        quantization_config=get_quantization_config(model_args),
+        attn_implementation=model_args.attn_implementation,
+        device_map={"": place},
+    )
+
+
+def resolve_base(model_args: "ModelConfig") -> Checkpoint:
+    """The recipe's base model.
+
+    Raises:
+        KitError: the recipe names none, or none that exists.
+    """
+    if not model_args.model_name_or_path:
+        raise KitError("the recipe names no model_name_or_path")
+    revision = None if model_args.model_revision == "main" else model_args.model_revision
+    return resolve_checkpoint(model_args.model_name_or_path, revision)
+
+
+def save_student(
+    folder: Path, model: Any, tokenizer: Any, checkpoint: Checkpoint, training: dict[str, Any], timing: dict[str, Any]
+) -> None:
+    """Write the adapter folder, whole or not at all.
+
+    It holds the adapter, its configuration with the base model's **Hub** id and revision, the tokenizer with its chat
+    template, and the training's provenance; neither the frozen reference of DPO nor optimizer state.
+    """
+    with atomic_folder(folder) as work:
+        model.save_pretrained(work, selected_adapters=["default"])
+        tokenizer.save_pretrained(work)
+        (work / "README.md").unlink(missing_ok=True)  # PEFT's own card; ours is rendered by `python -m model_cards`.
+        path = work / "adapter_config.json"
+        on_hub = checkpoint.weights == "the Hub"
+        config = json.loads(path.read_text())
+        config |= {
+            "base_model_name_or_path": checkpoint.model_id,
+            "revision": checkpoint.revision if on_hub else None,
+            "inference_mode": True,
+        }
+        path.write_text(dump_json(config))
+        base = {name: value for name, value in asdict(checkpoint).items() if name != "path"}
+        record = {"kind": "adapter", "base": base, "code_version": code_version(), "versions": versions(), **training}
+        (work / TRAINING).write_text(dump_json(record))
+        (work / TIMING).write_text(dump_json(timing))
+
+
+def is_trained(folder: Path, settings: dict[str, Any]) -> bool:
+    """Whether the folder holds an adapter that was trained with exactly these settings."""
+    try:
+        return bool(read_training(folder)["settings"] == json.loads(json.dumps(settings)))
+    except KitError:
+        return False
