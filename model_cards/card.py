@@ -1,0 +1,160 @@
+"""The model card of an adapter: front matter, and a text made of the JSON that training and evaluation wrote."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from builders.errors import KitError
+from builders.expanders.adapter import TIMING, adapter_name, read_training
+from builders.prompts.prompt import load_prompt
+
+
+TEMPLATE = Path(__file__).with_name("model_card.md")
+MEASURES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
+SIGNIFICANT = 0.05
+
+
+def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: list[str], licence: str) -> str:
+    """The text of the adapter's `README.md`.
+
+    Args:
+        folder (`Path`):
+            Adapter folder.
+        results_path (`Path`):
+            `results.json` of an evaluation that measured exactly these weights.
+        repo_id (`str`, *optional*):
+            Where it will be published; the snippet loads it from there, otherwise from the folder.
+        datasets (`list[str]`):
+            Hub ids of the datasets it was trained on; may be empty.
+        licence (`str`):
+            Hub name of the licence.
+
+    Raises:
+        KitError: the adapter or the results are missing, or the results are of other weights.
+    """
+    from huggingface_hub import ModelCard
+
+    training = read_training(folder)
+    results = _read_results(results_path)
+    system = _system(results, folder, results_path)
+    prompt = load_prompt(results["settings"]["prompt"])
+    if prompt.sha256 != results["prompt"]["sha256"]:
+        raise KitError(f"{results_path}: prompt {prompt.id!r} was edited since the evaluation; evaluate again")
+    return str(
+        ModelCard.from_template(
+            card_data=_front_matter(training, results, system, repo_id or folder.name, datasets, licence),
+            template_path=str(TEMPLATE),
+            name=repo_id or folder.name,
+            where=repo_id or folder.as_posix(),
+            training=training,
+            recipe={**training["settings"]["model"], **training["settings"]["training"]},
+            timing=json.loads((folder / TIMING).read_text()),
+            data=_sources(training, folder),
+            results=results,
+            systems={name: results["systems"][name] for name in _shown(results, system)},
+            system=system,
+            row=results["systems"][system],
+            verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
+            prompt=prompt,
+            example_query=_example_query(results_path),
+            repeats=results["settings"]["repeats"],
+            measures=MEASURES,
+        )
+    )
+
+
+def _read_results(path: Path) -> dict[str, Any]:
+    try:
+        results = json.loads(path.read_text())
+        results["systems"]["plain"]
+    except OSError as error:
+        raise KitError(f"{path}: no results there; run train/evaluate.py first") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise KitError(f"{path}: these are no evaluation results; run train/evaluate.py again") from error
+    return dict(results)
+
+
+def _system(results: dict[str, Any], folder: Path, path: Path) -> str:
+    """The row of the results that measured these weights, found by their hash."""
+    wanted = adapter_name(str(folder))
+    for name, row in results["systems"].items():
+        if row.get("identity", {}).get("adapter") == wanted:
+            return str(name)
+    raise KitError(f"{path}: no results for the weights in {folder}; evaluate this adapter first")
+
+
+def _shown(results: dict[str, Any], system: str) -> list[str]:
+    """Plain and base to compare with, and every system up to this one."""
+    names = list(results["systems"])
+    return names[: names.index(system) + 1]
+
+
+def _sources(training: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
+    """Provenance of all data trained on: this training's own, and that of the adapter it went on with."""
+    sources = dict(training["data"])
+    if training["parent"]:
+        name = training["parent"].split("@")[0]
+        parent = folder.parent / name
+        if parent.is_dir() and adapter_name(str(parent)) == training["parent"]:
+            sources = {**read_training(parent)["data"], **sources}
+    return sources
+
+
+def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> str:
+    """One sentence that says what was measured, whichever way it went."""
+    low, high = row["delta_ci95"]
+    counts = (
+        f"on {row['queries']} held-out queries nDCG@10 goes from {plain['ndcg_at_10']:.4f} (query alone) to "
+        f"{row['ndcg_at_10']:.4f} ({row['delta_ndcg_at_10']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}, "
+        f"p = {row['p_value']:.3f}); {100 * row['helped']:.0f} % of the queries are helped, "
+        f"**{100 * row['hurt']:.0f} % are hurt**"
+    )
+    if row["p_value"] >= SIGNIFICANT:
+        return f"No measurable difference from the query alone: {counts}."
+    return f"{'It helps' if row['delta_ndcg_at_10'] > 0 else 'It hurts'}: {counts}."
+
+
+def _example_query(results_path: Path) -> str:
+    import pyarrow.parquet as parquet
+
+    path = results_path.with_name("per_query.parquet")
+    try:
+        queries = parquet.read_table(path, columns=["query"]).to_pydict()["query"]
+    except OSError as error:
+        raise KitError(f"{path} is missing beside {results_path.name}; evaluate again") from error
+    return str(min(set(queries), key=lambda text: (len(text), text)))
+
+
+def _front_matter(
+    training: dict[str, Any], results: dict[str, Any], system: str, name: str, datasets: list[str], licence: str
+) -> Any:
+    from huggingface_hub import EvalResult, ModelCardData
+
+    collection = results["collection"]
+    row = results["systems"][system]
+    return ModelCardData(
+        base_model=training["base"]["model_id"],
+        base_model_relation="adapter",
+        library_name="peft",
+        pipeline_tag="text-generation",
+        license=licence,
+        language=collection["language"],
+        datasets=datasets or None,
+        tags=["query-expansion", "information-retrieval", "trl", training["stage"], "lora"]
+        + (["qlora"] if training["quantization"] else []),
+        model_name=name.split("/")[-1],
+        eval_results=[
+            EvalResult(
+                task_type="text-retrieval",
+                task_name="Retrieval with the expanded query",
+                dataset_type=collection["name"],
+                dataset_name=collection["name"],
+                dataset_split=results["settings"]["split"],
+                dataset_revision=collection["fingerprint"],
+                metric_type=measure,
+                metric_name=label,
+                metric_value=row[measure],
+            )
+            for measure, label in MEASURES.items()
+        ],
+    )
