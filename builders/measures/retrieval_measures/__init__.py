@@ -1,0 +1,1 @@
+"""How well rankings answer queries: pure functions, and the same as a module that `evaluate.load` reads."""

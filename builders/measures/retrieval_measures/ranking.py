@@ -1,0 +1,91 @@
+"""Measures of one ranking against its judgments, computed by trec_eval (pytrec_eval)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+
+NDCG_CUT = 10
+MRR_CUT = 10
+RECALL_CUT = 100
+MEASURES = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
+
+
+def measure(
+    qrels: Mapping[str, Mapping[str, int]],
+    runs: Mapping[str, Sequence[str]],
+) -> dict[str, dict[str, float]]:
+    """nDCG@10, MRR@10 and Recall@100 of every judged query.
+
+    * `ndcg_at_10`: discounted cumulative gain of the first ten, over that of the best possible ten (Järvelin &
+      Kekäläinen 2002, https://doi.org/10.1145/582415.582418); gain = relevance, discount = 1 / log2(rank + 1), as
+      trec_eval's `ndcg_cut_10` has it.
+    * `mrr_at_10`: 1 / rank of the first document with relevance ≥ 1, 0 when none is among the first ten.
+    * `recall_at_100`: share of the documents with relevance ≥ 1 that are among the first hundred.
+
+    Args:
+        qrels (`Mapping[str, Mapping[str, int]]`):
+            Query id → document id → relevance.
+        runs (`Mapping[str, Sequence[str]]`):
+            Query id → document ids, best first. The order given is the order measured, ties included.
+
+    Returns:
+        Query id → measure → value between 0 and 1, for the queries of `qrels` in their order. A query without a
+        ranking, with an empty one, or without a relevant document has 0 everywhere.
+
+    Raises:
+        ValueError: a document stands twice in one ranking.
+    """
+    judged = {query_id: {doc: int(relevance) for doc, relevance in found.items()} for query_id, found in qrels.items()}
+    full = _evaluate(judged, runs, RECALL_CUT, {f"ndcg_cut.{NDCG_CUT}", f"recall.{RECALL_CUT}"})
+    # trec_eval's reciprocal rank has no cut of its own: the run is cut instead.
+    first = _evaluate(judged, runs, MRR_CUT, {"recip_rank"})
+    return {
+        query_id: {
+            "ndcg_at_10": full.get(query_id, {}).get(f"ndcg_cut_{NDCG_CUT}", 0.0),
+            "mrr_at_10": first.get(query_id, {}).get("recip_rank", 0.0),
+            "recall_at_100": full.get(query_id, {}).get(f"recall_{RECALL_CUT}", 0.0),
+        }
+        for query_id in judged
+    }
+
+
+def mean(measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """The mean of each measure over all queries.
+
+    Raises:
+        ValueError: there is no query.
+    """
+    if not measured:
+        raise ValueError("no queries to average over: give at least one query with judgments")
+    return {name: sum(values[name] for values in measured.values()) / len(measured) for name in MEASURES}
+
+
+def gold_rank(ranking: Iterable[str], gold: Iterable[str], depth: int) -> int:
+    """The 1-based rank of the first gold document among the first `depth`; `depth + 1` when it is not there.
+
+    EAR (Chuang et al. 2023, https://aclanthology.org/2023.findings-acl.768/) grades expansions by this rank.
+    """
+    wanted = set(gold)
+    for rank, document in enumerate(ranking, start=1):
+        if rank > depth:
+            break
+        if document in wanted:
+            return rank
+    return depth + 1
+
+
+def _evaluate(
+    judged: dict[str, dict[str, int]], runs: Mapping[str, Sequence[str]], cut: int, measures: set[str]
+) -> dict[str, dict[str, float]]:
+    import pytrec_eval
+
+    scored: dict[str, dict[str, float]] = {}
+    for query_id, ranking in runs.items():
+        if query_id not in judged:
+            continue
+        if len(set(ranking)) != len(ranking):
+            raise ValueError(f"the ranking of query {query_id!r} names a document twice: keep its first place only")
+        top = ranking[:cut]
+        # trec_eval sorts by score and breaks ties by document id: falling scores keep the order given.
+        scored[query_id] = {document: float(len(top) - place) for place, document in enumerate(top)}
+    results: dict[str, dict[str, float]] = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(scored)
+    return results

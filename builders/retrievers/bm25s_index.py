@@ -1,0 +1,106 @@
+"""BM25 in Python (`bm25s`): no Java, and an index that loads memory-mapped."""
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builders.cache import atomic_folder, cache_dir
+from builders.collections.collection import Collection
+from builders.errors import KitError
+from builders.retrievers.analyzer import ANALYSIS, Analyzer, analyzer_for
+from builders.retrievers.retriever import Hit
+
+
+if TYPE_CHECKING:
+    pass
+
+# An index that is built faster than this is not worth a file.
+WORTH_KEEPING_SECONDS = 1.0
+
+
+class Bm25sRetriever:
+    """BM25 as Lucene scores it, over an analysis close to Anserini's default.
+
+    Ties are broken by document id; documents that share no term with the query are no hits. A term that stands five
+    times in the query counts five times.
+
+    Args:
+        collection (`Collection`):
+            What to index: its language decides the analyzer.
+        k1 (`float`, *optional*, defaults to 0.9), b (`float`, *optional*, defaults to 0.4):
+            BM25's parameters, by default Anserini's.
+
+    Raises:
+        KitError: the language has no analyzer, or the collection has no text to index.
+    """
+
+    def __init__(self, collection: Collection, k1: float = 0.9, b: float = 0.4) -> None:
+        self.name = f"bm25s(k1={k1},b={b},analyzer={collection.language}-{ANALYSIS})"
+        self._analyze = analyzer_for(collection.language)
+        self._k1, self._b = k1, b
+        folder = cache_dir("bm25s") / f"{collection.fingerprint}-{collection.language}{ANALYSIS}-k1_{k1}-b_{b}"
+        self._index, self._ids = self._load(folder) or self._build(collection, folder)
+
+    def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
+        """See `Retriever.search`."""
+        return [self._ranked(self.terms(query), depth) for query in queries]
+
+    def terms(self, text: str) -> list[str]:
+        """See `Retriever.terms`."""
+        return self._analyze(text)
+
+    def _ranked(self, terms: list[str], depth: int) -> list[Hit]:
+        import numpy as np
+
+        known = self._index.get_tokens_ids(terms)
+        if not known or depth < 1:
+            return []
+        scores: np.ndarray = self._index.get_scores_from_ids(known)
+        candidates = np.flatnonzero(scores > 0)
+        if len(candidates) > depth:
+            # Everything that ties with the last place stays, so that the id decides and not the partition.
+            threshold = np.partition(scores[candidates], -depth)[-depth]
+            candidates = candidates[scores[candidates] >= threshold]
+        # Documents are indexed in the order of their ids: a smaller number is a smaller id.
+        order = candidates[np.lexsort((candidates, -scores[candidates]))][:depth]
+        return [Hit(self._ids[number], float(scores[number])) for number in order]
+
+    def _build(self, collection: Collection, folder: Path) -> tuple[Any, list[str]]:
+        import bm25s
+
+        started = time.perf_counter()
+        vocabulary: dict[str, int] = {}
+        rows = sorted(_term_ids(collection, self._analyze, vocabulary))
+        ids = [document_id for document_id, _ in rows]
+        if not vocabulary:
+            raise KitError(f"collection {collection.name!r} has no text to index: its documents are empty")
+        index = bm25s.BM25(k1=self._k1, b=self._b, method="lucene")
+        tokenized = bm25s.tokenization.Tokenized(ids=[terms for _, terms in rows], vocab=vocabulary)
+        index.index(tokenized, create_empty_token=False, show_progress=False)
+        if time.perf_counter() - started > WORTH_KEEPING_SECONDS:
+            with atomic_folder(folder) as work:
+                index.save(work, show_progress=False)
+                (work / "document_ids.json").write_text(json.dumps(ids), encoding="utf-8")
+        return index, ids
+
+    @staticmethod
+    def _load(folder: Path) -> tuple[Any, list[str]] | None:
+        if not folder.is_dir():
+            return None
+        import bm25s
+
+        try:
+            index = bm25s.BM25.load(folder, mmap=True, show_progress=False)
+            return index, json.loads((folder / "document_ids.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None  # damaged: built again, and replaced as a whole
+
+
+def _term_ids(
+    collection: Collection, analyze: Analyzer, vocabulary: dict[str, int]
+) -> Iterator[tuple[str, list[int]]]:
+    """Pairs (document id, numbers of its terms), filling the vocabulary; numbers take a tenth of the room of terms."""
+    for document_id, text in collection.indexed_texts():
+        yield document_id, [vocabulary.setdefault(term, len(vocabulary)) for term in analyze(text)]

@@ -1,0 +1,228 @@
+"""The embedded collection: static reading, public names, numpydoc sections, judgments."""
+
+import gzip
+import importlib.metadata
+import subprocess
+import sys
+from functools import lru_cache
+
+import pytest
+
+from builders.cache import cache_dir
+from builders.collections import pydocs as pydocs_module
+from builders.collections.collection import split_of
+from builders.collections.docstrings import read_docstring
+from builders.collections.load import load_collection
+from builders.collections.public_names import PublicNames
+from builders.collections.pydocs import load_pydocs
+from builders.collections.source_tree import read_package
+from builders.errors import KitError
+
+
+@lru_cache(maxsize=1)
+def collection():
+    return load_pydocs()
+
+
+def documents():
+    return {document.id: document for document in collection().documents}
+
+
+DOCSTRING = """
+    solve(a, b)
+    --
+
+    solve(a, b, *, lower=False)
+
+    Solve the equation ``a x = b`` for `x`,
+    assuming :func:`~scipy.linalg.norm` is finite [1]_.
+
+    Some more words.
+
+    Parameters
+    ----------
+    a : array
+        Left side.
+    ${ARRAY_FUNCTION_LIKE}
+
+    See Also
+    --------
+    inv, pinv : Inverses
+        with det : no name
+    :func:`~scipy.linalg.lstsq`: Least squares.
+    `numpy.dot`
+
+    Notes
+    -----
+    Kept.
+
+    References
+    ----------
+    .. [1] Gone.
+
+    Examples
+    --------
+    >>> gone
+    """
+
+
+def test_docstring_is_taken_apart():
+    found = read_docstring(DOCSTRING)
+    assert found.summary == "Solve the equation a x = b for x, assuming norm is finite."
+    assert found.see_also == ("inv", "pinv", "scipy.linalg.lstsq", "numpy.dot")
+    assert found.sections == {"parameters", "see also", "notes", "references", "examples"}
+    assert found.body == (
+        "Some more words.\n\nParameters\n----------\na : array\n    Left side.\n\nNotes\n-----\nKept."
+    )
+
+
+@pytest.mark.parametrize("text", ["", "f(x)", ".. deprecated:: 1.0\n   Use g.\n", "Parameters\n----------\nx : int"])
+def test_no_summary(text):
+    assert read_docstring(text).summary == ""
+
+
+def test_public_names_of_a_package(tmp_path, monkeypatch):
+    files = {
+        "__init__.py": "from ._a import *\nfrom ._a import _h as shown\nfrom . import sub\nimport os\n"
+        "def __getattr__(name):\n    from ._lazy import late\n    return late\n",
+        "_a.py": "__all__ = ['f']\n__all__ += ['C']\n__all__.extend(['D'])\nraise SystemExit('executed')\n"
+        "def f(): 'f'\ndef g(): 'not exported'\ndef _h(): 'h'\n"
+        "class _Base:\n    def inherited(self): 'i'\n    def _private(self): 'p'\n"
+        "class C(_Base):\n    def own(self): 'o'\nclass D(C):\n    def own(self): 'other'\n",
+        "_lazy.py": "def late(): 'l'\n",
+        "sub/__init__.py": "from .._a import C as Renamed\n",
+        "sub/plain.py": "from .._a import f\ndef here(): 'h'\n",
+        "tests/test_x.py": "def test_x(): 'x'\n",
+    }
+    for name, text in files.items():
+        path = tmp_path / "samplepkg" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    found = {name: item.docstring for name, item in PublicNames(read_package("samplepkg")).names().items()}
+    assert found == {
+        "samplepkg.f": "f",
+        "samplepkg.C": "",
+        "samplepkg.D": "",
+        "samplepkg.shown": "h",
+        "samplepkg.late": "l",
+        "samplepkg.sub.Renamed": "",
+        "samplepkg.sub.plain.here": "h",
+        "samplepkg.C.own": "o",
+        "samplepkg.C.inherited": "i",
+        "samplepkg.D.own": "other",
+        "samplepkg.D.inherited": "i",
+        "samplepkg.sub.Renamed.own": "o",
+        "samplepkg.sub.Renamed.inherited": "i",
+    }
+    assert "samplepkg" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "numpy.arange",  # add_newdoc
+        "numpy.ndarray.sort",
+        "numpy.linalg.lstsq",
+        "scipy.linalg.lstsq",
+        "scipy.signal.butter",  # bound at run time by an array-API wrapper
+        "scipy.special.agm",
+        "pandas.DataFrame.merge",
+        "pandas.Index.str.split",  # an accessor, which Index and Series share
+        "pandas.util.hash_array",  # a lazy import
+        "sklearn.metrics.f1_score",
+        "sklearn.svm.SVC",
+    ],
+)
+def test_public_name_is_a_document(name):
+    assert documents()[name].title == name
+
+
+def test_names_are_public_and_unique():
+    ids = [document.id for document in collection().documents]
+    assert len(ids) == len(set(ids)) > 3000
+    assert not [name for name in ids if any(part.startswith("_") for part in name.split("."))]
+    assert not [name for name in ids if ".tests." in name or ".core." in name and name.startswith("pandas")]
+
+
+def test_documents_follow_the_rules():
+    texts = [document.text for document in collection().documents]
+    assert len(set(texts)) == len(texts)
+    for text in texts:
+        assert len(text.split()) >= 30
+        assert "Parameters\n---" in text or "Parameters\n===" in text
+        assert "\nSee Also\n---" not in text and "\nExamples\n---" not in text and "\nReferences\n---" not in text
+        assert "%(" not in text or ")s" not in text
+    lstsq = documents()["scipy.linalg.lstsq"].text
+    assert "Compute least-squares solution" not in lstsq.split("Parameters")[0]
+    assert not collection().index_title
+
+
+def test_queries_and_judgments():
+    found = collection()
+    ids = set(documents())
+    texts = [query.text.casefold() for query in found.queries.values()]
+    assert len(set(texts)) == len(texts) > 2500
+    for query in found.queries.values():
+        name = query.id.removeprefix("q:")
+        assert len(query.text.split()) >= 4
+        assert query.split == split_of(query.id)
+        assert found.qrels[query.id][name] == 2
+        assert found.gold(query.id) == {name}
+        assert set(found.qrels[query.id]) <= ids
+        assert set(found.qrels[query.id].values()) <= {1, 2}
+    assert found.queries["q:scipy.linalg.lstsq"].text == "Compute least-squares solution to the equation a @ x = b."
+    assert found.qrels["q:numpy.argsort"]["numpy.lexsort"] == 1  # named as `lexsort` in See Also
+
+
+def test_statistics_tell_the_resolution_rate():
+    counts = collection().statistics
+    assert counts["see_also_resolved"] / counts["see_also_links"] > 0.8
+    assert counts["skipped_template"] > 0 and counts["skipped_without_parameters"] > 0
+    assert collection().versions["numpy"] == importlib.metadata.version("numpy")
+    assert set(collection().versions) == {"numpy", "scipy", "pandas", "scikit-learn"}
+
+
+def test_reading_imports_none_of_the_libraries(tmp_path):
+    code = (
+        "import sys; from builders.collections.pydocs import load_pydocs; load_pydocs();"
+        "print([m for m in ('numpy', 'scipy', 'pandas', 'sklearn') if m in sys.modules])"
+    )
+    collection()  # so that the subprocess, too, reads the cache and stays quick
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"
+
+
+def test_damaged_cache_is_rebuilt(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path))
+    content = {"documents": [["a", "text"]], "queries": {"q:a": "x"}, "qrels": {"q:a": {"a": 2}}, "statistics": {}}
+    reads = []
+    monkeypatch.setattr(pydocs_module, "_read", lambda: reads.append(1) or content)
+    first = load_pydocs()
+    [path] = cache_dir("pydocs").iterdir()
+    written = path.read_bytes()
+    assert load_pydocs().fingerprint == first.fingerprint and len(reads) == 1
+    for damage in (written[:-9], b"", gzip.compress(b"[]"), gzip.compress(b"{")):
+        path.write_bytes(damage)
+        assert load_pydocs().fingerprint == first.fingerprint
+        assert path.read_bytes() == written
+    assert len(reads) == 5
+
+
+def test_missing_library(monkeypatch):
+    def version(name):
+        if name == "pandas":
+            raise importlib.metadata.PackageNotFoundError(name)
+        return "1"
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    with pytest.raises(KitError, match=r"pandas.*pip install query-expansion-kit\[pydocs\]"):
+        load_pydocs()
+    with pytest.raises(KitError, match="no_such_package_here"):
+        read_package("no_such_package_here")
+
+
+@pytest.mark.parametrize("name", ["", "nonsense", "/no/such/folder"])
+def test_unknown_collection(name):
+    with pytest.raises(KitError, match="pydocs, or the path of a folder in BEIR form"):
+        load_collection(name)
