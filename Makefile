@@ -4,7 +4,8 @@ BIN := .venv/bin
 OUT := out/demo
 RECIPES := train/recipes/smollm2-135m
 BUILD := $(BIN)/python -m builders
-LAUNCH := $(BIN)/accelerate launch --config_file train/accelerate/cpu.yaml
+# Quiet: a stage that fails says why itself, in one line.
+LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process $(shell getconf _NPROCESSORS_ONLN) --config_file train/accelerate/cpu.yaml
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

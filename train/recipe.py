@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -22,19 +23,24 @@ INCIDENTAL = {
 }
 
 
-def changed(config: Any) -> dict[str, Any]:
-    """The fields of a settings dataclass that differ from its defaults: what the recipe and command line say.
+def given(argv: Sequence[str]) -> set[str]:
+    """Names of the settings that the recipe or the command line gives a value; all others stand at their defaults."""
+    import yaml
 
-    Paths and logging are left out. Values are made JSON-able.
-    """
-    defaults = type(config)(**({"output_dir": "unused"} if hasattr(config, "output_dir") else {}))
-    said = {}
-    for field in fields(config):
-        value = getattr(config, field.name)
-        if field.name in INCIDENTAL or not field.init or value == getattr(defaults, field.name):
-            continue
-        said[field.name] = value if isinstance(value, str | int | float | bool | list | type(None)) else str(value)
-    return said
+    names = {argument[2:].split("=")[0].replace("-", "_") for argument in argv if argument.startswith("--")}
+    if "config" in names:
+        recipe = yaml.safe_load(Path(argv[list(argv).index("--config") + 1]).read_text())
+        names |= set(recipe)
+    return names - {"config"} - INCIDENTAL
+
+
+def chosen(config: Any, names: set[str]) -> dict[str, Any]:
+    """The values of those fields of a settings dataclass that were given one, JSON-able, in alphabetical order."""
+    values = {field.name: getattr(config, field.name) for field in fields(config) if field.name in names}
+    return {
+        name: value if isinstance(value, str | int | float | bool | list | dict | type(None)) else str(value)
+        for name, value in sorted(values.items())
+    }
 
 
 def work_folder(output_dir: Path, settings: dict[str, Any]) -> Path:

@@ -15,7 +15,7 @@ from builders.errors import KitError
 from builders.expanders.adapter import adapter_name
 from builders.expanders.checkpoint import Checkpoint
 from train.pairs import Pairs
-from train.recipe import changed, last_checkpoint, work_folder
+from train.recipe import chosen, given, last_checkpoint, work_folder
 from train.student import is_trained, save_student
 
 
@@ -54,10 +54,11 @@ def train_student(
     from transformers import set_seed
 
     folder = Path(config.output_dir)
+    names = given(sys.argv[1:])
     settings = {
         "stage": stage,
-        "training": changed(config),
-        "model": changed(model_args),
+        "training": chosen(config, names),
+        "model": chosen(model_args, names),
         "base": {"model_id": checkpoint.model_id, "revision": checkpoint.revision},
         "data": {role: pairs.build_sha256 for role, pairs in data.items()},
         "parent": adapter_name(str(parent)) if parent else None,
