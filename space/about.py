@@ -1,0 +1,120 @@
+"""What was measured and what to trust, in words and as a table: made from the results alone."""
+
+from html import escape
+
+from space.settings import SpaceSettings, System
+
+
+TITLE = "Query expansion, side by side"
+
+
+def head_html(settings: SpaceSettings) -> str:
+    """Title, two sentences, and one line of measurements."""
+    trained = "" if settings.student == "base" else ", trained to do so by what retrieval gained,"
+    return (
+        f'<div class="qe-head"><h1>{TITLE}</h1><p class="qe-lead">A small language model '
+        f"(<b>{escape(_short(settings.model))}</b>){trained} adds words that the right page probably contains, "
+        f"and BM25 searches with them. Searched are {escape(_searched(settings))}.</p>"
+        f'<p class="qe-banner">{escape(banner(settings))}</p></div>'
+    )
+
+
+def banner(settings: SpaceSettings) -> str:
+    """One line of what was measured, harm included."""
+    plain, runs = settings.measured["plain"], settings.runs
+    base = settings.measured.get("base")
+    line = f"Measured on {plain.queries} held-out {settings.split} queries, mean nDCG@10: plain {plain.ndcg_at_10:.3f}"
+    if base is not None and settings.student != "base":
+        line += f" · base model {base.ndcg_at_10:.3f}"
+    if runs is None:
+        return f"{line}. The student of this Space was not among the systems measured."
+    what = "base model, running here," if settings.student == "base" else "student"
+    return (
+        f"{line} · {what} {runs.ndcg_at_10:.3f} "
+        f"(helped {_percent(runs.helped)}, hurt {_percent(runs.hurt)}, unchanged {_percent(runs.unchanged)})."
+    )
+
+
+def about_html(settings: SpaceSettings) -> str:
+    """The second tab."""
+    rows = "".join(_row(name, system, settings.student) for name, system in settings.measured.items())
+    head = "<th>system</th><th>nDCG@10</th><th>MRR@10</th><th>Recall@100</th><th>Δ nDCG@10 (95 % interval)</th>"
+    head += "<th>helped · unchanged · hurt</th><th>tokens</th><th>ms</th>"
+    notes = "".join(f"<li>{note}</li>" for note in _notes(settings))
+    return (
+        f'<div class="qe-about"><h2>Measured on {settings.measured["plain"].queries} held-out '
+        f'{escape(settings.split)} queries</h2><div class="qe-scroll"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div><p>nDCG@10: 1 when the best pages stand first, 0 when none is among the "
+        "first ten. Helped, unchanged, hurt: share of the queries whose nDCG@10 rose, stayed or fell against "
+        "<code>plain</code>, the query alone. Tokens and milliseconds: writing one expansion, several together, on "
+        f"{escape(settings.hardware)}. The tinted row runs here.</p><h2>What to trust</h2><ul>{notes}</ul></div>"
+    )
+
+
+def _row(name: str, system: System, student: str) -> str:
+    low, high = system.delta_ci95
+    first = name == "plain"
+    delta = "" if first else f"{system.delta_ndcg_at_10:+.3f} ({low:+.3f} … {high:+.3f})"
+    bar = (
+        f'<span class="qe-bar"><i class="qe-bar-up" style="width:{100 * system.helped:.1f}%"></i>'
+        f'<i class="qe-bar-same" style="width:{100 * system.unchanged:.1f}%"></i>'
+        f'<i class="qe-bar-down" style="width:{100 * system.hurt:.1f}%"></i></span> '
+        f"{_percent(system.helped)} · {_percent(system.unchanged)} · {_percent(system.hurt)}"
+    )
+    cells = (
+        escape(name),
+        *(f"{value:.3f}" for value in (system.ndcg_at_10, system.mrr_at_10, system.recall_at_100)),
+        delta,
+        "" if first else bar,
+        "" if first else f"{system.tokens_per_query:.0f}",
+        "" if first else f"{system.ms_per_query:,.0f}",
+    )
+    this = ' class="qe-this"' if name == student else ""
+    return f"<tr{this}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _notes(settings: SpaceSettings) -> list[str]:
+    notes = []
+    if settings.runs is not None:
+        notes.append(significance(settings.runs))
+    notes += [
+        f"Judgments: {escape(settings.judgments)} A page that nobody judged counts as wrong, even where it is a good "
+        "answer.",
+        "The recorded queries in the list are the largest gains, the largest losses and some without a change. They "
+        "are extremes, not averages: the table above has the averages.",
+        "Your own queries differ from the measured ones, which are phrased like the collection. No number here "
+        "says how well the student does on them.",
+        "An expansion is a guess at wording. It may be false; read it as search words, not as an answer.",
+        "Marked words show what matched. They do not prove that a document moved because of them.",
+    ]
+    if settings.package:
+        notes.append(
+            f"Measured with {escape(settings.weights)}. Where that package is not installed, this Space runs the "
+            f"full weights of <code>{escape(settings.model)}</code>, and may write other words."
+        )
+    return notes
+
+
+def significance(system: System) -> str:
+    """Whether the difference from the plain query can be told from chance."""
+    low, high = system.delta_ci95
+    over = f"Over these {system.queries} queries the student"
+    interval = f"95 % interval {low:+.3f} to {high:+.3f}, p = {system.p_value:.3f}"
+    span = f"{system.delta_ndcg_at_10:+.3f} nDCG@10 ({interval})"
+    # Interval and test may disagree: a difference is claimed only where both show one.
+    if (low > 0 or high < 0) and system.p_value < 0.05:
+        return f"{over} is {'better' if low > 0 else 'worse'} than the plain query: {span}."
+    return f"{over} cannot be told from the plain query: {span}."
+
+
+def _searched(settings: SpaceSettings) -> str:
+    pydocs = "the reference pages of NumPy, SciPy, pandas and scikit-learn"
+    return pydocs if settings.collection == "pydocs" else f"the documents of {settings.collection.rsplit('/', 1)[-1]}"
+
+
+def _short(model: str) -> str:
+    return model.rsplit("/", 1)[-1]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

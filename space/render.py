@@ -1,0 +1,242 @@
+"""The rendering: from an evaluation's results to a folder that is a Space."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from builders.cache import atomic_folder
+from builders.errors import KitError
+from builders.expanders.adapter import adapter_base, adapter_name
+from space.about import TITLE, banner, significance
+from space.carried import release, requirements, sources
+from space.recorded import EXAMPLES, pick, to_json
+from space.settings import SETTINGS, SpaceSettings, System
+
+
+TEMPLATE = Path(__file__).with_name("README.template.md")
+ADAPTER = "adapter"
+ADAPTER_FILES = ("adapter_config.json", "adapter_model.safetensors")
+TOKENIZER_FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "tokenizer.model",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.json",
+    "merges.txt",
+    "chat_template.jinja",
+)
+COLLECTION_FILES = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz", "qrels/*.tsv")
+# A Space is a git repository with a small disk: a larger collection belongs into a dataset of its own.
+COLLECTION_BYTES = 200 * 2**20
+
+# A file is made here (bytes), or copied from a path.
+Files = dict[str, bytes | Path]
+
+
+def render(results: Path, adapter: str | None, output: Path) -> bool:
+    """Write the Space of an evaluation.
+
+    Args:
+        results (`Path`):
+            Folder with `results.json` and `per_query.parquet`.
+        adapter (`str`, *optional*):
+            Folder or Hub id of the student; by default the last one that was evaluated, else the base model writes.
+        output (`Path`):
+            The folder to write. What stands there is replaced as a whole.
+
+    Returns:
+        Whether anything changed.
+
+    Raises:
+        KitError: the results are missing or broken, the adapter is missing or belongs to another base model, the base
+            model has no Hub id, or the collection is too large to carry.
+    """
+    measured = _read_results(results)
+    files: Files = dict(sources())
+    settings = _settings(measured, adapter, files)
+    recorded = pick(_read_rows(results), settings.student)
+    files |= {
+        SETTINGS: settings.to_json().encode(),
+        EXAMPLES: to_json(recorded).encode(),
+        "requirements.txt": requirements(settings.collection).encode(),
+        "README.md": _readme(settings).encode(),
+    }
+    if _same(files, output):
+        return False
+    if output.exists() and any(output.iterdir()) and not (output / SETTINGS).is_file():
+        raise KitError(f"{output}: holds something that is no rendered Space; choose another --output_dir")
+    with atomic_folder(output) as work:
+        for name, content in files.items():
+            path = work / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    return True
+
+
+def _read_results(folder: Path) -> dict[str, Any]:
+    path = folder / "results.json"
+    if not path.is_file():
+        raise KitError(f"{folder}: no results.json; evaluate first (make demo, or train/evaluate.py)")
+    try:
+        results = json.loads(path.read_text(encoding="utf-8"))
+        # What the rest relies on.
+        for name in ("model", "collection", "prompt", "retriever", "repeats", "max_new_tokens", "split"):
+            results["settings"][name]
+        (
+            results["systems"]["plain"],
+            results["systems"]["base"]["identity"]["model_id"],
+            results["collection"]["source"],
+        )
+        return dict(results)
+    except (ValueError, KeyError, TypeError) as error:
+        raise KitError(f"{path}: broken, or of another version ({error}); evaluate again") from error
+
+
+def _read_rows(folder: Path) -> list[dict[str, Any]]:
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    path = folder / "per_query.parquet"
+    try:
+        return list(parquet.read_table(path).to_pylist())
+    except (OSError, ArrowException) as error:
+        raise KitError(f"{path}: missing or broken; evaluate again") from error
+
+
+def _settings(results: dict[str, Any], adapter: str | None, files: Files) -> SpaceSettings:
+    """The settings; adds to `files` what has to be carried for them."""
+    evaluated = results["settings"]
+    base = results["systems"]["base"]["identity"]
+    student = adapter or next(reversed(evaluated.get("adapters") or [None]))
+    if base["model_id"].count("/") != 1:
+        raise KitError(
+            f"the results are of the local model {base['model_id']!r}, which a Space cannot load; "
+            "push it to the Hub and evaluate it by its Hub id"
+        )
+    if student is not None and adapter_base(student) != base["model_id"]:
+        raise KitError(f"adapter {student!r} belongs to {adapter_base(student)!r}, not to {base['model_id']!r}")
+    known = {field.name for field in fields(System)}
+    names = ("plain", "base", *(Path(trained).name for trained in evaluated.get("adapters") or ()))
+    order = {name: place for place, name in enumerate(names)}
+    return SpaceSettings(
+        model=base["model_id"],
+        revision=base["revision"] if base["weights"] == "the Hub" else None,
+        package=evaluated["model"] if evaluated["model"].startswith("package:") else None,
+        weights=base["weights"],
+        adapter=None if student is None else _carry_adapter(student, files),
+        student="base" if student is None else _system(student, results),
+        collection=_carry_collection(evaluated["collection"], files),
+        source=results["collection"]["source"],
+        judgments=results["collection"]["judgments"],
+        # BM25 in Python ranks as Lucene does and needs no Java.
+        retriever="bm25s",
+        prompt=_carry_prompt(evaluated["prompt"], files),
+        repeats=evaluated["repeats"],
+        max_new_tokens=evaluated["max_new_tokens"],
+        split=evaluated["split"],
+        hardware=results.get("hardware", "the machine of the evaluation"),
+        measured={
+            name: System(**{key: value for key, value in row.items() if key in known})
+            for name, row in sorted(results["systems"].items(), key=lambda item: order.get(item[0], len(order)))
+        },
+    )
+
+
+def _system(adapter: str, results: dict[str, Any]) -> str:
+    """The system that an adapter was measured as, by its name and, for a folder, its weights; else its own name.
+
+    A Hub id answers to the name of the folder that was pushed there.
+    """
+    name = Path(adapter).name
+    measured = results["systems"].get(name, {}).get("identity", {}).get("adapter")
+    if Path(adapter).is_dir() and measured != adapter_name(adapter):
+        return f"{name} (not measured)"
+    return name
+
+
+def _carry_adapter(adapter: str, files: Files) -> str:
+    folder = Path(adapter)
+    if not folder.is_dir():
+        return adapter
+    for name in ADAPTER_FILES:
+        if not (folder / name).is_file():
+            raise KitError(f"{folder}: {name} is missing; train the adapter again")
+    files |= {
+        f"{ADAPTER}/{name}": folder / name for name in (*ADAPTER_FILES, *TOKENIZER_FILES) if (folder / name).is_file()
+    }
+    return ADAPTER
+
+
+def _carry_collection(name: str, files: Files) -> str:
+    folder = Path(name).expanduser()
+    if name == "pydocs" or not folder.is_dir():
+        return name
+    place = f"collection/{folder.resolve().name}"
+    carried = {path.relative_to(folder).as_posix(): path for form in COLLECTION_FILES for path in folder.glob(form)}
+    size = sum(path.stat().st_size for path in carried.values())
+    if size > COLLECTION_BYTES:
+        raise KitError(
+            f"{folder}: {size >> 20} MiB are too many to carry in a Space (at most {COLLECTION_BYTES >> 20})"
+        )
+    files |= {f"{place}/{relative}": path for relative, path in carried.items()}
+    return place
+
+
+def _carry_prompt(name: str, files: Files) -> str:
+    if Path(name).suffix not in (".yaml", ".yml"):
+        return name
+    if not Path(name).is_file():
+        raise KitError(f"{name}: the prompt of the evaluation is no longer there")
+    files["prompt.yaml"] = Path(name)
+    return "prompt.yaml"
+
+
+def _readme(settings: SpaceSettings) -> str:
+    from huggingface_hub import SpaceCard, SpaceCardData
+
+    on_hub = [settings.model]
+    if settings.adapter and settings.adapter != ADAPTER:
+        on_hub.append(settings.adapter)
+    data = SpaceCardData(
+        title=TITLE,
+        emoji="🔎",
+        colorFrom="indigo",
+        colorTo="yellow",
+        sdk="gradio",
+        sdk_version=release("gradio"),
+        python_version="3.12",
+        app_file="app.py",
+        license="apache-2.0",
+        short_description="What a small model's expansion does to a search",
+        models=on_hub,
+        tags=["mcp-server", "query-expansion"],
+        suggested_hardware="cpu-basic",
+    )
+    card = SpaceCard.from_template(
+        card_data=data,
+        template_path=str(TEMPLATE),
+        title=TITLE,
+        settings=settings,
+        banner=banner(settings),
+        significance=significance(settings.runs) if settings.runs else "",
+    )
+    return str(card).rstrip() + "\n"
+
+
+def _same(files: Mapping[str, bytes | Path], folder: Path) -> bool:
+    """Whether the folder holds exactly these files. What Python leaves there when the app runs does not count."""
+    import filecmp
+
+    if not folder.is_dir():
+        return False
+    there = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    there = {name for name in there if "__pycache__" not in name and not name.startswith(".gradio")}
+    return there == set(files) and all(
+        (folder / name).read_bytes() == content
+        if isinstance(content, bytes)
+        else filecmp.cmp(content, folder / name, shallow=False)
+        for name, content in files.items()
+    )

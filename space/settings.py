@@ -1,0 +1,104 @@
+"""The settings of a rendered Space, as `space.json` keeps them."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.errors import KitError
+
+
+SETTINGS = "space.json"
+
+
+@dataclass(frozen=True)
+class System:
+    """What the evaluation measured of one system.
+
+    `ndcg_at_10`, `mrr_at_10`, `recall_at_100` are means between 0 and 1; `helped`, `hurt` and `unchanged` are shares
+    of the queries, against the plain query; `tokens_per_query` and `ms_per_query` are the costs of writing.
+    """
+
+    queries: int
+    ndcg_at_10: float
+    mrr_at_10: float
+    recall_at_100: float
+    helped: float
+    hurt: float
+    unchanged: float
+    delta_ndcg_at_10: float
+    delta_ci95: tuple[float, float]
+    p_value: float
+    tokens_per_query: float = 0.0
+    ms_per_query: float = 0.0
+
+
+@dataclass(frozen=True)
+class SpaceSettings:
+    """Everything the app needs to know; paths are relative to the rendered folder.
+
+    Args:
+        model (`str`), revision (`str`, *optional*):
+            Hub id of the base model, and the commit that was measured if it came from the Hub.
+        package (`str`, *optional*):
+            The package the measured weights came from: used where it is installed, else `model`.
+        weights (`str`):
+            One sentence on the weights that were measured.
+        adapter (`str`, *optional*):
+            Folder or Hub id of the student's adapter; without one, the base model writes.
+        student (`str`):
+            The system of `measured` that this Space runs; it may be missing there.
+        collection (`str`), retriever (`str`), prompt (`str`):
+            Names as `builders` loads them.
+        source (`str`), judgments (`str`):
+            Where the documents come from, and how the judgments came about: a sentence each.
+        repeats (`int`), max_new_tokens (`int`):
+            How often the query stands before its expansion, and the token limit of an expansion.
+        split (`str`), hardware (`str`):
+            Which queries were measured, and on what machine.
+        measured (`Mapping[str, System]`):
+            System → what was measured, `plain` first.
+    """
+
+    model: str
+    revision: str | None
+    package: str | None
+    weights: str
+    adapter: str | None
+    student: str
+    collection: str
+    source: str
+    judgments: str
+    retriever: str
+    prompt: str
+    repeats: int
+    max_new_tokens: int
+    split: str
+    hardware: str
+    measured: Mapping[str, System]
+
+    @property
+    def runs(self) -> System | None:
+        """What was measured of the student that this Space runs, if it was measured."""
+        return self.measured.get(self.student)
+
+    def to_json(self) -> str:
+        """The content of `space.json`."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+
+def read_settings(folder: Path) -> SpaceSettings:
+    """Read `space.json`.
+
+    Raises:
+        KitError: the folder is no rendered Space.
+    """
+    try:
+        fields: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        measured = {name: System(**row) for name, row in fields.pop("measured").items()}
+        return SpaceSettings(**fields, measured=measured)
+    except FileNotFoundError as error:
+        raise KitError(f"{folder}: no {SETTINGS}, so this is no rendered Space; run python -m space first") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise KitError(f"{folder / SETTINGS}: broken; run python -m space again") from error

