@@ -54,7 +54,7 @@ def versions() -> dict[str, str]:
     for package in PACKAGES:
         try:
             # The local suffix (+cpu, +cu130) names a build, not a release.
-            found[package] = importlib.metadata.version(package)
+            found[package] = importlib.metadata.version(package).split("+")[0]
         except importlib.metadata.PackageNotFoundError:
             continue
     return found

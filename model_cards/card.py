@@ -55,12 +55,18 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             system=system,
             row=results["systems"][system],
             verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
-            prompt=prompt,
-            example_query=_example_query(results_path),
+            system_literal=_literal(prompt.system),
+            user_literal=_literal(prompt.user),
+            query_literal=_literal(_example_query(results_path)),
             repeats=results["settings"]["repeats"],
             measures=MEASURES,
         )
     )
+
+
+def _literal(text: str) -> str:
+    """A string as it stands in Python source."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def _read_results(path: Path) -> dict[str, Any]:

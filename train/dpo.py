@@ -14,10 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 
-# The script's own folder would hide the library `evaluate` behind evaluate.py.
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, run  # noqa: E402
+from builders.command import parse, run
 
 
 @dataclass

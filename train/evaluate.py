@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 
-# The script's own folder would hide the library `evaluate` behind this file.
-sys.path[0] = str(Path(__file__).resolve().parent.parent)
+if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
+    sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, run, say  # noqa: E402
+from builders.command import parse, run, say
 
 
 if TYPE_CHECKING:

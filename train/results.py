@@ -21,7 +21,6 @@ from builders.expansions import collection_provenance
 from builders.grading import DEPTH, Grade, Grader
 from builders.prompts.prompt import Prompt
 from builders.provenance import code_version, versions
-from builders.publishing.folder import dump_json
 from train.cost import Cost
 from train.significance import significance
 
@@ -102,7 +101,8 @@ def write_results(
     _write_rows(folder / "per_query.parquet", rows)
     _write_plot(folder / "ndcg_delta.png", rows)
     atomic_write(folder / "results.md", table.encode())
-    atomic_write(folder / "results.json", dump_json(results).encode())
+    # In table order, not sorted: readers show the systems as they stand here.
+    atomic_write(folder / "results.json", (json.dumps(results, indent=2, ensure_ascii=False) + "\n").encode())
     say(table)
 
 

@@ -51,7 +51,13 @@ def train_student(
     Raises:
         KitError: the loss is not a number at the end.
     """
+    import warnings
+
     from transformers import set_seed
+
+    # Of no use to whoever trains: deprecations inside the libraries, and PEFT looking for the base model on the Hub.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Could not find a config file")
 
     folder = Path(config.output_dir)
     names = given(sys.argv[1:])

@@ -45,7 +45,7 @@ def load_pydocs() -> Collection:
 
     Not read, because their documentation is compiled in or put together at run time: NumPy's ufuncs (`numpy.add`) and
     `numpy.random`; many functions of `scipy.special` and other Cython code (also pandas' `Timestamp` and friends);
-    `scipy.stats` distributions; every docstring with template placeholders (most of `scipy.ndimage`), which is
+    `scipy.stats` distributions; every docstring with template placeholders (some of `scipy.ndimage`), which is
     counted. Shared text that a decorator inserts on a line of its own (NumPy's argument `like`) is missing.
 
     Returns:

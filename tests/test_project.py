@@ -1,0 +1,209 @@
+"""The house itself: its floors, its commands' manners, its recipes, what it ships."""
+
+import ast
+import re
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.commands import ROOT, command
+
+
+ROOMS = ("builders", "train", "model_cards", "space")
+MAY_IMPORT = {
+    "builders": {"builders"},
+    "train": {"train", "builders"},
+    "model_cards": {"model_cards", "builders"},
+    "space": {"space", "builders"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_imports_run_one_way(room):
+    files = list((ROOT / room).rglob("*.py"))
+    assert files
+    for path in files:
+        assert imports(path) & set(ROOMS) <= MAY_IMPORT[room], path
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["-m", "builders", "--help"],
+        ["-m", "builders", "expansions", "--help"],
+        ["-m", "builders", "preferences", "--help"],
+        ["-m", "builders", "publish", "--help"],
+        ["train/sft.py", "--help"],
+        ["train/dpo.py", "--help"],
+        ["train/evaluate.py", "--help"],
+        ["-m", "model_cards", "--help"],
+        ["-m", "space", "--help"],
+    ],
+    ids=" ".join,
+)
+def test_help_answers_within_a_second(arguments):
+    """The fastest of three: what the command needs, not what else the machine is doing."""
+    times = []
+    for _ in range(3):
+        started = time.perf_counter()
+        done = command(*arguments)
+        times.append(time.perf_counter() - started)
+        assert done.returncode == 0 and done.stdout.startswith("usage:"), done.stderr
+        if times[-1] < 1:
+            return
+    pytest.fail(f"took {min(times):.2f} s at best")
+
+
+def test_importing_builders_draws_in_nothing_heavy():
+    modules = [
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in (ROOT / "builders").rglob("*.py")
+        # An `evaluate` module imports `evaluate`: that is what it is.
+        if path.name != "__main__.py" and path.name != "retrieval_measures.py"
+    ]
+    script = f"""
+import importlib, sys
+for name in {[name.removesuffix(".__init__") for name in modules]!r}:
+    importlib.import_module(name)
+print([name for name in ("torch", "transformers", "jnius", "gradio", "datasets", "pyserini") if name in sys.modules])
+"""
+    done = command("-c", script)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"
+
+
+def test_ruff_and_mypy_are_content():
+    for check in (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["mypy"]):
+        done = command("-m", *check)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "train/recipes").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_training_recipe_parses_with_the_installed_trl(recipe, monkeypatch):
+    """A key that TRL no longer knows raises; so does a recipe whose method has no script."""
+    import trl
+
+    import train.dpo
+    import train.evaluate
+    import train.sft
+    from builders.command import parse
+
+    types = {
+        "sft": (train.sft.SFTData, trl.SFTConfig, trl.ModelConfig),
+        "dpo": (train.dpo.DPOData, trl.DPOConfig, trl.ModelConfig),
+        "evaluate": (train.evaluate.EvaluationArguments,),
+    }[recipe.stem.split("-")[0]]
+    assert parse(types, ["--config", str(recipe)], "", "")
+    head = recipe.read_text().split("\n\n")[0]
+    assert "Memory:" in head and "Time:" in head
+
+
+@pytest.mark.parametrize("recipe", sorted((ROOT / "builders/recipes").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_every_builder_recipe_parses(recipe):
+    import importlib
+
+    from builders.command import parse
+
+    module = importlib.import_module(f"builders.{recipe.stem.split('-')[0]}")
+    (arguments,) = [vars(module)[name] for name in vars(module) if name.endswith("Arguments")]
+    assert parse(arguments, ["--config", str(recipe)], "", "")
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "train/accelerate").glob("*.yaml")), ids=lambda path: path.stem)
+def test_accelerate_configs_load_and_say_whether_they_were_run(config):
+    from accelerate.commands.config.config_args import load_config_from_file
+
+    assert load_config_from_file(str(config)).num_processes >= 1
+    first = config.read_text().splitlines()[0]
+    assert first.startswith("# not run") or config.stem in ("cpu", "cpu_two_processes"), config
+
+
+def shell_commands(text: str) -> list[str]:
+    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
+    joined = "\n".join(blocks).replace("\\\n", " ")
+    return [line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
+
+
+def test_every_command_of_the_readme_exists_and_takes_its_flags():
+    """make targets stand in the Makefile; for python commands every flag is one that --help names."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    helps: dict[tuple[str, ...], str] = {}
+    seen = 0
+    for line in shell_commands((ROOT / "README.md").read_text()):
+        words = line.split()
+        if words[0] == "make":
+            assert words[1] in targets, line
+        elif words[0] == "python" and words[1] == "-m" and words[2] in ROOMS:
+            start = words[1:4] if words[2] == "builders" else words[1:3]
+            check_flags(tuple(start), words, line, helps)
+        elif words[:2] == ["accelerate", "launch"]:
+            script = next(word for word in words if word.startswith("train/"))
+            own = words[words.index(script) :]
+            assert Path(ROOT / words[words.index("--config_file") + 1]).is_file(), line
+            recipe = ROOT / own[own.index("--config") + 1]
+            assert recipe.is_file(), line
+            keys = set(yaml.safe_load(recipe.read_text()))
+            helped = helps.setdefault((script,), command(script, "--help").stdout)
+            for flag in (word for word in own if word.startswith("--") and word != "--config"):
+                assert f"--{flag[2:]} " in helped or flag[2:] in keys, f"{flag} in: {line}"
+        else:
+            continue
+        seen += 1
+    assert seen >= 8
+
+
+def check_flags(start: tuple[str, ...], words: list[str], line: str, helps: dict[tuple[str, ...], str]) -> None:
+    helped = helps.setdefault(start, command(*start, "--help").stdout)
+    assert helped.startswith("usage:"), line
+    for flag in (word for word in words if word.startswith("--") and word != "--config"):
+        assert f"{flag} " in helped or f"[{flag}]" in helped, f"{flag} in: {line}"
+    if "--config" in words:
+        assert (ROOT / words[words.index("--config") + 1]).is_file(), line
+
+
+def test_the_readmes_table_is_the_one_that_the_demo_wrote():
+    """The README shows the table of a real run, kept beside it as JSON; no number is typed by hand."""
+    import json
+
+    from train.results import markdown_table
+
+    results = json.loads((ROOT / "benchmarks/results/demo.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    for row in markdown_table(results).splitlines():
+        if row.startswith("|"):
+            assert row in readme, row
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_prompts_templates_and_recipes(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "build", "--wheel", "--outdir", str(tmp_path), str(ROOT)],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    shipped = [
+        path.relative_to(ROOT).as_posix()
+        for room in ROOMS
+        for path in (ROOT / room).rglob("*")
+        if path.suffix in (".py", ".yaml", ".md", ".css", ".typed", ".txt") and "__pycache__" not in path.parts
+    ]
+    assert set(shipped) <= names, sorted(set(shipped) - names)
