@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -64,12 +65,13 @@ def beir(folder: Path, judged: str = "d1") -> Path:
     (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in queries))
     rows = "".join(f"q{n}\td{n}\t1\n" for n in range(1, 20)) + f"q0\t{judged}\t1\n"
     (folder / "qrels/train.tsv").write_text("query-id\tcorpus-id\tscore\n" + rows)
+    (folder / "qrels/test.tsv").write_text("query-id\tcorpus-id\tscore\n")
     return folder
 
 
 def test_a_query_judged_for_a_document_that_is_not_there(tmp_path):
     line = refused(expansions(tmp_path / "out", "--collection", beir(tmp_path / "mine", judged="d99")))
-    assert "train.tsv" in line and "d99" in line
+    assert "train.tsv, row 21: 'q0', 'd99'" in line
 
 
 def test_a_query_without_judgment_is_left_out_and_counted(tmp_path):
@@ -182,14 +184,9 @@ def test_a_full_disk_costs_nothing_that_was_there(demo, small_disk):
     start = ("-m", "builders", "preferences", "--expansions", demo.expansions, "--min_margin", "0.001")
     assert command(*start, "--output_dir", earlier).returncode == 0
     before = {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()}
-    (small_disk / "filler").write_bytes(b"x" * 1024 * 4)
-    with (small_disk / "rest").open("wb") as file:
-        try:
-            while True:
-                file.write(b"x" * 4096)
-                file.flush()
-        except OSError:
-            pass
+    with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as file:
+        while True:
+            file.write(b"x" * 4096)
     line = refused(command(*start, "--output_dir", earlier, "--pairs_per_query", "1"))
     assert "no space left" in line
     assert {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()} == before

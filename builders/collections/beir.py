@@ -54,12 +54,13 @@ def load_beir(folder: Path, language: str = "en") -> Collection:
         raise KitError(f"{folder / 'qrels'}: no judgments; put one of {', '.join(QRELS_FILES)} there")
     qrels: dict[str, dict[str, int]] = {}
     judged_in: dict[str, Path] = {}
-    judgments = dangling = 0
+    judgments = 0
+    dangling: list[str] = []
     for path in files:
         for row, query_id, document_id, score in _qrels_rows(path):
             judgments += 1
             if query_id not in texts or document_id not in known:
-                dangling += 1
+                dangling.append(f"{path.name}, row {row}: {query_id!r}, {document_id!r}")
                 continue
             if judged_in.setdefault(query_id, path) != path:
                 raise KitError(
@@ -70,10 +71,10 @@ def load_beir(folder: Path, language: str = "en") -> Collection:
                 raise KitError(
                     f"{path}, row {row}: {query_id!r} and {document_id!r} have two different scores; keep one"
                 )
-    if dangling > DANGLING_SHARE * judgments:
+    if len(dangling) > DANGLING_SHARE * judgments:
         raise KitError(
-            f"{folder / 'qrels'}: {dangling} of {judgments} judgments name a query or document that is not in the "
-            "folder; do corpus, queries and qrels belong together?"
+            f"{folder / 'qrels'}: {len(dangling)} of {judgments} judgments name a query or document that is not "
+            f"there, the first in {dangling[0]}; do corpus, queries and qrels belong together?"
         )
     single = len(files) == 1
     queries = {
@@ -95,7 +96,7 @@ def load_beir(folder: Path, language: str = "en") -> Collection:
             "documents": len(known),
             "queries_without_judgment": len(texts) - len(queries),
             "judgments": judgments,
-            "judgments_dangling": dangling,
+            "judgments_dangling": len(dangling),
         },
     )
 
