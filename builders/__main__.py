@@ -9,6 +9,7 @@ from builders.command import fail, run
 COMMANDS = {
     "expansions": "stage 1: queries → graded candidates and rows to imitate",
     "preferences": "stage 2: graded candidates → chosen/rejected pairs",
+    "publish": "a rendered folder (dataset, adapter, Space) → the Hub",
 }
 
 

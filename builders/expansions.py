@@ -23,12 +23,16 @@ from builders.expanders.generation_log import GenerationLog
 from builders.grading import DEPTH, Grader
 from builders.prompts.exemplars import draw_exemplars, for_query
 from builders.prompts.prompt import Exemplar, Message, Prompt, load_prompt
-from builders.provenance import code_version, versions
-from builders.publishing.folder import Rows, is_current, render_dataset
+from builders.provenance import code_version, collection_provenance, versions
+from builders.publishing.folder import Rows, is_current, render_dataset, renew_card
 from builders.retrievers.formation import Formation
 from builders.sampling import sample_queries
 from builders.schema import TEMPLATE_KWARGS
 from builders.selection import SELECTIONS
+
+
+# Where things lie and go; they do not change a byte of the dataset.
+NOT_SETTINGS = ("output_dir", "push_to_hub", "repo_id")
 
 
 @dataclass
@@ -62,12 +66,20 @@ class ExpansionsArguments:
         default="best", metadata={"help": "Candidates to imitate: `all` valid, `better` than plain, `best` per query."}
     )
     seed: int = field(default=0, metadata={"help": "Seeds the sample of queries, the exemplars and the generation."})
+    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
+    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 1 from the command line."""
+    from builders.publishing.hub import check_repo_id, publish_folder
+
     (args,) = parse(ExpansionsArguments, argv, "python -m builders expansions", (__doc__ or "").splitlines()[0])
-    build_expansions(args)
+    if args.push_to_hub:
+        check_repo_id(args.repo_id)
+    folder = build_expansions(args)
+    if args.push_to_hub:
+        publish_folder(folder, args.repo_id)
 
 
 def build_expansions(args: ExpansionsArguments) -> Path:
@@ -96,9 +108,12 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     )
     settings = _settings(args, collection, expander, prompts)
     if is_current(folder, settings):
+        renew_card(folder, args.repo_id)
         say(f"{folder}: up to date")
         return folder
 
+    # Before anything is generated: a retriever that cannot be had must cost no answers.
+    grader = Grader(collection, load_retriever(args.retriever, collection), Formation(args.repeats))
     wanted: dict[Split, int] = {"train": args.num_train, "validation": args.num_validation}
     queries = [q for split, n in wanted.items() for q in sample_queries(collection, split, n, args.seed)]
     answers: dict[tuple[str, str], list[Expansion]] = {}
@@ -116,7 +131,6 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     generated = time.time()
 
     say(f"grading: {len(queries) * len(prompts) * args.samples} candidates with {args.retriever}")
-    grader = Grader(collection, load_retriever(args.retriever, collection), Formation(args.repeats))
     raw = graded_candidates(queries, prompts, answers, grader, expander.identity, sampling)
     distillation = [_distillation_row(row, student) for row in SELECTIONS[args.select](raw)]
     split_of = {query.id: query.split for query in queries}
@@ -153,24 +167,9 @@ def build_expansions(args: ExpansionsArguments) -> Path:
         "raw": _by_split(raw, split_of),
         "distillation": _by_split(distillation, split_of),
     }
-    render_dataset(folder, tables, build, timing)
+    render_dataset(folder, tables, build, timing, args.repo_id)
     _report(folder, build)
     return folder
-
-
-def collection_provenance(collection: Collection) -> dict[str, Any]:
-    """What a build records of its collection."""
-    return {
-        "name": collection.name,
-        "language": collection.language,
-        "source": collection.source,
-        "licence": collection.licence,
-        "judgments": collection.judgments,
-        "fingerprint": collection.fingerprint,
-        "versions": dict(collection.versions),
-        "statistics": dict(collection.statistics),
-        "queries": dict(Counter(query.split for query in collection.queries.values())),
-    }
 
 
 def _settings(
@@ -178,7 +177,7 @@ def _settings(
 ) -> dict[str, Any]:
     """All that decides the dataset's bytes: a folder with equal settings need not be made again."""
     return {
-        **{name: value for name, value in asdict(args).items() if name != "output_dir"},
+        **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
         "collection_fingerprint": collection.fingerprint,
         "expander": asdict(expander.identity),
         "prompt_sha256": [prompt.sha256 for prompt in prompts],
@@ -208,7 +207,8 @@ def _generate(expander: Expander, requests: list[Request], sampling: Sampling, l
     from tqdm import tqdm
 
     done = set(log.answers)
-    with tqdm(total=len(requests), unit="query", initial=sum(r.key in done for r in requests)) as bar:
+    # Answers come in bursts, a block at a time; without mininterval=0 the bar would stop at the first of each.
+    with tqdm(total=len(requests), unit="query", initial=sum(r.key in done for r in requests), mininterval=0) as bar:
         for key, expansions in expander.expand(requests, sampling, done):
             log.append(key, expansions)
             bar.update()

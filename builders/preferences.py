@@ -1,6 +1,6 @@
 """Stage 2: graded candidates → chosen/rejected pairs, published as config `preference`.
 
-    python -m builders preferences --expansions out/expansions --output_dir out/preferences
+python -m builders preferences --expansions out/expansions --output_dir out/preferences
 """
 
 import shlex
@@ -18,12 +18,23 @@ from builders.pairing.load import load_rule
 from builders.pairing.pairing import Pair, Pairing, Yield
 from builders.prompts.prompt import Message, Prompt, load_prompt
 from builders.provenance import code_version, versions
-from builders.publishing.folder import BUILD, Rows, file_hash, is_current, open_dataset, read_rows, render_dataset
+from builders.publishing.folder import (
+    BUILD,
+    Rows,
+    file_hash,
+    is_current,
+    open_dataset,
+    read_rows,
+    render_dataset,
+    renew_card,
+)
 from builders.schema import TEMPLATE_KWARGS
 
 
 # Carried over from the expansions, so that a preference dataset explains itself alone.
 INHERITED = ("collection", "expander", "prompts", "sampling", "retriever", "formation", "grading_depth", "seed")
+# Where things lie and go; they do not change a byte of the dataset.
+NOT_SETTINGS = ("output_dir", "expansions", "push_to_hub", "repo_id")
 
 
 @dataclass
@@ -41,12 +52,20 @@ class PreferencesArguments:
     student_prompt: str | None = field(
         default=None, metadata={"help": "Zero-shot prompt of the pairs; by default the expansions' own."}
     )
+    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
+    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 2 from the command line."""
+    from builders.publishing.hub import check_repo_id, publish_folder
+
     (args,) = parse(PreferencesArguments, argv, "python -m builders preferences", (__doc__ or "").splitlines()[0])
-    build_preferences(args)
+    if args.push_to_hub:
+        check_repo_id(args.repo_id)
+    folder = build_preferences(args)
+    if args.push_to_hub:
+        publish_folder(folder, args.repo_id)
 
 
 def build_preferences(args: PreferencesArguments) -> Path:
@@ -63,11 +82,12 @@ def build_preferences(args: PreferencesArguments) -> Path:
     expansions = open_dataset(source, "expansions")
     student = load_prompt(args.student_prompt or expansions["student_prompt"])
     settings = {
-        **{name: value for name, value in asdict(args).items() if name not in ("output_dir", "expansions")},
+        **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
         "expansions_sha256": file_hash(source / BUILD),
         "prompt_sha256": student.sha256,
     }
     if is_current(folder, settings):
+        renew_card(folder, args.repo_id)
         say(f"{folder}: up to date")
         return folder
 
@@ -104,7 +124,7 @@ def build_preferences(args: PreferencesArguments) -> Path:
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "total_seconds": round(time.time() - started, 1),
     }
-    render_dataset(folder, {"preference": tables}, build, timing)
+    render_dataset(folder, {"preference": tables}, build, timing, args.repo_id)
     say(f"{folder}: {sum(len(rows) for rows in tables.values())} pairs")
     return folder
 

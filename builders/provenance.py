@@ -1,12 +1,15 @@
-"""Provenance: which code and which packages made something."""
+"""Provenance: which code, packages and collection something was made of."""
 
 import functools
 import importlib.metadata
 import platform
 import subprocess
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import builders
+from builders.collections.collection import Collection
 
 
 PACKAGES = (
@@ -58,3 +61,18 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
+
+
+def collection_provenance(collection: Collection) -> dict[str, Any]:
+    """What a build records of its collection."""
+    return {
+        "name": collection.name,
+        "language": collection.language,
+        "source": collection.source,
+        "licence": collection.licence,
+        "judgments": collection.judgments,
+        "fingerprint": collection.fingerprint,
+        "versions": dict(collection.versions),
+        "statistics": dict(collection.statistics),
+        "queries": dict(Counter(query.split for query in collection.queries.values())),
+    }

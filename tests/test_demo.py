@@ -162,7 +162,8 @@ def test_the_same_seed_gives_the_same_bytes_after_a_kill(demo, embedded_model, t
 
     from tests.commands import ROOT
 
-    arguments = stages(tmp_path, embedded_model)["expansions"] + ["--block", "12"]
+    small = ["--num_train", "5", "--num_validation", "0", "--samples", "2", "--block", "4"]
+    arguments = stages(tmp_path, embedded_model)["expansions"] + small
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=ROOT, stderr=subprocess.DEVNULL)
     work = tmp_path / "expansions.work"
     deadline = time.time() + 240
@@ -178,7 +179,7 @@ def test_the_same_seed_gives_the_same_bytes_after_a_kill(demo, embedded_model, t
     assert log.read_bytes().startswith(done_before), "an answer that was there was asked for again"
 
     whole = tmp_path / "undisturbed"
-    again = stages(whole, embedded_model)["expansions"] + ["--block", "12"]
+    again = stages(whole, embedded_model)["expansions"] + small
     assert run_stage("expansions", again).returncode == 0
     for path in (tmp_path / "expansions").rglob("*.parquet"):
         assert file_hash(path) == file_hash(whole / "expansions" / path.relative_to(tmp_path / "expansions"))

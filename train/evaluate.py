@@ -75,7 +75,7 @@ def evaluate(args: EvaluationArguments) -> None:
 
     if args.split not in SPLITS:
         raise KitError(f"unknown --split {args.split!r}: give one of {', '.join(SPLITS)}")
-    state = PartialState(cpu=args.dtype == "float32")
+    state = PartialState()
     collection = load_collection(args.collection)
     prompt = load_prompt(args.prompt)
     queries = sample_queries(collection, args.split, args.num_queries or len(collection.split(args.split)), args.seed)
@@ -97,9 +97,10 @@ def evaluate(args: EvaluationArguments) -> None:
         say(f"{folder}: results up to date")
         return
 
+    # Before anything is generated: a retriever that cannot be had must cost no answers.
+    grader = Grader(collection, load_retriever(args.retriever, collection), Formation(args.repeats))
     generations = {name: _expand(args, folder, name, expanders.pop(name), prompt, queries) for name in names}
     if state.is_main_process:
-        grader = Grader(collection, load_retriever(args.retriever, collection), Formation(args.repeats))
         write_results(folder, settings, grader, queries, generations, prompt, args.seed)
     state.wait_for_everyone()
 
@@ -145,7 +146,7 @@ def _expand(
     others = {request.key for request in requests} - mine
     fresh = len(mine - set(log.answers))
     say(f"{name}: {len(mine)} queries, {len(mine) - fresh} done before")
-    with PeakMemory() as memory, tqdm(total=len(mine), initial=len(mine) - fresh, unit="query") as bar:
+    with PeakMemory() as memory, tqdm(total=len(mine), initial=len(mine) - fresh, unit="query", mininterval=0) as bar:
         started = time.perf_counter()
         if fresh:
             expander.load()

@@ -17,10 +17,9 @@ from builders.cache import atomic_write
 from builders.collections.collection import Query
 from builders.command import say
 from builders.expanders.expander import Expansion, Identity
-from builders.expansions import collection_provenance
 from builders.grading import DEPTH, Grade, Grader
 from builders.prompts.prompt import Prompt
-from builders.provenance import code_version, versions
+from builders.provenance import code_version, collection_provenance, versions
 from train.cost import Cost
 from train.significance import significance
 

@@ -95,6 +95,8 @@ def save_student(
         record = {"kind": "adapter", "base": base, "code_version": code_version(), "versions": versions(), **training}
         (work / TRAINING).write_text(dump_json(record))
         (work / TIMING).write_text(dump_json(timing))
+        for path in work.iterdir():  # safetensors writes files that only their owner can read.
+            path.chmod(0o644)
 
 
 def is_trained(folder: Path, settings: dict[str, Any]) -> bool:

@@ -13,7 +13,7 @@ SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_
 LICENCES = {"BSD-3-Clause": "bsd-3-clause", "Apache-2.0": "apache-2.0", "CC BY 4.0": "cc-by-4.0"}
 
 
-def dataset_card(folder: Path, tables: Tables, build: dict[str, Any]) -> str:
+def dataset_card(folder: Path, tables: Tables, build: dict[str, Any], where: str) -> str:
     """The text of `README.md`.
 
     Args:
@@ -23,6 +23,8 @@ def dataset_card(folder: Path, tables: Tables, build: dict[str, Any]) -> str:
             Config → split → rows.
         build (`dict`):
             The content of `build.json`.
+        where (`str`):
+            What the load line loads: a Hub id or a folder.
     """
     from huggingface_hub import DatasetCard
 
@@ -35,6 +37,7 @@ def dataset_card(folder: Path, tables: Tables, build: dict[str, Any]) -> str:
             columns={config: CONFIGS[config] for config in tables},
             examples={config: _example(splits) for config, splits in tables.items()},
             title=_title(build),
+            where=where,
         )
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from builders.cache import atomic_folder
+from builders.cache import atomic_folder, atomic_write
 from builders.errors import KitError
 from builders.schema import SCHEMA_VERSION, features
 
@@ -38,7 +38,9 @@ def file_hash(path: Path) -> str:
     return digest.hexdigest()
 
 
-def render_dataset(folder: Path, tables: Tables, build: dict[str, Any], timing: dict[str, Any]) -> None:
+def render_dataset(
+    folder: Path, tables: Tables, build: dict[str, Any], timing: dict[str, Any], repo_id: str | None = None
+) -> None:
     """Write a dataset folder: all of it, or nothing.
 
     Args:
@@ -50,6 +52,8 @@ def render_dataset(folder: Path, tables: Tables, build: dict[str, Any], timing: 
             Provenance; `kind`, `settings` and `code_version` at least. Schema version and file hashes are added here.
         timing (`dict`):
             Seconds and dates, kept apart so that the rest is the same bytes for the same seed.
+        repo_id (`str`, *optional*):
+            Where it will be published; the card's load line names it, otherwise the folder.
 
     Raises:
         KitError: a config would be empty.
@@ -69,7 +73,21 @@ def render_dataset(folder: Path, tables: Tables, build: dict[str, Any], timing: 
         build = {**build, "schema_version": SCHEMA_VERSION, "rows": rows_in, "files": files}
         (work / BUILD).write_text(dump_json(build))
         (work / TIMING).write_text(dump_json(timing))
-        (work / CARD).write_text(dataset_card(work, tables, build))
+        (work / CARD).write_text(dataset_card(work, tables, build, repo_id or folder.as_posix()))
+
+
+def renew_card(folder: Path, repo_id: str | None) -> None:
+    """Write the card of a finished folder anew where its text has changed: another repository, another template."""
+    from builders.publishing.dataset_card import dataset_card
+
+    build = read_build(folder) or {}
+    tables = {
+        config: {split: read_rows(folder, config, split) for split in splits}
+        for config, splits in build["rows"].items()
+    }
+    text = dataset_card(folder, tables, build, repo_id or folder.as_posix())
+    if (folder / CARD).read_text() != text:
+        atomic_write(folder / CARD, text.encode())
 
 
 def _write_shards(folder: Path, config: str, split: str, rows: Rows) -> None:

@@ -1,0 +1,169 @@
+"""The failure: what an error of the Hub's client means for the publisher, and the one line that says so."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeVar
+
+from builders.errors import KitError
+
+
+# Seconds before the second, third and fourth try, where the Hub does not name a time.
+PAUSES = (1.0, 3.0, 8.0)
+# Seconds: a rate limit's window is five minutes; who has to wait longer is told so.
+LONGEST_WAIT = 310.0
+TRIES_AGAINST_OTHERS = 10
+OFFLINE = "HF_HUB_OFFLINE is set: unset it to publish"
+TOKEN = re.compile(r"hf_[A-Za-z0-9]{16,}")
+
+Result = TypeVar("Result")
+
+
+class Cause(Enum):
+    """What to do about a failure."""
+
+    LOST = "no answer, or an error of the server's own: the work may or may not have been done"
+    MOVED = "somebody else committed in between"
+    BUSY = "try again later"
+    FINAL = "trying again would change nothing"
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One failed request.
+
+    Args:
+        cause (`Cause`):
+            What to do about it.
+        line (`str`):
+            One line for the user, free of tokens.
+        wait (`float`, *optional*):
+            Seconds that the Hub asks to wait.
+    """
+
+    cause: Cause
+    line: str
+    wait: float | None = None
+
+
+def failure_errors() -> tuple[type[Exception], ...]:
+    """The exception classes that the Hub's client lets out; everything else is a bug and stays a traceback."""
+    from huggingface_hub.utils import httpx
+
+    # OSError: builtin ConnectionError (xet) and HfHubHTTPError. RuntimeError: hf_xet. ValueError: answers and
+    # metadata that make no sense.
+    return (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError)
+
+
+def failure_of(error: Exception, where: str) -> Failure:
+    """Judge an exception of the Hub's client.
+
+    Args:
+        error (`Exception`):
+            One of [`failure_errors`].
+        where (`str`):
+            Address of the repository, for the message.
+    """
+    from huggingface_hub.errors import OfflineModeIsEnabled
+    from huggingface_hub.utils import httpx
+
+    said = scrub(one_line(getattr(error, "server_message", None) or str(error)) or type(error).__name__)
+    response = getattr(error, "response", None)
+    if isinstance(error, OfflineModeIsEnabled):
+        return Failure(Cause.FINAL, OFFLINE)
+    if response is None and isinstance(error.__cause__, httpx.HTTPError):
+        # An upload to the storage: what was stored wrong may be right the next time.
+        inner = failure_of(error.__cause__, where)
+        refused = getattr(getattr(error.__cause__, "response", None), "status_code", None) in (401, 403)
+        return inner if refused else Failure(Cause.LOST, f"{inner.line}: {said}", inner.wait)
+    if response is not None:
+        return _failure_of_status(response, where, said)
+    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
+        return Failure(Cause.FINAL, f"{where}: no address of a Hub ({said}): mend HF_ENDPOINT")
+    if isinstance(error, httpx.TransportError | ConnectionError | TimeoutError | RuntimeError):
+        return Failure(Cause.LOST, f"{where}: no answer ({said})")
+    if isinstance(error, OSError):
+        return Failure(Cause.FINAL, f"{where}: {said}")
+    return Failure(Cause.FINAL, f"{where}: refused, or this is no Hub: {said}")
+
+
+def _failure_of_status(response: Any, where: str, said: str) -> Failure:
+    status = response.status_code
+    wait = _wait(response)
+    if status >= 500:
+        return Failure(Cause.LOST, f"{where}: the Hub failed ({status}, {said})", wait)
+    if status == 412:
+        return Failure(Cause.MOVED, f"{where}: somebody else keeps committing (412, {said})")
+    if status in (409, 429):
+        return Failure(Cause.BUSY, f"{where}: the Hub is busy ({status}, {said})", wait)
+    final = {
+        401: "the Hub does not accept the token: hf auth login, or set HF_TOKEN",
+        403: "not allowed: the token is read-only, or the repository's owner is somebody else",
+        404: "not found, or not visible with this token",
+    }
+    return Failure(Cause.FINAL, f"{where}: {final.get(status, 'the Hub refused')} ({status}, {said})")
+
+
+def _wait(response: Any) -> float | None:
+    """Seconds that the answer asks to wait."""
+    from huggingface_hub.utils import parse_ratelimit_headers
+
+    limit = parse_ratelimit_headers(response.headers)
+    if limit is not None and limit.remaining == 0:
+        return limit.reset_in_seconds + 1.0
+    try:
+        return max(0.0, float(response.headers.get("Retry-After", "")))
+    except ValueError:
+        return None
+
+
+def pause(failure: Failure, number: int) -> None:
+    """Wait before the next try.
+
+    Args:
+        failure (`Failure`):
+            Why the last try failed.
+        number (`int`):
+            How many tries there were, from 1.
+
+    Raises:
+        KitError: the tries are used up, the failure is final, or the Hub asks for more time than is sensible.
+    """
+    if failure.cause is Cause.FINAL:
+        raise KitError(failure.line)
+    moved = failure.cause is Cause.MOVED
+    if number > (TRIES_AGAINST_OTHERS if moved else len(PAUSES)):
+        raise KitError(f"{failure.line} (given up after {number} tries)")
+    if moved:
+        return
+    seconds = PAUSES[number - 1] if failure.wait is None else failure.wait
+    if seconds > LONGEST_WAIT:
+        raise KitError(f"{failure.line}: try again in {seconds:.0f} s")
+    time.sleep(seconds)
+
+
+def patiently(call: Callable[[], Result], where: str) -> Result:
+    """Make a request that does no harm when it is made twice, and make it again where that may help.
+
+    Raises:
+        KitError: it failed for good.
+    """
+    number = 0
+    while True:
+        number += 1
+        try:
+            return call()
+        except failure_errors() as error:
+            pause(failure_of(error, where), number)
+
+
+def one_line(text: str) -> str:
+    """The text without line breaks, and without the client's advice on where to read on."""
+    return " ".join(text.split())[:400]
+
+
+def scrub(text: str) -> str:
+    """The text without anything that looks like an access token."""
+    return TOKEN.sub("hf_…", text)

@@ -1,0 +1,83 @@
+"""To the Hub: what every publishing command calls, whatever the folder is."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from builders.errors import KitError
+from builders.publishing.failure import OFFLINE
+from builders.publishing.publisher import Published, Publisher, Wishes
+from builders.publishing.rendered import open_rendered
+from builders.publishing.repository import Repository
+
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+TAG = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+-]+)*")
+
+
+def publish_folder(
+    folder: str | Path, repo_id: str, wishes: Wishes | None = None, api: "HfApi | None" = None
+) -> Published:
+    """Publish a folder that the kit rendered: a dataset, an adapter or a Space.
+
+    Args:
+        folder (`str` or `Path`):
+            The folder; it tells what it is.
+        repo_id (`str`):
+            `OWNER/NAME`.
+        wishes ([`Wishes`], *optional*):
+            How.
+        api (`HfApi`, *optional*):
+            The Hub and the token; by default those of the environment (HF_ENDPOINT, HF_TOKEN, `hf auth login`).
+
+    Raises:
+        KitError: anything that keeps the folder from being published. Unless the message says that it was published,
+            the repository holds what it held before.
+    """
+    wishes = wishes or Wishes()
+    check_repo_id(repo_id)
+    rendered = replace(open_rendered(Path(folder)), repo_id=repo_id)
+    _check_wishes(wishes)
+    api = api or _hub()
+    if not wishes.dry_run:
+        _check_token(api)
+    repository = Repository(api, repo_id, rendered.repo_type, wishes.revision or "main")
+    return Publisher(rendered, repository, wishes).publish()
+
+
+def check_repo_id(repo_id: str | None) -> None:
+    """Raise KitError unless this is `OWNER/NAME`, as the Hub allows it."""
+    from huggingface_hub.errors import HFValidationError
+    from huggingface_hub.utils import validate_repo_id
+
+    try:
+        validate_repo_id(repo_id or "")
+    except HFValidationError as error:
+        raise KitError(f"--repo_id {repo_id!r}: {' '.join(str(error).split())}") from error
+    if (repo_id or "").count("/") != 1:
+        raise KitError(f"--repo_id {repo_id!r}: give OWNER/NAME")
+
+
+def _check_wishes(wishes: Wishes) -> None:
+    if wishes.create_pr and (wishes.tag or wishes.public or wishes.revision):
+        raise KitError("--create_pr proposes a commit for main: --tag, --public and --revision do not go with it")
+    if wishes.tag is not None and not TAG.fullmatch(wishes.tag):
+        raise KitError(f"--tag {wishes.tag!r}: no name for a tag; give one like v1.0")
+
+
+def _hub() -> "HfApi":
+    from huggingface_hub import HfApi
+
+    return HfApi()
+
+
+def _check_token(api: "HfApi") -> None:
+    from huggingface_hub import get_token, is_offline_mode
+
+    if is_offline_mode():
+        raise KitError(OFFLINE)
+    if api.token is False or not (api.token or get_token()):
+        raise KitError("no access token: run `hf auth login`, or set HF_TOKEN to one that may write")

@@ -1,0 +1,246 @@
+"""The repository on the Hub: reading it, and the few requests that change it. Retries of whole publishes are not here.
+
+Reading is repeated where that may help; what changes something is sent once, and `hub` decides what a failure means.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builders.publishing.failure import patiently
+
+
+if TYPE_CHECKING:
+    from huggingface_hub import CommitInfo, HfApi
+
+REPO_TYPES = ("model", "dataset", "space")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A file on the Hub: its size in bytes, and what tells whether it has the same bytes as one here."""
+
+    size: int
+    sha256: str | None
+    blob_id: str
+
+
+@dataclass(frozen=True)
+class State:
+    """A repository at one commit.
+
+    Args:
+        head (`str`):
+            The branch's commit.
+        branch_exists (`bool`):
+            Whether the branch is there; if not, `head` is main's.
+        private (`bool`), sdk (`str`, *optional*):
+            As the Hub tells.
+        tree (`Mapping[str, Stored]`):
+            Path → file at `head`.
+    """
+
+    head: str
+    branch_exists: bool
+    private: bool
+    sdk: str | None
+    tree: Mapping[str, Stored]
+
+
+class Repository:
+    """One repository of a Hub, which may not exist yet.
+
+    Args:
+        api (`HfApi`):
+            The client: address and token.
+        id (`str`), type (`str`), branch (`str`):
+            Which repository, and which of its branches (or `refs/pr/N`).
+    """
+
+    def __init__(self, api: "HfApi", id: str, type: str, branch: str = "main") -> None:
+        self.api, self.id, self.type, self.branch = api, id, type, branch
+
+    @property
+    def url(self) -> str:
+        """Where a browser finds it."""
+        prefix = {"model": "", "dataset": "datasets/", "space": "spaces/"}[self.type]
+        return f"{self.api.endpoint}/{prefix}{self.id}"
+
+    def read(self) -> State | None:
+        """The repository as it is now; `None` where there is none, or none that this token may see."""
+        return patiently(self._read, self.url)
+
+    def _read(self) -> State | None:
+        from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+
+        try:
+            info: Any = self._info(self.branch)
+            branch_exists = True
+        except RepositoryNotFoundError as error:
+            if error.response.status_code == 401 and "nvalid credentials" in str(error):
+                raise
+            return None
+        except RevisionNotFoundError:
+            info, branch_exists = self._info("main"), False
+        return State(info.sha, branch_exists, bool(info.private), getattr(info, "sdk", None), self._tree(info.sha))
+
+    def _info(self, revision: str) -> Any:
+        return self.api.repo_info(self.id, repo_type=self.type, revision=revision)
+
+    def tree(self, revision: str) -> dict[str, Stored]:
+        """The files at a revision."""
+        return patiently(lambda: self._tree(revision), self.url)
+
+    def _tree(self, revision: str) -> dict[str, Stored]:
+        from huggingface_hub.hf_api import RepoFile
+
+        entries = self.api.list_repo_tree(self.id, recursive=True, revision=revision, repo_type=self.type)
+        return {
+            entry.path: Stored(entry.size, entry.lfs.sha256 if entry.lfs else None, entry.blob_id)
+            for entry in entries
+            if isinstance(entry, RepoFile)
+        }
+
+    def content(self, path: str, revision: str) -> bytes:
+        """A small file, fresh from the Hub and past every cache."""
+        from huggingface_hub import hf_hub_url
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+        url = hf_hub_url(self.id, path, repo_type=self.type, revision=revision, endpoint=self.api.endpoint)
+
+        def get() -> bytes:
+            response = get_session().get(url, headers=build_hf_headers(token=self.api.token))
+            hf_raise_for_status(response)
+            return bytes(response.content)
+
+        return patiently(get, self.url)
+
+    def tags(self) -> dict[str, str]:
+        """Tag → commit."""
+        refs = patiently(lambda: self.api.list_repo_refs(self.id, repo_type=self.type), self.url)
+        return {tag.name: tag.target_commit for tag in refs.tags}
+
+    def type_of_namesake(self) -> str | None:
+        """The type of a repository of another type that has the same id."""
+        for other in REPO_TYPES:
+            if other != self.type and patiently(
+                lambda other=other: self.api.repo_exists(self.id, repo_type=other),  # type: ignore[misc]
+                self.url,
+            ):
+                return other
+        return None
+
+    def card_errors(self, text: str) -> list[str]:
+        """What the Hub has against a card. Nothing is changed there."""
+        from huggingface_hub.utils import get_session, hf_raise_for_status
+
+        def ask() -> list[str]:
+            body = {"content": text, "repoType": self.type}
+            response = get_session().post(f"{self.api.endpoint}/api/validate-yaml", json=body)
+            if response.status_code == 400:
+                return [str(error.get("message")) for error in response.json().get("errors", [])] or [response.text]
+            hf_raise_for_status(response)
+            return []
+
+        return patiently(ask, self.url)
+
+    def create(self) -> None:
+        """Create the repository, private, unless it is there."""
+        patiently(
+            lambda: self.api.create_repo(
+                self.id,
+                repo_type=self.type,
+                private=True,
+                exist_ok=True,
+                space_sdk="gradio" if self.type == "space" else None,
+            ),
+            self.url,
+        )
+
+    def create_branch(self, start: str) -> None:
+        """Create the branch from a commit, unless it is there."""
+        patiently(
+            lambda: self.api.create_branch(
+                self.id, branch=self.branch, revision=start, repo_type=self.type, exist_ok=True
+            ),
+            self.url,
+        )
+
+    def make_public(self) -> None:
+        """Let everybody see the repository."""
+        patiently(lambda: self.api.update_repo_settings(self.id, visibility="public", repo_type=self.type), self.url)
+
+    def commits_since(self, start: str) -> list[tuple[str, str]]:
+        """Id and message of the branch's commits after a commit, newest first."""
+        commits = patiently(
+            lambda: self.api.list_repo_commits(self.id, repo_type=self.type, revision=self.branch), self.url
+        )
+        found = []
+        for commit in commits:
+            if commit.commit_id == start:
+                break
+            found.append((commit.commit_id, commit.message))
+        return found
+
+    def proposal(self, publish_id: str) -> str | None:
+        """The address of an open pull request that carries a publish id."""
+
+        def look() -> str | None:
+            # A list, so that all pages are read before other requests are made.
+            for discussion in list(self.api.get_repo_discussions(self.id, repo_type=self.type)):
+                if discussion.is_pull_request and discussion.status in ("open", "draft"):
+                    revision = f"refs/pr/{discussion.num}"
+                    commits = self.api.list_repo_commits(self.id, repo_type=self.type, revision=revision)
+                    if any(publish_id in commit.message for commit in commits):
+                        return discussion.url
+            return None
+
+        return patiently(look, self.url)
+
+    def upload(self, additions: Mapping[str, bytes | Path], create_pr: bool) -> list[Any]:
+        """Store the large files and return the additions that a commit takes. No commit is made, no ref is moved."""
+        from huggingface_hub import CommitOperationAdd
+
+        operations = [
+            CommitOperationAdd(path, content if isinstance(content, bytes) else str(content))
+            for path, content in additions.items()
+        ]
+        self.api.preupload_lfs_files(
+            self.id,
+            operations,
+            repo_type=self.type,
+            revision=self.branch,
+            create_pr=create_pr,
+            free_memory=False,
+            # Else a .gitignore on the Hub would silently leave out files of ours.
+            gitignore_content="",
+        )
+        return operations
+
+    def commit(
+        self,
+        additions: list[Any],
+        deletions: Iterable[str],
+        message: str,
+        description: str,
+        head: str,
+        create_pr: bool,
+    ) -> "CommitInfo":
+        """One commit on top of `head`, or none: sent once."""
+        from huggingface_hub import CommitOperationDelete
+
+        return self.api.create_commit(
+            self.id,
+            [*additions, *(CommitOperationDelete(path) for path in deletions)],
+            commit_message=message,
+            commit_description=description,
+            repo_type=self.type,
+            revision=self.branch,
+            parent_commit=head,
+            create_pr=create_pr,
+        )
+
+    def create_tag(self, tag: str, commit: str) -> None:
+        """Tag a commit: sent once; fails where the tag exists."""
+        self.api.create_tag(self.id, tag=tag, revision=commit, repo_type=self.type)
