@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,10 @@ def with_adapter(base: Any, adapter: str, merge: bool) -> Any:
     from peft import PeftModel
 
     try:
-        model = PeftModel.from_pretrained(base, adapter)
+        with warnings.catch_warnings():
+            # PEFT asks transformers for an attribute by its old name; nothing the user could mend.
+            warnings.filterwarnings("ignore", message=".*is_gradient_checkpointing", category=FutureWarning)
+            model = PeftModel.from_pretrained(base, adapter)
     except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
         raise KitError(f"adapter {adapter!r} cannot be loaded: {str(error).splitlines()[0]}") from error
     return model.merge_and_unload() if merge else model

@@ -8,7 +8,7 @@ from builders.errors import KitError
 from builders.prompts.prompt import Exemplar
 
 
-WORDS = 24  # Long enough to show the tone of a document, short enough to keep a few-shot prompt cheap.
+WORDS = 20  # Long enough to show the tone of a document, short enough to keep a few-shot prompt cheap.
 
 
 def draw_exemplars(collection: Collection, number: int, seed: int) -> list[Exemplar]:
