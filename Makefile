@@ -3,6 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT := out/demo
 RECIPES := train/recipes/smollm2-135m
+# Two workers: most tests wait for single-threaded imports. What shares the small demo stays in one worker.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
 BUILD := $(BIN)/python -m builders
 # Quiet: a stage that fails says why itself, in one line.
 LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process $(shell getconf _NPROCESSORS_ONLN) --config_file train/accelerate/cpu.yaml
@@ -30,10 +32,10 @@ space: $(OUT)/results.json ## Serve the Space on the demo's results
 	$(BIN)/python -m space --results $(OUT)
 
 test: .venv/.test ## The fast tier of tests, lint and types among them
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-all: .venv/.test ## All tests, the slow ones too
-	$(BIN)/python -m pytest -m "slow or not slow"
+	$(PYTEST) -m "slow or not slow"
 
 lint: .venv/.test ## ruff and mypy
 	$(BIN)/ruff check .

@@ -2,9 +2,9 @@
 
 import ast
 import re
+import resource
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -57,12 +57,13 @@ def test_imports_run_one_way(room):
     ids=" ".join,
 )
 def test_help_answers_within_a_second(arguments):
-    """The fastest of three: what the command needs, not what else the machine is doing."""
+    """By processor time, the best of three: what the command needs, not what else the machine is doing."""
     times = []
     for _ in range(3):
-        started = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = command(*arguments)
-        times.append(time.perf_counter() - started)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert done.returncode == 0 and done.stdout.startswith("usage:"), done.stderr
         if times[-1] < 1:
             return

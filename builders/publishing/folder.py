@@ -95,7 +95,7 @@ def _write_shards(folder: Path, config: str, split: str, rows: Rows) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     dataset = Dataset.from_list(rows, features=features(config))
-    number = max(1, -(-dataset.data.nbytes // SHARD_BYTES))
+    number = min(len(rows), max(1, -(-dataset.data.nbytes // SHARD_BYTES)))
     disable_progress_bars()
     try:
         for index in range(number):
