@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RECIPES = ROOT / "train/recipes/smollm2-135m"
 DATA_RECIPES = ROOT / "builders/recipes/pydocs-demo"
 # The demo's own numbers, cut down.
-QUERIES, SAMPLES, TEST_QUERIES, TOKENS = 10, 3, 6, 12
+QUERIES, SAMPLES, TEST_QUERIES, TOKENS = 8, 3, 6, 10
 
 
 def command(*arguments: str | Path, cwd: Path = ROOT, timeout: float = 600, **environment: str):

@@ -20,6 +20,10 @@ os.environ.update(
     }
 )
 
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Two workers whose torch takes both cores each wait for one another more than they work.
+    os.environ["OMP_NUM_THREADS"] = "1"
+
 import pytest  # noqa: E402
 
 from tests.commands import Demo, run_demo  # noqa: E402

@@ -1,7 +1,6 @@
 """Bad input: one line that says what is wrong and what to do, exit code 2, and nothing that was there is touched."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -203,7 +202,12 @@ def test_ctrl_c_ends_with_one_line_and_leaves_no_folder(tmp_path, embedded_model
     arguments = ["-m", "builders", "expansions", "--config", DATA_RECIPES / "expansions.yaml"]
     arguments += ["--output_dir", tmp_path / "out", "--model", embedded_model, "--block", "8"]
     process = subprocess.Popen(
-        [sys.executable, *map(str, arguments)], cwd=ROOT, stderr=subprocess.PIPE, text=True, env=dict(os.environ)
+        [sys.executable, *map(str, arguments)],
+        cwd=ROOT,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Started in the background, a shell's children ignore Ctrl-C, and theirs would too.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     work = tmp_path / "out.work"
     deadline = time.time() + 240
