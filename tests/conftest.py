@@ -32,6 +32,7 @@ from tests.commands import Demo, run_demo  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # Before xdist, which reads the marks in the same hook.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests that share the small demo in one worker, so that it is run once."""
     for item in items:

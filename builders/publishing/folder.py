@@ -73,7 +73,7 @@ def render_dataset(
         build = {**build, "schema_version": SCHEMA_VERSION, "rows": rows_in, "files": files}
         (work / BUILD).write_text(dump_json(build))
         (work / TIMING).write_text(dump_json(timing))
-        (work / CARD).write_text(dataset_card(work, tables, build, repo_id or folder.as_posix()))
+        (work / CARD).write_text(dataset_card(work, _published(work, build), build, repo_id or folder.as_posix()))
 
 
 def renew_card(folder: Path, repo_id: str | None) -> None:
@@ -81,13 +81,17 @@ def renew_card(folder: Path, repo_id: str | None) -> None:
     from builders.publishing.dataset_card import dataset_card
 
     build = read_build(folder) or {}
-    tables = {
+    text = dataset_card(folder, _published(folder, build), build, repo_id or folder.as_posix())
+    if (folder / CARD).read_text() != text:
+        atomic_write(folder / CARD, text.encode())
+
+
+def _published(folder: Path, build: dict[str, Any]) -> Tables:
+    """The rows as they stand in the folder: what a reader of the card will load."""
+    return {
         config: {split: read_rows(folder, config, split) for split in splits}
         for config, splits in build["rows"].items()
     }
-    text = dataset_card(folder, tables, build, repo_id or folder.as_posix())
-    if (folder / CARD).read_text() != text:
-        atomic_write(folder / CARD, text.encode())
 
 
 def _write_shards(folder: Path, config: str, split: str, rows: Rows) -> None:
