@@ -12,7 +12,7 @@ from typing import Any
 
 from builders.cache import atomic_folder, atomic_write
 from builders.errors import KitError
-from builders.schema import SCHEMA_VERSION, features
+from builders.schema import CONFIGS, SCHEMA_VERSION, features
 
 
 BUILD = "build.json"
@@ -58,8 +58,6 @@ def render_dataset(
     Raises:
         KitError: a config would be empty.
     """
-    from builders.publishing.dataset_card import dataset_card
-
     with atomic_folder(folder) as work:
         for config, splits in tables.items():
             for split, rows in splits.items():
@@ -73,25 +71,27 @@ def render_dataset(
         build = {**build, "schema_version": SCHEMA_VERSION, "rows": rows_in, "files": files}
         (work / BUILD).write_text(dump_json(build))
         (work / TIMING).write_text(dump_json(timing))
-        (work / CARD).write_text(dataset_card(work, _published(work, build), build, repo_id or folder.as_posix()))
+        (work / CARD).write_text(_card(work, repo_id or folder.as_posix()))
 
 
 def renew_card(folder: Path, repo_id: str | None) -> None:
     """Write the card of a finished folder anew where its text has changed: another repository, another template."""
-    from builders.publishing.dataset_card import dataset_card
-
-    build = read_build(folder) or {}
-    text = dataset_card(folder, _published(folder, build), build, repo_id or folder.as_posix())
+    text = _card(folder, repo_id or folder.as_posix())
     if (folder / CARD).read_text() != text:
         atomic_write(folder / CARD, text.encode())
 
 
-def _published(folder: Path, build: dict[str, Any]) -> Tables:
-    """The rows as they stand in the folder: what a reader of the card will load."""
-    return {
-        config: {split: read_rows(folder, config, split) for split in splits}
-        for config, splits in build["rows"].items()
+def _card(folder: Path, where: str) -> str:
+    """The card, from what lies in the folder and nothing else, so that it can be made again at any time."""
+    from builders.publishing.dataset_card import dataset_card
+
+    build = json.loads((folder / BUILD).read_text())
+    tables = {
+        config: {split: read_rows(folder, config, split) for split in build["rows"][config]}
+        for config in CONFIGS
+        if config in build["rows"]
     }
+    return dataset_card(folder, tables, build, where)
 
 
 def _write_shards(folder: Path, config: str, split: str, rows: Rows) -> None:
