@@ -3,8 +3,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 OUT := out/demo
 RECIPES := train/recipes/smollm2-135m
-# Two workers: most tests wait for single-threaded imports. What shares the small demo stays in one worker.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadgroup
+# Two workers: most tests wait for single-threaded imports.
+PYTEST := $(BIN)/python -m pytest -n 2
 BUILD := $(BIN)/python -m builders
 # Quiet: a stage that fails says why itself, in one line.
 LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process $(shell getconf _NPROCESSORS_ONLN) --config_file train/accelerate/cpu.yaml

@@ -1,5 +1,6 @@
 """Isolation for every test, and the fixtures that several files share."""
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -25,19 +26,12 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     os.environ["OMP_NUM_THREADS"] = "1"
 
 import pytest  # noqa: E402
+from filelock import FileLock  # noqa: E402
 
 from tests.commands import Demo, run_demo  # noqa: E402
 
 
 ROOT = Path(__file__).resolve().parent.parent
-
-
-@pytest.hookimpl(tryfirst=True)  # Before xdist, which reads the marks in the same hook.
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that share the small demo in one worker, so that it is run once."""
-    for item in items:
-        if "demo" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("demo"))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -69,5 +63,12 @@ def embedded_model() -> str:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, embedded_model: str) -> Demo:
-    """The demo's own commands and recipes at a small size, run once: about three minutes."""
-    return run_demo(tmp_path_factory.mktemp("demo"), embedded_model)
+    """The demo's own commands and recipes at a small size: about three minutes, once for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        base = base.parent
+    folder, printed = base / "demo", base / "demo.json"
+    with FileLock(base / "demo.lock"):
+        if not printed.exists():
+            printed.write_text(json.dumps(run_demo(folder, embedded_model)))
+    return Demo(folder, json.loads(printed.read_text()))

@@ -60,6 +60,7 @@ def evaluate(args: EvaluationArguments) -> None:
     Raises:
         KitError: an argument names nothing known.
     """
+    import torch
     from accelerate import PartialState
 
     from builders.collections.collection import SPLITS
@@ -75,7 +76,8 @@ def evaluate(args: EvaluationArguments) -> None:
 
     if args.split not in SPLITS:
         raise KitError(f"unknown --split {args.split!r}: give one of {', '.join(SPLITS)}")
-    state = PartialState()
+    # Said outright: a launcher's "use_cpu" alone starts several processes that do not know of one another.
+    state = PartialState(cpu=not torch.cuda.is_available())
     collection = load_collection(args.collection)
     prompt = load_prompt(args.prompt)
     queries = sample_queries(collection, args.split, args.num_queries or len(collection.split(args.split)), args.seed)
