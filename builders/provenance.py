@@ -71,6 +71,7 @@ def collection_provenance(collection: Collection) -> dict[str, Any]:
         "source": collection.source,
         "licence": collection.licence,
         "judgments": collection.judgments,
+        "relevance_level": collection.relevance_level,
         "fingerprint": collection.fingerprint,
         "versions": dict(collection.versions),
         "statistics": dict(collection.statistics),

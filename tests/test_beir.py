@@ -9,6 +9,7 @@ import pytest
 from builders.collections.collection import split_of
 from builders.collections.load import load_collection
 from builders.errors import KitError
+from builders.sampling import sample_queries
 
 
 CORPUS = [{"_id": f"d{n}", "title": f"Title {n}", "text": f"text number {n}"} for n in range(4)]
@@ -63,12 +64,16 @@ def test_documents_are_streamed_and_gzip_reads_the_same(folder):
     assert load_collection(str(folder)).fingerprint == expected
 
 
-def test_a_single_qrels_file_is_divided(folder):
+def test_a_single_qrels_file_keeps_its_split_unless_the_folder_says_divide(folder):
     (folder / "qrels" / "dev.tsv").unlink()
     (folder / "qrels" / "train.tsv").rename(folder / "qrels" / "test.tsv")
     found = load_collection(str(folder))
-    assert {query.split for query in found.queries.values()} == {split_of("q1")}
-    assert "70/10/20" in found.judgments and "test.tsv" in found.judgments
+    assert {query.split for query in found.queries.values()} == {"test"} and "test.tsv" in found.judgments
+    with pytest.raises(KitError, match="no judged train queries; .* `split: divide`"):
+        sample_queries(found, "train", 1, seed=0)
+    (folder / "collection.yaml").write_text("split: divide\n")
+    found = load_collection(str(folder))
+    assert {query.split for query in found.queries.values()} == {split_of("q1")} and "70/10/20" in found.judgments
 
 
 def test_a_few_dangling_judgments_are_counted_and_many_refused(folder):

@@ -1,7 +1,7 @@
 """The collection: documents, queries and judgments, whatever their source."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -31,6 +31,21 @@ class Query:
 
 
 @dataclass(frozen=True)
+class AbsentDocuments:
+    """Stands where a collection has queries and judgments and no documents: enough to evaluate runs.
+
+    Args:
+        remedy (`str`):
+            One line for those who need the documents: which are missing, and where to put them.
+    """
+
+    remedy: str
+
+    def __iter__(self) -> Iterator[Document]:
+        raise KitError(self.remedy)
+
+
+@dataclass(frozen=True)
 class Collection:
     """Documents, queries and relevance judgments (qrels) under one name.
 
@@ -56,6 +71,13 @@ class Collection:
             Counts made while reading (documents skipped, links resolved, …), for the card.
         index_title (`bool`, *optional*, defaults to `True`):
             Whether the title is part of the indexed text.
+        relevance_level (`int`, *optional*, defaults to 1):
+            The lowest relevance that binary measures (MRR, recall) count as relevant; nDCG takes grades as they are.
+            TREC Deep Learning's passages are graded 0 to 3, and 1 does not answer the question: 2 there.
+        answers (`Mapping[str, Sequence[str]]`, *optional*):
+            Query id → accepted answers, of a collection of open-domain questions.
+        remarks (`Sequence[str]`, *optional*):
+            What loading passed over and a person should know: a line each.
     """
 
     name: str
@@ -69,14 +91,22 @@ class Collection:
     versions: Mapping[str, str] = field(default_factory=dict)
     statistics: Mapping[str, int | float] = field(default_factory=dict)
     index_title: bool = True
+    relevance_level: int = 1
+    answers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
+
+    @property
+    def has_documents(self) -> bool:
+        """Whether there is something to index; without documents a pass over them raises a KitError."""
+        return not isinstance(self.documents, AbsentDocuments)
 
     def split(self, split: Split) -> list[Query]:
         """The queries of one split that have at least one relevant document, in collection order."""
         return [query for query in self.queries.values() if query.split == split and self.relevant(query.id)]
 
     def relevant(self, query_id: str) -> dict[str, int]:
-        """The documents judged relevant (relevance > 0) for a query; empty when there are none."""
-        return {doc: rel for doc, rel in self.qrels.get(query_id, {}).items() if rel > 0}
+        """The documents judged relevant (`relevance_level` or more) for a query; empty when there are none."""
+        return {doc: rel for doc, rel in self.qrels.get(query_id, {}).items() if rel >= self.relevance_level}
 
     def gold(self, query_id: str) -> set[str]:
         """The documents with the highest relevance for a query: those whose rank counts as the rank of the gold.
@@ -104,12 +134,14 @@ class Collection:
         """
         cached = self.__dict__.get("_fingerprint")
         if cached is None:
-            digest = hashlib.sha256(repr((self.name, self.language, self.index_title)).encode())
-            for document in self.documents:
+            facts = (self.name, self.language, self.index_title, self.relevance_level)
+            digest = hashlib.sha256(repr(facts).encode())
+            for document in self.documents if self.has_documents else ():
                 digest.update(repr((document.id, document.title, document.text)).encode())
             for query in self.queries.values():
                 digest.update(repr((query.id, query.text, query.split)).encode())
                 digest.update(repr(sorted(self.qrels.get(query.id, {}).items())).encode())
+                digest.update(repr(tuple(self.answers.get(query.id, ()))).encode())
             cached = digest.hexdigest()[:16]
             object.__setattr__(self, "_fingerprint", cached)
         return str(cached)

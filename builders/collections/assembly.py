@@ -1,0 +1,160 @@
+"""The assembly: documents, topics and judgments, whatever their files, checked against one another."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from builders.collections.collection import AbsentDocuments, Collection, Query, Split, split_of
+from builders.collections.documents import LocatedDocuments, check_documents
+from builders.collections.id_set import IdSet
+from builders.collections.language import guess_language
+from builders.collections.lines import Place
+from builders.collections.metadata import DIVIDE, Metadata, check_language
+from builders.collections.qrels import Judgment
+from builders.collections.topics import Topics
+from builders.errors import KitError
+
+
+# A few judgments of removed documents are usual in published collections; many mean the wrong corpus.
+DANGLING_SHARE = 0.01
+LISTED = 5
+POOLED = "pooled subset"
+
+
+@dataclass
+class Parts:
+    """What a collection is put together from.
+
+    Args:
+        metadata ([`Metadata`]):
+            Facts, with `name`, `source`, `licence` and `judgments` filled in.
+        documents:
+            The documents, or what says that they are absent.
+        topics ([`Topics`]):
+            The queries.
+        judgments (`Iterable[Judgment]`):
+            The judgments; those without a split belong where `split_of` puts their query.
+        language (`str`, *optional*):
+            What the user has asked for; it goes before what is stated.
+        keep_unjudged (`bool`, *optional*, defaults to `False`):
+            Whether queries that nobody has judged stay, in the split that `splits` gives.
+        splits (`Mapping[str, Split]`, *optional*):
+            Query id → split, where something else than a judgment tells it.
+        versions (`Mapping[str, str]`), statistics (`Mapping[str, int | float]`), *optional*:
+            As in [`Collection`]; counts made here are added.
+    """
+
+    metadata: Metadata
+    documents: LocatedDocuments | AbsentDocuments
+    topics: Topics
+    judgments: Iterable[Judgment]
+    language: str | None = None
+    keep_unjudged: bool = False
+    splits: Mapping[str, Split] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    statistics: Mapping[str, int | float] = field(default_factory=dict)
+
+
+def assemble(parts: Parts) -> Collection:
+    """Check the parts and put them together: one pass over the documents, then one over the judgments.
+
+    Raises:
+        KitError: documents or queries do not pass their check; more than 1 % of the judgments name a query or
+            document that does not exist; a query is judged in two splits, or a document twice and differently.
+    """
+    facts = parts.metadata
+    name, source = str(facts.name), str(facts.source)
+    remarks: list[str] = []
+    counts: Counter[str] = Counter()
+    known: IdSet | None = None
+    parts.topics.check()
+    if parts.topics.empty:
+        counts["queries_empty"] = len(parts.topics.empty)
+        remarks.append(
+            f"{name}: {len(parts.topics.empty)} queries empty, the first {next(iter(parts.topics.empty))!r}"
+        )
+    if not isinstance(parts.documents, AbsentDocuments):
+        checked = check_documents(parts.documents)
+        known = checked.ids
+        counts["documents"] = len(checked.ids)
+        for count, what in ((checked.empty, "empty"), (checked.replaced, "with_replacement_characters")):
+            if count:
+                counts[f"documents_{what}"] = count
+                remarks.append(f"{name}: {count} documents {what.replace('_', ' ')}")
+    qrels, splits = _join(parts, known, counts, remarks)
+    queries = {
+        query_id: Query(query_id, text, splits.get(query_id) or _split(parts, query_id, parts.splits.get(query_id)))
+        for query_id, text in parts.topics.texts.items()
+        if query_id in qrels or parts.keep_unjudged
+    }
+    counts["queries_without_judgment"] = len(parts.topics.texts) - len(qrels)
+    if facts.pooled:
+        source = f"{source}; its documents are a {POOLED}"
+    judgments = str(facts.judgments)
+    if facts.split == DIVIDE:
+        judgments = f"{judgments.rstrip('.')}; the queries are divided 70/10/20 by a hash of the query id."
+    texts = (query.text for query in queries.values())
+    return Collection(
+        name=name,
+        language=check_language(parts.language or facts.language or guess_language(texts), name),
+        documents=parts.documents,
+        queries=queries,
+        qrels=qrels,
+        source=source,
+        licence=str(facts.licence),
+        judgments=judgments,
+        versions=parts.versions,
+        statistics={**parts.statistics, **counts},
+        index_title=True if facts.index_title is None else facts.index_title,
+        relevance_level=facts.relevance_level or 1,
+        answers={key: found for key, found in parts.topics.answers.items() if key in queries},
+        remarks=remarks,
+    )
+
+
+def _split(parts: Parts, query_id: str, found: Split | None) -> Split:
+    return parts.metadata.split_of(found) or split_of(query_id)
+
+
+def _join(
+    parts: Parts, known: IdSet | None, counts: Counter[str], remarks: list[str]
+) -> tuple[dict[str, dict[str, int]], dict[str, Split]]:
+    """The judgments by query, and the split of each judged query; `known` holds the ids of the documents."""
+    qrels: dict[str, dict[str, int]] = {}
+    judged_in: dict[str, tuple[Split, Place]] = {}
+    dangling: list[str] = []
+    counts["judgments"] = outside = number = 0
+    for judgment in parts.judgments:
+        number += 1
+        place, found, query_id, document_id, relevance = judgment
+        if query_id in parts.topics.empty:
+            counts["judgments_of_empty_queries"] += 1
+            continue
+        absent = known is not None and document_id not in known
+        if query_id not in parts.topics.texts or (absent and not parts.metadata.pooled):
+            dangling.append(f"{place.short}: {query_id!r}, {document_id!r}")
+            continue
+        outside += absent
+        split = _split(parts, query_id, found)
+        other = judged_in.setdefault(query_id, (split, place))
+        if other[0] != split:
+            raise KitError(
+                f"{place}: query {query_id!r} is judged in {other[1].short.split(',')[0]} too; "
+                "a query belongs to one split: keep it in one file"
+            )
+        if qrels.setdefault(query_id, {}).setdefault(document_id, relevance) != relevance:
+            raise KitError(f"{place}: {query_id!r} and {document_id!r} have two different scores; keep one")
+    counts["judgments"], counts["judgments_dangling"] = number, len(dangling)
+    if outside:
+        counts["judgments_outside_the_pool"] = outside
+    if dangling:
+        many = len(dangling) > DANGLING_SHARE * number
+        line = f"{len(dangling)} of {number} judgments name a query or document that is not there"
+        if many:
+            raise KitError(
+                f"{parts.metadata.name}: {line}, the first in {dangling[0]}; do corpus, queries and qrels belong "
+                "together?"
+            )
+        more = f" and {len(dangling) - LISTED} more" if len(dangling) > LISTED else ""
+        remarks.append(f"{parts.metadata.name}: {line}: {'; '.join(dangling[:LISTED])}{more}")
+    return qrels, {query_id: split for query_id, (split, _) in judged_in.items()}

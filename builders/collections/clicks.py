@@ -1,0 +1,118 @@
+"""A collection from a search log: queries, the documents that were clicked for them, and how often."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from builders.collections.assembly import Parts, assemble
+from builders.collections.click_log import NAMES, ClickLog, LogDocuments, text_id
+from builders.collections.collection import Collection, split_of
+from builders.collections.documents import FileDocuments, LocatedDocuments
+from builders.collections.lines import Place, Record, form_of
+from builders.collections.metadata import Metadata, read_metadata
+from builders.collections.qrels import Judgment
+from builders.collections.tables import RECORD_FORMS, read_records
+from builders.collections.topics import EMPTY_SHARE, Topics
+from builders.errors import KitError
+
+
+FORM = "clicks.csv, .tsv, .jsonl or .parquet (query, document_id or text, perhaps count)"
+# Share of a query's clicks → relevance; any click at all is 1, none is 0.
+GRADES = ((0.5, 3), (0.2, 2), (0.0, 1))
+
+_FILE = re.compile(r"clicks?[^/]*\.(csv|tsv|jsonl|parquet)(\.gz|\.zst)?$|click[-_]?log", re.IGNORECASE)
+_CORPUS = re.compile(r"(corpus|documents)[^/]*\.(jsonl|tsv|csv|parquet)(\.gz|\.zst)?$")
+
+
+def click_files(folder: Path) -> list[Path]:
+    """The click logs in a folder, by their names."""
+    return [path for path in sorted(folder.iterdir()) if _FILE.match(path.name) and form_of(path) in RECORD_FORMS]
+
+
+def holds_clicks(path: Path) -> bool:
+    """Whether a file's first row has a query and a document."""
+    if form_of(path) not in RECORD_FORMS:
+        return False
+    record: Record = next((record for _, record in read_records(path)), {})
+    return bool(set(NAMES["query"]) & set(record)) and bool({*NAMES["document_id"], *NAMES["text"]} & set(record))
+
+
+def load_clicks(path: Path, language: str | None = None, metadata: Metadata | None = None) -> Collection:
+    """Read pairs of a query and a clicked document, each perhaps with a count.
+
+    * Columns: `query`; `document_id`, or `text`, or both; perhaps `title` and `count` (without it every row is one
+      click). Other names are told in `collection.yaml` (`columns: {query: search_term}`).
+    * Queries are compared without case, width of characters and extra white space; their ids and splits (70/10/20)
+      are hashes of what is left, so that a log that grows never moves a query.
+    * Judgments are clicks: 3 for a document that has half or more of its query's clicks, 2 for a fifth or more, 1 for
+      any, 0 for a document that was shown and never clicked (count 0).
+    * Documents are those of a corpus file beside the log (`corpus.jsonl`, `documents.csv`, …), else the texts in the
+      log itself: the first text of each id, or, without ids, each different text.
+
+    Args:
+        path (`Path`):
+            The folder, or the log itself.
+        language (`str`, *optional*), metadata ([`Metadata`], *optional*):
+            As in `load_beir`.
+
+    Raises:
+        KitError: as in `load_beir`; or a column is missing, a query is empty, or a count is no whole number.
+    """
+    folder, logs = (path.parent, [path]) if path.is_file() else (path, click_files(path))
+    if not logs:
+        raise KitError(f"{path}: no click log; such a folder holds {FORM}")
+    stated = metadata or (Metadata() if path.is_file() else read_metadata(folder))
+    log = ClickLog(tuple(logs), stated.columns)
+    corpus = None if path.is_file() else _corpus(folder, stated)
+    documents: LocatedDocuments = corpus or LogDocuments(log)
+    topics = Topics()
+    clicks: dict[str, dict[str, int]] = {}
+    first: dict[str, Place] = {}
+    rows = 0
+    empty: list[Place] = []
+    for place, query, document_id, count in log.clicks():
+        rows += 1
+        if not query:
+            empty.append(place)
+            continue
+        query_id = text_id(query)
+        if query_id not in topics.texts:
+            topics.add(place, query_id, query)
+            first[query_id] = place
+        counted = clicks.setdefault(query_id, {})
+        counted[document_id] = counted.get(document_id, 0) + count
+    if not rows:
+        raise KitError(f"{logs[0]}: no clicks in it")
+    if len(empty) > EMPTY_SHARE * rows:
+        raise KitError(f"{empty[0]}: the query is empty, in {len(empty)} of {rows} rows; remove them")
+    name = path.resolve().name
+    facts = stated.or_else(
+        name=name.split(".")[0] if path.is_file() else name,
+        source=f"a search log, {name}",
+        licence="not stated in the folder",
+        judgments="These are click judgments: a document with half or more of its query's clicks is graded 3, with a "
+        "fifth or more 2, with any 1. Queries are divided 70/10/20 by a hash of their text.",
+    )
+
+    def judgments() -> Iterator[Judgment]:
+        for query_id, counted in clicks.items():
+            total = sum(counted.values())
+            for document_id, count in counted.items():
+                yield Judgment(first[query_id], split_of(query_id), query_id, document_id, _grade(count, total))
+
+    counts = {
+        "rows": rows,
+        "rows_without_query": len(empty),
+        "clicks": sum(sum(counted.values()) for counted in clicks.values()),
+    }
+    return assemble(Parts(facts, documents, topics, judgments(), language, statistics=counts))
+
+
+def _corpus(folder: Path, stated: Metadata) -> FileDocuments | None:
+    beside = tuple(path for path in sorted(folder.iterdir()) if _CORPUS.match(path.name))
+    paths = stated.corpus_files(folder) or beside
+    return FileDocuments(paths) if paths else None
+
+
+def _grade(count: int, total: int) -> int:
+    return next((grade for share, grade in GRADES if count > 0 and count >= share * total), 0)
