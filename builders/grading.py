@@ -11,6 +11,9 @@ from builders.retrievers.retriever import Hit, Retriever
 
 DEPTH = 100
 
+# Query id, and its expansion or several.
+Pair = tuple[str, str | Sequence[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Grade:
@@ -28,9 +31,14 @@ class Grade:
 
 
 class Grader:
-    """Grades expansions of a collection's queries by the retrieval they lead to."""
+    """Grades expansions of a collection's queries by the retrieval they lead to.
+
+    Raises:
+        KitError: the retriever cannot be asked as the formation wants to.
+    """
 
     def __init__(self, collection: Collection, retriever: Retriever, formation: Formation) -> None:
+        formation.check(retriever)
         self.collection = collection
         self.retriever = retriever
         self.formation = formation
@@ -43,36 +51,51 @@ class Grader:
         """
         return self.expanded([(query_id, "") for query_id in query_ids])
 
-    def expanded(self, pairs: Sequence[tuple[str, str]]) -> list[Grade]:
-        """Grades of (query id, expansion) pairs, in their order. An empty expansion is the plain query.
+    def expanded(self, pairs: Sequence[Pair]) -> list[Grade]:
+        """Grades of (query id, expansion) pairs, in their order; the formation decides what several expansions do.
+
+        An empty expansion is the plain query.
 
         Raises:
             KitError: a query has no relevant document.
         """
         return [grade for grade, _ in self.searched(pairs)]
 
-    def searched(self, pairs: Sequence[tuple[str, str]]) -> list[tuple[Grade, list[Hit]]]:
+    def searched(self, pairs: Sequence[Pair]) -> list[tuple[Grade, list[Hit]]]:
         """As [`expanded`], with the rankings themselves."""
         queries = self.collection.queries
-        gold = {query_id: self.collection.gold(query_id) for query_id, _ in pairs}
-        texts = [self.formation.expanded(queries[query_id].text, expansion) for query_id, expansion in pairs]
-        rankings = self.retriever.search(texts, DEPTH)
-        # One judged "topic" per pair, since many pairs share a query.
-        names = [str(number) for number in range(len(pairs))]
-        qrels = {name: self.collection.qrels[pair[0]] for name, pair in zip(names, pairs, strict=True)}
-        runs = {name: [hit.document_id for hit in hits] for name, hits in zip(names, rankings, strict=True)}
-        measures = measure(qrels, runs)
-        graded = []
-        for name, (query_id, _), hits in zip(names, pairs, rankings, strict=True):
-            values, ids = measures[name], runs[name]
-            relevant = self.collection.relevant(query_id)
-            first = next((rank for rank, document in enumerate(ids, start=1) if document in relevant), None)
-            grade = Grade(
-                ndcg_at_10=values["ndcg_at_10"],
-                mrr_at_10=values["mrr_at_10"],
-                recall_at_100=values["recall_at_100"],
+        asked = [
+            (queries[query_id].text, (expansion,) if isinstance(expansion, str) else expansion)
+            for query_id, expansion in pairs
+        ]
+        rankings = self.formation.search(self.retriever, asked, DEPTH)
+        documents = [[hit.document_id for hit in hits] for hits in rankings]
+        grades = graded_rankings(self.collection, [query_id for query_id, _ in pairs], documents)
+        return list(zip(grades, rankings, strict=True))
+
+
+def graded_rankings(
+    collection: Collection, query_ids: Sequence[str], rankings: Sequence[Sequence[str]]
+) -> list[Grade]:
+    """Grades of rankings that are there already: document ids, best first, one ranking a query id.
+
+    Raises:
+        KitError: a query has no relevant document.
+    """
+    # One judged "topic" per ranking, since many rankings may share a query.
+    names = [str(number) for number in range(len(query_ids))]
+    gold = {query_id: collection.gold(query_id) for query_id in query_ids}
+    qrels = {name: collection.qrels[query_id] for name, query_id in zip(names, query_ids, strict=True)}
+    measures = measure(qrels, dict(zip(names, rankings, strict=True)), collection.relevance_level)
+    grades = []
+    for name, query_id, ids in zip(names, query_ids, rankings, strict=True):
+        relevant = collection.relevant(query_id)
+        first = next((rank for rank, document in enumerate(ids[:DEPTH], start=1) if document in relevant), None)
+        grades.append(
+            Grade(
+                **measures[name],
                 reciprocal_rank=1 / first if first else 0.0,
                 gold_rank=gold_rank(ids, gold[query_id], DEPTH),
             )
-            graded.append((grade, hits))
-        return graded
+        )
+    return grades

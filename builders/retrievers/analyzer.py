@@ -17,34 +17,56 @@ ENGLISH_STOP_WORDS = frozenset(
     "a an and are as at be but by for if in into is it no not of on or such that the their then there these they this "
     "to was will with".split()
 )
-
-# Unicode's default word boundaries (UAX #29, rules WB5 to WB13b), as Lucene's StandardTokenizer applies them: letters
-# are joined by one of . : ' and their like (MidLetter, MidNumLet), digits by one of . , ; ' (MidNum, MidNumLet),
-# letters and digits by nothing or underscores (ExtendNumLet).
-_LETTER = r"[^\W\d_]"
-_TOKEN = re.compile(
-    rf"_*(?:{_LETTER}|\d)"
-    rf"(?:\w|[\u0300-\u036f]|(?<={_LETTER})[.:'\u2018\u2019\u2024\u2027\u00b7](?={_LETTER})|(?<=\d)[.,;'\u2018\u2019\u2024](?=\d))*"
-)
 _POSSESSIVE = re.compile(r"['\u2019\uff07][sS]$")
+_LETTER = r"[^\W\d_]"
+# Most words of a text are among the frequent ones of its language.
+REMEMBERED = 50_000
 
 
+@lru_cache(maxsize=64)
 def analyzer_for(language: str) -> Analyzer:
     """The analyzer of a language: text → terms, in order, repeated as often as they occur.
 
     Args:
         language (`str`):
-            ISO 639-1 code. Supported: `en`.
+            ISO 639-1 code: `en`, `zh`, or a language of `builders.retrievers.snowball`.
 
     Raises:
-        KitError: no analyzer for the language.
+        KitError: no analyzer for the language, or its extra is not installed.
     """
-    if language != "en":
-        raise KitError(f"no analyzer for language {language!r}: supported is en")
-    return _english()
+    from builders.retrievers.snowball import STEMMERS, snowball_analyzer
+
+    if language == "en":
+        return _english()
+    if language == "zh":
+        from builders.retrievers.chinese import chinese_analyzer
+
+        return chinese_analyzer()
+    if language in STEMMERS:
+        return snowball_analyzer(language)
+    raise KitError(
+        f"bm25s: no analyzer for language {language!r}: supported are en, zh, {', '.join(STEMMERS)}; "
+        "retriever pyserini has others"
+    )
 
 
-@lru_cache(maxsize=1)
+def words(marks: str = "\u0300-\u036f", joiners: str = ".:'\u2018\u2019\u2024\u2027\u00b7") -> re.Pattern[str]:
+    """The pattern of a word by Unicode's default boundaries (UAX #29, WB5 to WB13b), as Lucene's StandardTokenizer.
+
+    Letters are joined by one of . : ' and their like (MidLetter, MidNumLet), digits by one of . , ; ' (MidNum,
+    MidNumLet), letters and digits by nothing or underscores (ExtendNumLet).
+
+    Args:
+        marks (`str`, *optional*):
+            Combining characters that belong to the letter before them, as the inside of a character class.
+        joiners (`str`, *optional*):
+            What joins two letters.
+    """
+    more = rf"[\w{marks}]"
+    joint = rf"(?:(?<={_LETTER})[{joiners}](?={_LETTER})|(?<=\d)[.,;'\u2018\u2019\u2024](?=\d))"
+    return re.compile(rf"_*(?:{_LETTER}|\d){more}*(?:{joint}{more}+)*")
+
+
 def _english() -> Analyzer:
     """Anserini's default: tokens of UAX #29, possessive 's removed, lower case, stop words removed, Porter's stemmer.
 
@@ -54,11 +76,14 @@ def _english() -> Analyzer:
     """
     import Stemmer
 
-    stem = Stemmer.Stemmer("porter").stemWord
+    stem, token = Stemmer.Stemmer("porter").stemWord, words()
 
-    def terms(text: str) -> list[str]:
-        words = (_POSSESSIVE.sub("", token).lower() for token in _TOKEN.findall(text))
+    @lru_cache(maxsize=REMEMBERED)
+    def term(word: str) -> str | None:
+        word = _POSSESSIVE.sub("", word).lower()
+        if word in ENGLISH_STOP_WORDS:
+            return None
         # Porter's own programs, and Lucene's, leave words of one or two letters alone.
-        return [stem(word) if len(word) > 2 else word for word in words if word not in ENGLISH_STOP_WORDS]
+        return stem(word) if len(word) > 2 else word
 
-    return terms
+    return lambda text: [found for word in token.findall(text) if (found := term(word)) is not None]

@@ -1,23 +1,23 @@
 """BM25 in Python (`bm25s`): no Java, and an index that loads memory-mapped."""
 
-import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from builders.cache import atomic_folder, cache_dir
 from builders.collections.collection import Collection
 from builders.errors import KitError
-from builders.retrievers.analyzer import ANALYSIS, Analyzer, analyzer_for
+from builders.retrievers.analyzer import ANALYSIS, analyzer_for
+from builders.retrievers.document_ids import DocumentIds
 from builders.retrievers.retriever import Hit
+from builders.retrievers.term_spool import TermSpool
 
-
-if TYPE_CHECKING:
-    pass
 
 # An index that is built faster than this is not worth a file.
 WORTH_KEEPING_SECONDS = 1.0
+# From so many documents on, bm25s' own steps are long enough for a bar.
+MANY = 100_000
 
 
 class Bm25sRetriever:
@@ -33,7 +33,7 @@ class Bm25sRetriever:
             BM25's parameters, by default Anserini's.
 
     Raises:
-        KitError: the language has no analyzer, or the collection has no text to index.
+        KitError: the language has no analyzer or its extra is not installed, or the collection has no text to index.
     """
 
     def __init__(self, collection: Collection, k1: float = 0.9, b: float = 0.4) -> None:
@@ -67,40 +67,36 @@ class Bm25sRetriever:
         order = candidates[np.lexsort((candidates, -scores[candidates]))][:depth]
         return [Hit(self._ids[number], float(scores[number])) for number in order]
 
-    def _build(self, collection: Collection, folder: Path) -> tuple[Any, list[str]]:
+    def _build(self, collection: Collection, folder: Path) -> tuple[Any, DocumentIds]:
         import bm25s
+        from tqdm import tqdm
 
         started = time.perf_counter()
-        vocabulary: dict[str, int] = {}
-        rows = sorted(_term_ids(collection, self._analyze, vocabulary))
-        ids = [document_id for document_id, _ in rows]
-        if not vocabulary:
-            raise KitError(f"collection {collection.name!r} has no text to index: its documents are empty")
-        index = bm25s.BM25(k1=self._k1, b=self._b, method="lucene")
-        tokenized = bm25s.tokenization.Tokenized(ids=[terms for _, terms in rows], vocab=vocabulary)
-        index.index(tokenized, create_empty_token=False, show_progress=False)
-        if time.perf_counter() - started > WORTH_KEEPING_SECONDS:
-            with atomic_folder(folder) as work:
-                index.save(work, show_progress=False)
-                (work / "document_ids.json").write_text(json.dumps(ids), encoding="utf-8")
-        return index, ids
+        # Collections that are read in a moment need no bar.
+        texts = tqdm(collection.indexed_texts(), desc="indexing", unit=" documents", delay=3)
+        with TermSpool(texts, self._analyze, folder.parent) as spool:
+            if not spool.vocabulary:
+                raise KitError(f"collection {collection.name!r} has no text to index: its documents are empty")
+            # scipy's conversion to columns takes half the memory of the other.
+            index = bm25s.BM25(k1=self._k1, b=self._b, method="lucene", csc_backend="scipy")
+            tokenized = bm25s.tokenization.Tokenized(ids=spool, vocab=spool.vocabulary)
+            index.index(tokenized, create_empty_token=False, show_progress=len(spool) > MANY)
+            ids = DocumentIds.of(spool.ids)
+        if time.perf_counter() - started <= WORTH_KEEPING_SECONDS:
+            return index, ids
+        with atomic_folder(folder) as work:
+            index.save(work, show_progress=False)
+            ids.save(work)
+        # From the files, where it takes no memory of its own.
+        return self._load(folder) or (index, ids)
 
     @staticmethod
-    def _load(folder: Path) -> tuple[Any, list[str]] | None:
+    def _load(folder: Path) -> tuple[Any, DocumentIds] | None:
         if not folder.is_dir():
             return None
         import bm25s
 
         try:
-            index = bm25s.BM25.load(folder, mmap=True, show_progress=False)
-            return index, json.loads((folder / "document_ids.json").read_text(encoding="utf-8"))
+            return bm25s.BM25.load(folder, mmap=True, show_progress=False), DocumentIds.load(folder)
         except (OSError, ValueError, KeyError, TypeError):
             return None  # damaged: built again, and replaced as a whole
-
-
-def _term_ids(
-    collection: Collection, analyze: Analyzer, vocabulary: dict[str, int]
-) -> Iterator[tuple[str, list[int]]]:
-    """Pairs (document id, numbers of its terms), filling the vocabulary; numbers take a tenth of the room of terms."""
-    for document_id, text in collection.indexed_texts():
-        yield document_id, [vocabulary.setdefault(term, len(vocabulary)) for term in analyze(text)]

