@@ -1,8 +1,11 @@
 """The output check: whether an expander's answer is an expansion at all."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+from builders.prompts.phrases import PREAMBLES, REFUSALS
+from builders.prompts.script import in_script_of, segments
 
 
 # Share of distinct word trigrams below which a text that ran into the token limit counts as going round in circles.
@@ -14,34 +17,50 @@ class OutputCheck:
     """What a prompt's answers must look like.
 
     Args:
+        language (`str`):
+            ISO 639-1 code: decides the script, and the preambles and refusals that are known.
         min_words (`int`), max_words (`int`):
-            Bounds on the number of words.
+            Bounds on the number of words; in Chinese and Japanese, of characters.
         forbidden (`Sequence[str]`):
-            Regular expressions (case-insensitive) that no answer may match: preambles, refusals.
+            Further regular expressions (case-insensitive) that no answer may match.
     """
 
+    language: str
     min_words: int
     max_words: int
     forbidden: Sequence[str] = ()
 
     def reason(self, text: str, query: str, finish_reason: str) -> str | None:
-        """Why an answer is rejected (`empty`, `repeats`, `echo`, `too short`, `too long`, `forbidden`), or `None`.
+        """Why an answer is rejected, or `None`.
 
-        `repeats` means: it ran to the token limit and most of its word trigrams are copies. `echo` means: it says
-        no word that the query does not say.
+        * `empty`: no word in it.
+        * `repeats`: it ran to the token limit and most of its word trigrams are copies.
+        * `echo`: it says no word that the query does not say.
+        * `preamble`, `refusal`: the model speaks of its task, or declines it.
+        * `wrong language`: most of it is in another script.
+        * `too short`, `too long`: the bounds.
+        * `forbidden`: the prompt's own patterns.
         """
-        words = re.findall(r"\w+", text.lower())
+        words = segments(text)
         if not words:
             return "empty"
         trigrams = list(zip(words, words[1:], words[2:], strict=False))
         if finish_reason == "length" and len(trigrams) >= 8 and len(set(trigrams)) < DISTINCT_TRIGRAMS * len(trigrams):
             return "repeats"
-        if not set(words) - set(re.findall(r"\w+", query.lower())):
+        if not set(words) - set(segments(query)):
             return "echo"
+        if _matches(PREAMBLES.get(self.language, ()), text):
+            return "preamble"
+        if _matches(REFUSALS.get(self.language, ()), text):
+            return "refusal"
+        if not in_script_of(text, self.language):
+            return "wrong language"
         if len(words) < self.min_words:
             return "too short"
         if len(words) > self.max_words:
             return "too long"
-        if any(re.search(pattern, text, re.IGNORECASE) for pattern in self.forbidden):
-            return "forbidden"
-        return None
+        return "forbidden" if _matches(self.forbidden, text) else None
+
+
+def _matches(patterns: Iterable[str], text: str) -> bool:
+    return any(re.search(pattern, text.strip(), re.IGNORECASE) for pattern in patterns)

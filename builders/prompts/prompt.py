@@ -1,7 +1,8 @@
 """The prompt: a versioned YAML file, and the messages it makes of a query."""
 
 import hashlib
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypedDict
@@ -27,6 +28,8 @@ class Exemplar:
     query_id: str
     query: str
     expansion: str
+    relevant_to: tuple[str, ...] = ()
+    """Ids of the queries that the exemplar's document answers: they must not see it."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class Prompt:
     Args:
         id (`str`), version (`int`):
             Name the wording; the version changes with every change of the wording.
-        language (`str`), condition (`"zero-shot"` or `"few-shot"`), task (`str`):
+        language (`str`):
+            ISO 639-1 code of the queries and of the answers: the collection's.
+        condition (`"zero-shot"` or `"few-shot"`), task (`str`):
             What it is for.
         system (`str`), user (`str`):
             Templates; `{query}` stands for the query.
@@ -60,7 +65,7 @@ class Prompt:
     sha256: str
 
     def messages(self, query: str, exemplars: Sequence[Exemplar] = ()) -> list[Message]:
-        """The conversation for one query: system, solved examples as earlier turns, then the query.
+        """The conversation for one query: system (unless empty), solved examples as earlier turns, then the query.
 
         Raises:
             KitError: the query is empty, or the number of exemplars is not the prompt's.
@@ -69,7 +74,7 @@ class Prompt:
             raise KitError("the query is empty: give it at least one word")
         if len(exemplars) != self.exemplars:
             raise KitError(f"prompt {self.id!r} shows {self.exemplars} exemplar(s), got {len(exemplars)}")
-        turns = [Message(role="system", content=self.system)]
+        turns = [Message(role="system", content=self.system)] if self.system else []
         for exemplar in exemplars:
             turns.append(Message(role="user", content=self.user.replace("{query}", exemplar.query)))
             turns.append(Message(role="assistant", content=exemplar.expansion))
@@ -83,16 +88,35 @@ def prompt_names() -> list[str]:
 
 
 def load_prompt(name: str) -> Prompt:
-    """Read a prompt by id, or from a YAML file of the user's own.
+    """Read a prompt by id, from a YAML file of the user's own, or from QueryGym (`querygym:…`).
 
     Raises:
         KitError: no such prompt, or the file lacks a field or has an unknown one.
     """
+    if name.startswith("querygym:"):
+        from builders.prompts.querygym_bank import querygym_prompt
+
+        return querygym_prompt(name)
     own = Path(name)
     path = own if own.suffix in (".yaml", ".yml") else Path(__file__).parent / f"{name}.yaml"
     if not path.is_file():
         raise KitError(f"unknown prompt {name!r}: give a YAML file, or one of {', '.join(prompt_names())}")
     return _read(path)
+
+
+def require_language(prompts: Iterable[Prompt], language: str, collection: str) -> None:
+    """Refuse prompts that ask for another language than the collection's.
+
+    Raises:
+        KitError: one does; the message names those that fit.
+    """
+    for prompt in prompts:
+        if prompt.language != language:
+            fitting = [name for name in prompt_names() if load_prompt(name).language == language]
+            raise KitError(
+                f"prompt {prompt.id!r} is for language {prompt.language!r}, but collection {collection!r} is in "
+                f"{language!r}: give {' or '.join(fitting) if fitting else 'a prompt file of your own'}"
+            )
 
 
 def _read(path: Path) -> Prompt:
@@ -101,14 +125,23 @@ def _read(path: Path) -> Prompt:
     data = path.read_bytes()
     try:
         fields: dict[str, Any] = yaml.safe_load(data)
-        check = OutputCheck(**fields.pop("check"))
+        check = OutputCheck(language=fields["language"], **fields.pop("check"))
         prompt = Prompt(**fields, check=check, sha256=hashlib.sha256(data).hexdigest())
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError) as error:
+    except KeyError as error:
+        raise KitError(f"prompt file {path}: field {error} is missing") from error
+    except (yaml.YAMLError, AttributeError, TypeError) as error:
         raise KitError(f"prompt file {path}: {' '.join(str(error).split())}") from error
     if prompt.condition not in ("zero-shot", "few-shot"):
         raise KitError(f"prompt file {path}: condition must be zero-shot or few-shot, not {prompt.condition!r}")
     if (prompt.exemplars > 0) != (prompt.condition == "few-shot"):
         raise KitError(f"prompt file {path}: exemplars must be 0 for zero-shot and more for few-shot")
+    if not isinstance(check.min_words, int) or not isinstance(check.max_words, int):
+        raise KitError(f"prompt file {path}: check: min_words and max_words must be whole numbers")
+    for pattern in check.forbidden:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise KitError(f"prompt file {path}: forbidden pattern {pattern!r}: {error}") from error
     if "{query}" not in prompt.user:
         raise KitError(f"prompt file {path}: field user must contain {{query}}")
     return prompt
