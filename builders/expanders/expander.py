@@ -1,9 +1,11 @@
 """The expander: query → expansions. A teacher and a student are the same kind of thing."""
 
-from collections.abc import Collection, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal
 
+from builders.expanders.budget import Prices, Usage
 from builders.prompts.prompt import Message
 
 
@@ -41,14 +43,35 @@ def greedy(max_new_tokens: int) -> Sampling:
     return Sampling(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens, seed=GREEDY_SEED)
 
 
+# Bytes a token, where a model's own count is not to be had. Close to what byte-level BPE gives English and Chinese.
+BYTES_PER_TOKEN = 4
+
+
+def estimated_tokens(text: str) -> int:
+    """About how many tokens a text has, for texts whose model told nobody."""
+    return -(-len(text.encode()) // BYTES_PER_TOKEN)
+
+
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """One answer. Token counts are those of the expander's own tokenizer."""
+    """One answer. Token counts are those of the expander's own tokenizer.
+
+    Args:
+        text (`str`):
+            The answer, white space collapsed.
+        prompt_tokens (`int`), completion_tokens (`int`):
+            Length of the conversation and of the answer.
+        finish_reason (`"stop"` or `"length"`):
+            Whether the model ended by itself or by the token limit.
+        reasoning_tokens (`int`):
+            What the model thought aloud beforehand; paid for, and no part of the text.
+    """
 
     text: str
     prompt_tokens: int
     completion_tokens: int
     finish_reason: FinishReason
+    reasoning_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,20 +107,55 @@ class Identity:
     adapter: str | None = None
 
 
-class Expander(Protocol):
-    """Something that turns conversations into expansions."""
+class Expander(ABC):
+    """Something that turns conversations into expansions.
+
+    Attributes:
+        identity ([`Identity`]):
+            Which model answers.
+        settings (`Mapping`):
+            All that an answer depends on beside identity, request and sampling; plain JSON values.
+        separate_samples (`bool`):
+            Whether each sample is to be a request of its own, because each is paid for by itself. Otherwise the
+            samples of one conversation come together.
+        free (`bool`):
+            Whether asking again costs nothing, so that answers need no generation log.
+        prices ([`Prices`], *optional*):
+            What tokens cost, where they are paid for.
+        query_ids (`Collection[str]`, *optional*):
+            The only queries that there are answers to, where not any query can be asked.
+    """
 
     identity: Identity
+    settings: Mapping[str, Any] = {}
+    separate_samples: bool = False
+    free: bool = False
+    prices: Prices | None = None
+    query_ids: Collection[str] | None = None
 
+    @property
+    def spent(self) -> Usage | None:
+        """All that was paid so far for this dataset, failed requests too; `None` where nothing is paid for."""
+        return None
+
+    def sampled(self, sampling: Sampling) -> Sampling | None:
+        """How the answers to requests with this sampling are really sampled; `None` where nobody knows."""
+        return sampling
+
+    def share(self, requests: Sequence[Request], process: int, processes: int) -> set[str]:
+        """Keys of the requests that fall to one of several processes: all to the first, unless a kind knows better."""
+        return {request.key for request in requests} if process == 0 else set()
+
+    @abstractmethod
     def expand(
         self, requests: Sequence[Request], sampling: Sampling, done: Collection[str] = ()
-    ) -> Iterator[tuple[str, list[Expansion]]]:
+    ) -> Generator[tuple[str, list[Expansion]], None, None]:
         """Answer every request whose key is not in `done`, in any order, as soon as each is ready.
 
         What is already done is passed rather than left out: an expander may compose its batches from the whole list,
-        so that an interrupted run gives the same answers as an undisturbed one.
+        so that an interrupted run gives the same answers as an undisturbed one. Asking for the next pair says that
+        the last one is safe: an expander that is paid for begins nothing new in its place before.
 
         Returns:
-            Pairs (key, expansions), `samples` expansions each.
+            Pairs (key, expansions), `samples` expansions each (recorded ones may be fewer).
         """
-        ...

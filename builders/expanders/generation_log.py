@@ -12,44 +12,63 @@ from builders.expanders.expander import Expansion
 
 
 class GenerationLog:
-    """A JSONL file of answers, one line a request, named after the settings that made them.
+    """JSONL files of answers, one line a request, named after the settings that made them.
 
-    Answers made under other settings lie in other files and are never mixed in. A last line that a kill cut short is
-    dropped when the log is opened.
+    Answers made under other settings lie in other files and are never mixed in. Every process appends to a file of its
+    own and knows what all of them hold, so that a command may go on with another number of processes. A last line
+    that a kill cut short is dropped when the log is opened.
 
     Args:
         folder (`Path`):
             Where the logs lie; created if missing.
         settings (`Mapping`):
             Everything that an answer depends on besides the request itself: model, prompt, sampling.
+        process (`int`, *optional*, defaults to 0):
+            Number of the process that appends.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], process: int = 0) -> None:
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
         folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{digest}.jsonl"
+        self.path = folder / f"{digest}-{process}.jsonl"
         self.answers: dict[str, list[Expansion]] = {}
-        if self.path.exists():
-            self._read()
+        for path in sorted(folder.glob(f"{digest}-*.jsonl")):
+            whole = self._read(path)
+            if path == self.path and whole < path.stat().st_size:
+                os.truncate(path, whole)
 
-    def _read(self) -> None:
+    def _read(self, path: Path) -> int:
+        """Take in the whole lines; returns how many bytes they are."""
         whole = 0
-        with self.path.open("rb") as file:
+        with path.open("rb") as file:
             for line in file:
+                if not line.endswith(b"\n"):
+                    break
                 try:
                     row = json.loads(line)
                     self.answers[row["key"]] = [Expansion(**answer) for answer in row["answers"]]
                 except (ValueError, KeyError, TypeError):
                     break
                 whole += len(line)
-        if whole < self.path.stat().st_size:
-            os.truncate(self.path, whole)
+        return whole
 
     def append(self, key: str, answers: list[Expansion]) -> None:
         """Write one request's answers through to the disk."""
         line = json.dumps({"key": key, "answers": [asdict(answer) for answer in answers]}, ensure_ascii=False)
+        new = not self.path.exists()
         with self.path.open("ab") as file:
             file.write(line.encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+        if new:
+            _sync_folder(self.path.parent)
         self.answers[key] = answers
+
+
+def _sync_folder(folder: Path) -> None:
+    """A new file is safe only when the folder that names it is on the disk too."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -2,16 +2,27 @@
 
 import functools
 import hashlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_name, check_adapter_base, with_adapter
 from builders.expanders.checkpoint import resolve_checkpoint
-from builders.expanders.expander import Expansion, Identity, Request, Sampling
+from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
 
 
-class LocalExpander:
+@dataclass(kw_only=True)
+class LocalOptions:
+    """Settings of `--expander local`."""
+
+    adapter: str | None = field(default=None, metadata={"help": "LoRA adapter of that model: folder or Hub id."})
+    dtype: str = field(default="float32", metadata={"help": "float32 (CPU), bfloat16 or float16."})
+    load_in_4bit: bool = field(default=False, metadata={"help": "NF4 with double quantization."})
+    block: int = field(default=32, metadata={"help": "Sequences generated together."})
+
+
+class LocalExpander(Expander):
     """Generates with transformers on this machine.
 
     Args:
@@ -52,6 +63,7 @@ class LocalExpander:
             provider="local",
             adapter=None if adapter is None else adapter_name(adapter),
         )
+        self.settings = {"dtype": dtype, "load_in_4bit": load_in_4bit, "block": block}
         self._checkpoint, self._adapter = checkpoint, adapter
         self._dtype, self._load_in_4bit = dtype, load_in_4bit
 
@@ -94,15 +106,37 @@ class LocalExpander:
         """Load the model now, so that what follows can be timed without it."""
         _ = self.model
 
+    def blocks(self, requests: Sequence[Request]) -> list[list[Request]]:
+        """What is generated together: at most `block` sequences that ask for the same number of samples.
+
+        The longest conversations come first: neighbours need little padding, and what does not fit into memory fails
+        at once.
+        """
+        blocks: list[list[Request]] = []
+        for request in sorted(requests, key=lambda request: (request.samples, -_length(request))):
+            block = blocks[-1] if blocks else []
+            if not block or request.samples != block[0].samples or (len(block) + 1) * request.samples > self.block:
+                blocks.append([request])
+            else:
+                block.append(request)
+        return blocks
+
+    def share(self, requests: Sequence[Request], process: int, processes: int) -> set[str]:
+        """Keys of the requests that fall to one of several processes; see [`Expander.share`].
+
+        Blocks are cut from the whole list and dealt out whole, so that any number of processes gives the same answers.
+        """
+        return {request.key for block in self.blocks(requests)[process::processes] for request in block}
+
     def expand(
         self, requests: Sequence[Request], sampling: Sampling, done: Collection[str] = ()
-    ) -> Iterator[tuple[str, list[Expansion]]]:
+    ) -> Generator[tuple[str, list[Expansion]], None, None]:
         """Answer requests block by block; see [`Expander.expand`].
 
         Blocks are cut from the whole list, and each block seeds the generator anew from its own keys: a block gives
         the same answers whether or not the blocks before it were run in this process.
         """
-        for block in _blocks(requests, self.block):
+        for block in self.blocks(requests):
             if all(request.key in done for request in block):
                 continue
             answers = self._generate(block, sampling)
@@ -185,13 +219,5 @@ class LocalExpander:
         return text, len(ids) if stop is None else stop + 1, "length" if stop is None else "stop"
 
 
-def _blocks(requests: Sequence[Request], size: int) -> Iterator[list[Request]]:
-    """Cut requests into blocks of at most `size` sequences that ask for the same number of samples."""
-    block: list[Request] = []
-    for request in requests:
-        if block and (request.samples != block[0].samples or (len(block) + 1) * request.samples > size):
-            yield block
-            block = []
-        block.append(request)
-    if block:
-        yield block
+def _length(request: Request) -> int:
+    return sum(len(message["content"]) for message in request.messages)
