@@ -92,6 +92,7 @@ def build_preferences(args: PreferencesArguments) -> Path:
         return folder
 
     yields: dict[str, Yield] = {}
+    by_margin: dict[str, list[dict[str, float]]] = {}
     tables: dict[str, Rows] = {}
     for split in expansions["rows"]["raw"]:
         candidates: dict[str, Rows] = {}
@@ -100,7 +101,8 @@ def build_preferences(args: PreferencesArguments) -> Path:
         counts = yields[split] = Yield()
         pairs = [pair for rows in candidates.values() for pair in pairing.pairs(rows, counts)]
         tables[split] = [_preference_row(pair, student, args.rule) for pair in pairs]
-        say(f"{split}: {_sentence(counts)}")
+        by_margin[split] = pairing.by_margin(candidates.values())
+        say(f"{split}: {_sentence(counts)}; {_margins(by_margin[split])}")
     if not any(tables.values()):
         raise KitError(f"{source}: no query gives a pair; lower --min_margin or draw more samples per query")
 
@@ -119,6 +121,7 @@ def build_preferences(args: PreferencesArguments) -> Path:
         "pairs_per_query": args.pairs_per_query,
         "queries": dict(Counter({split: counts.queries_with_pairs for split, counts in yields.items()})),
         "yield": {split: counts.as_dict() for split, counts in yields.items()},
+        "yield_by_margin": by_margin,
     }
     timing = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -146,6 +149,10 @@ def _preference_row(pair: Pair, student: Prompt, rule: str) -> dict[str, Any]:
         "margin": pair.margin,
         "plain_ndcg_at_10": pair.chosen["plain_ndcg_at_10"],
     }
+
+
+def _margins(report: list[dict[str, float]]) -> str:
+    return "pairs by margin: " + ", ".join(f"{row['pairs']} at {row['margin']:g}" for row in report)
 
 
 def _sentence(counts: Yield) -> str:

@@ -1,6 +1,5 @@
 """The measures against hand-worked and published values."""
 
-import gzip
 import json
 import os
 import subprocess
@@ -12,6 +11,8 @@ import pytest
 
 from builders.collections.load import load_collection
 from builders.measures.retrieval_measures.ranking import gold_rank, mean, measure
+from builders.measures.significance import significance
+from builders.measures.trec_run import read_run
 from builders.retrievers.load import load_retriever
 
 
@@ -28,6 +29,14 @@ def test_hand_worked():
     assert found["ndcg_at_10"] == pytest.approx(dcg / ideal)
     assert found["mrr_at_10"] == pytest.approx(1 / 2)
     assert found["recall_at_100"] == pytest.approx(2 / 3)
+
+
+def test_the_relevance_level_is_for_the_binary_measures():
+    qrels, runs = {"q": {"a": 2, "b": 1, "c": 1, "n": 0}}, {"q": ["n", "b", "a"]}
+    lenient, strict = measure(qrels, runs)["q"], measure(qrels, runs, relevance_level=2)["q"]
+    assert lenient["ndcg_at_10"] == strict["ndcg_at_10"] > 0
+    assert (lenient["mrr_at_10"], strict["mrr_at_10"]) == pytest.approx((1 / 2, 1 / 3))
+    assert (lenient["recall_at_100"], strict["recall_at_100"]) == pytest.approx((2 / 3, 1))
 
 
 def test_cutoffs():
@@ -68,6 +77,30 @@ def test_gold_rank():
     assert gold_rank(["a"], set(), 5) == 6
 
 
+@pytest.mark.parametrize(
+    ("differences", "p_value"),
+    [
+        ([0.1] * 5, 2 / 2**5),  # only all signs kept, or all flipped, are as far from 0
+        ([0.3, 0.2, 0.1, 0.4, 0.5, 0.6], 2 / 2**6),
+        ([0.2, -0.2], 1),
+        ([0.0, 0.0, 0.0], 1),
+        ([0.4], 1),
+        ([], 1),
+    ],
+)
+def test_significance_of_few_queries_is_exact(differences, p_value):
+    assert significance(differences, seed=0).p_value == pytest.approx(p_value)
+
+
+def test_significance_tells_a_gain_from_noise():
+    gain, noise = [0.1, 0.2, 0.0, 0.15, -0.02] * 20, [0.1, -0.1, 0.2, -0.2, 0.01] * 20
+    found = significance(gain, seed=0)
+    assert found.p_value < 0.001 and 0 < found.low < sum(gain) / len(gain) < found.high
+    assert significance(gain, seed=0) == found != significance(gain, seed=1)
+    found = significance(noise, seed=0)
+    assert found.p_value > 0.5 and found.low < 0 < found.high
+
+
 def test_evaluate_loads_the_module_offline(tmp_path):
     code = f"""
 import evaluate, json
@@ -94,14 +127,9 @@ def test_published_bm25_run(year, published):
     for line in (folder / "qrels.txt").read_text().splitlines():
         query, _, document, relevance = line.split()
         qrels.setdefault(query, {})[document] = int(relevance)
-    runs: dict[str, list[str]] = {query: [] for query in qrels}
-    with gzip.open(folder / "run.bm25-full-index.top100.trec.gz", "rt") as rows:
-        for row in rows:
-            query, _, document, rank, _, _ = row.split()
-            if query in runs:
-                runs[query].append(document)
-                assert int(rank) == len(runs[query])
-    assert mean(measure(qrels, runs))["ndcg_at_10"] == pytest.approx(published, abs=1e-4)
+    runs = read_run(folder / "run.bm25-full-index.top100.trec.gz")
+    assert runs.keys() == qrels.keys()
+    assert round(mean(measure(qrels, runs))["ndcg_at_10"], 4) == published
 
 
 @needs_shared

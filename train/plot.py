@@ -4,6 +4,8 @@ import io
 from collections.abc import Mapping, Sequence
 from statistics import mean
 
+from builders.comparison import SAME
+
 
 HELPED, HURT = "#2a9d5c", "#d1495b"
 
@@ -25,10 +27,10 @@ def delta_plot(deltas: Mapping[str, Sequence[float]]) -> bytes:
     )
     for axis, (system, values) in zip(axes[0], deltas.items(), strict=True):
         ordered = sorted(values, reverse=True)
-        colours = [HELPED if value > 0 else HURT for value in ordered]
+        colours = [HELPED if value > SAME else HURT for value in ordered]
         axis.bar(range(len(ordered)), ordered, width=1.0, color=colours)
         axis.axhline(0, color="black", linewidth=0.8)
-        helped, hurt = sum(v > 0 for v in values), sum(v < 0 for v in values)
+        helped, hurt = sum(v > SAME for v in values), sum(v < -SAME for v in values)
         axis.set_title(f"{system}\n{helped} helped, {hurt} hurt, mean {mean(values):+.3f}", fontsize=10)
         axis.set_xlabel("queries, best to worst")
         axis.set_ylim(-1.05, 1.05)

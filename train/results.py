@@ -7,7 +7,7 @@ import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import mean
@@ -16,18 +16,21 @@ from typing import Any
 from builders.cache import atomic_write
 from builders.collections.collection import Query
 from builders.command import say
+from builders.comparison import PLAIN, legend, parquet_bytes, query_row, subject, system_row, table_lines
 from builders.expanders.expander import Expansion, Identity
 from builders.grading import DEPTH, Grade, Grader
 from builders.prompts.prompt import Prompt
 from builders.provenance import code_version, collection_provenance, versions
 from train.cost import Cost
-from train.significance import significance
 
 
-PLAIN = "plain"
-# Differences of nDCG@10 below this are rounding.
-SAME = 1e-9
 FILES = ("results.json", "results.md", "per_query.parquet", "ndcg_delta.png")
+# The plain query costs nothing to write.
+COST_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
+    "tokens / query": lambda row: f"{row['tokens_per_query']:.1f}" if "tokens_per_query" in row else "0",
+    "ms / query": lambda row: f"{row['ms_per_query']:.0f}" if "ms_per_query" in row else "0",
+    "peak MiB": lambda row: f"{row['peak_memory_mib']:.0f}" if "peak_memory_mib" in row else "",
+}
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ def write_results(
     started = time.perf_counter()
     plain = grader.plain(ids)
     search_ms = 1000 * (time.perf_counter() - started) / len(ids)
-    systems = {PLAIN: _system(plain, plain, seed) | {"search_ms_per_query": round(search_ms, 2)}}
+    systems = {PLAIN: system_row(plain, plain, seed) | {"search_ms_per_query": round(search_ms, 2)}}
     rows = _rows(PLAIN, queries, plain, plain, None, prompt)
     for name, generation in generations.items():
         started = time.perf_counter()
@@ -71,7 +74,7 @@ def write_results(
         search_ms = 1000 * (time.perf_counter() - started) / len(ids)
         system_rows = _rows(name, queries, grades, plain, generation, prompt)
         systems[name] = (
-            _system(grades, plain, seed)
+            system_row(grades, plain, seed)
             | _cost(generation)
             | {
                 "search_ms_per_query": round(search_ms, 2),
@@ -97,29 +100,12 @@ def write_results(
     }
     folder.mkdir(parents=True, exist_ok=True)
     table = markdown_table(results)
-    _write_rows(folder / "per_query.parquet", rows)
+    atomic_write(folder / "per_query.parquet", parquet_bytes(rows))
     _write_plot(folder / "ndcg_delta.png", rows)
     atomic_write(folder / "results.md", table.encode())
     # In table order, not sorted: readers show the systems as they stand here.
     atomic_write(folder / "results.json", (json.dumps(results, indent=2, ensure_ascii=False) + "\n").encode())
     say(table)
-
-
-def _system(grades: Sequence[Grade], plain: Sequence[Grade], seed: int) -> dict[str, Any]:
-    deltas = [grade.ndcg_at_10 - base.ndcg_at_10 for grade, base in zip(grades, plain, strict=True)]
-    test = significance(deltas, seed)
-    return {
-        "queries": len(grades),
-        "ndcg_at_10": mean(grade.ndcg_at_10 for grade in grades),
-        "mrr_at_10": mean(grade.mrr_at_10 for grade in grades),
-        "recall_at_100": mean(grade.recall_at_100 for grade in grades),
-        "helped": sum(delta > SAME for delta in deltas) / len(deltas),
-        "hurt": sum(delta < -SAME for delta in deltas) / len(deltas),
-        "unchanged": sum(abs(delta) <= SAME for delta in deltas) / len(deltas),
-        "delta_ndcg_at_10": mean(deltas),
-        "delta_ci95": [test.low, test.high],
-        "p_value": test.p_value,
-    }
 
 
 def _cost(generation: Generation) -> dict[str, Any]:
@@ -145,68 +131,24 @@ def _rows(
     for query, grade, base in zip(queries, grades, plain, strict=True):
         expansion = generation.expansions[query.id] if generation else None
         reason = prompt.check.reason(expansion.text, query.text, expansion.finish_reason) if expansion else None
-        rows.append(
-            {
-                "system": system,
-                "query_id": query.id,
-                "query": query.text,
-                "expansion": expansion.text if expansion else "",
-                "completion_tokens": expansion.completion_tokens if expansion else 0,
-                "check": reason or "ok",
-                **asdict(grade),
-                "delta_ndcg_at_10": grade.ndcg_at_10 - base.ndcg_at_10,
-            }
-        )
+        tokens = expansion.completion_tokens if expansion else 0
+        text = expansion.text if expansion else ""
+        rows.append(query_row(system, query, text, grade, base, completion_tokens=tokens, check=reason or "ok"))
     return rows
 
 
 def markdown_table(results: dict[str, Any]) -> str:
     """The table of `results.md`, from the content of `results.json` alone."""
-    systems = results["systems"]
-    queries = systems[PLAIN]["queries"]
     lines = [
-        f"{queries} {results['settings']['split']} queries of {results['collection']['name']}, "
-        f"{results['retriever']}, query formed as `{results['formation']}`, greedy, "
-        f"at most {results['decoding']['max_new_tokens']} tokens; {results['hardware']}.",
+        f"{subject(results)}, greedy, at most {results['decoding']['max_new_tokens']} tokens; {results['hardware']}.",
         "",
-        "| system | nDCG@10 | MRR@10 | Recall@100 | helped | hurt | unchanged | Δ nDCG@10 (95 % interval) | p "
-        "| tokens / query | ms / query | peak MiB |",
-        "| --- " * 12 + "|",
-    ]
-    for name, row in systems.items():
-        low, high = row["delta_ci95"]
-        delta = "" if name == PLAIN else f"{row['delta_ndcg_at_10']:+.4f} ({low:+.4f} … {high:+.4f})"
-        written = "tokens_per_query" in row
-        cells = [
-            name,
-            *(f"{row[measure]:.4f}" for measure in ("ndcg_at_10", "mrr_at_10", "recall_at_100")),
-            *(f"{100 * row[share]:.0f} %" for share in ("helped", "hurt", "unchanged")),
-            delta,
-            "" if name == PLAIN else f"{row['p_value']:.3f}",
-            f"{row['tokens_per_query']:.1f}" if written else "0",
-            f"{row['ms_per_query']:.0f}" if written else "0",
-            f"{row['peak_memory_mib']:.0f}" if written else "",
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    lines += [
+        *table_lines(results["systems"], COST_COLUMNS),
         "",
-        "helped / hurt / unchanged: share of queries whose nDCG@10 rises, falls or stays against `plain`, the query "
-        "without expansion. p: paired randomisation test against `plain`. ms / query: writing the expansion, "
-        f"{results['settings']['block']} queries at a time; searching comes on top.",
+        f"{legend()} ms / query: writing the expansion, {results['settings']['block']} queries at a time; searching "
+        "comes on top.",
         "",
     ]
     return "\n".join(lines)
-
-
-def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    import io
-
-    import pyarrow
-    import pyarrow.parquet as parquet
-
-    buffer = io.BytesIO()
-    parquet.write_table(pyarrow.Table.from_pylist(rows), buffer)
-    atomic_write(path, buffer.getvalue())
 
 
 def _write_plot(path: Path, rows: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ class GoldRank:
     """
 
     name = "gold-rank"
+    margins: tuple[float, ...] = (1.0, 5.0, 10.0, 20.0)
 
     def score(self, candidate: dict[str, Any]) -> float:
         """Minus the rank of the gold document."""

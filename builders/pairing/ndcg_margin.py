@@ -7,6 +7,7 @@ class NdcgMargin:
     """Scores a candidate by the nDCG@10 of the query expanded with it. Margins lie between 0 and 1."""
 
     name = "ndcg-margin"
+    margins: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2)
 
     def score(self, candidate: dict[str, Any]) -> float:
         """nDCG@10 of the candidate's retrieval."""

@@ -1,15 +1,19 @@
 """Pairing: which two candidates of a query teach what helps. Rules score; the choice of pairs is common to all."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 
 class Rule(Protocol):
-    """Scores candidates of one query; the higher the better."""
+    """Scores candidates of one query; the higher the better.
+
+    `margins` are the smallest differences of scores for which a build reports what they would leave.
+    """
 
     name: str
+    margins: tuple[float, ...]
 
     def score(self, candidate: dict[str, Any]) -> float:
         """The score of a candidate, a row of config `raw`."""
@@ -105,6 +109,22 @@ class Pairing:
         into.queries_with_pairs += bool(pairs)
         into.pairs += len(pairs)
         return pairs
+
+    def by_margin(self, queries: Iterable[Sequence[dict[str, Any]]]) -> list[dict[str, float]]:
+        """What each of the rule's margins would leave, everything else being equal.
+
+        Args:
+            queries (`Iterable`):
+                The candidates of each query.
+        """
+        groups = list(queries)
+        report = []
+        for margin in self.rule.margins:
+            counts = Yield()
+            for candidates in groups:
+                replace(self, min_margin=margin).pairs(candidates, counts)
+            report.append({"margin": margin, "pairs": counts.pairs, "queries_with_pairs": counts.queries_with_pairs})
+        return report
 
     def _best_pair(self, pool: Sequence[dict[str, Any]]) -> Pair | None:
         """The pair with the widest margin that both bounds allow; `pool` is sorted best first."""

@@ -12,20 +12,23 @@ MEASURES = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 def measure(
     qrels: Mapping[str, Mapping[str, int]],
     runs: Mapping[str, Sequence[str]],
+    relevance_level: int = 1,
 ) -> dict[str, dict[str, float]]:
     """nDCG@10, MRR@10 and Recall@100 of every judged query.
 
     * `ndcg_at_10`: discounted cumulative gain of the first ten, over that of the best possible ten (Järvelin &
       Kekäläinen 2002, https://doi.org/10.1145/582415.582418); gain = relevance, discount = 1 / log2(rank + 1), as
       trec_eval's `ndcg_cut_10` has it.
-    * `mrr_at_10`: 1 / rank of the first document with relevance ≥ 1, 0 when none is among the first ten.
-    * `recall_at_100`: share of the documents with relevance ≥ 1 that are among the first hundred.
+    * `mrr_at_10`: 1 / rank of the first relevant document, 0 when none is among the first ten.
+    * `recall_at_100`: share of the relevant documents that are among the first hundred.
 
     Args:
         qrels (`Mapping[str, Mapping[str, int]]`):
             Query id → document id → relevance.
         runs (`Mapping[str, Sequence[str]]`):
             Query id → document ids, best first. The order given is the order measured, ties included.
+        relevance_level (`int`, *optional*, defaults to 1):
+            The lowest relevance that counts as relevant for MRR and recall; nDCG takes every grade as it is.
 
     Returns:
         Query id → measure → value between 0 and 1, for the queries of `qrels` in their order. A query without a
@@ -35,9 +38,9 @@ def measure(
         ValueError: a document stands twice in one ranking.
     """
     judged = {query_id: {doc: int(relevance) for doc, relevance in found.items()} for query_id, found in qrels.items()}
-    full = _evaluate(judged, runs, RECALL_CUT, {f"ndcg_cut.{NDCG_CUT}", f"recall.{RECALL_CUT}"})
+    full = _evaluate(judged, runs, RECALL_CUT, {f"ndcg_cut.{NDCG_CUT}", f"recall.{RECALL_CUT}"}, relevance_level)
     # trec_eval's reciprocal rank has no cut of its own: the run is cut instead.
-    first = _evaluate(judged, runs, MRR_CUT, {"recip_rank"})
+    first = _evaluate(judged, runs, MRR_CUT, {"recip_rank"}, relevance_level)
     return {
         query_id: {
             "ndcg_at_10": full.get(query_id, {}).get(f"ndcg_cut_{NDCG_CUT}", 0.0),
@@ -74,7 +77,11 @@ def gold_rank(ranking: Iterable[str], gold: Iterable[str], depth: int) -> int:
 
 
 def _evaluate(
-    judged: dict[str, dict[str, int]], runs: Mapping[str, Sequence[str]], cut: int, measures: set[str]
+    judged: dict[str, dict[str, int]],
+    runs: Mapping[str, Sequence[str]],
+    cut: int,
+    measures: set[str],
+    relevance_level: int,
 ) -> dict[str, dict[str, float]]:
     import pytrec_eval
 
@@ -87,5 +94,6 @@ def _evaluate(
         top = ranking[:cut]
         # trec_eval sorts by score and breaks ties by document id: falling scores keep the order given.
         scored[query_id] = {document: float(len(top) - place) for place, document in enumerate(top)}
-    results: dict[str, dict[str, float]] = pytrec_eval.RelevanceEvaluator(judged, measures).evaluate(scored)
+    evaluator = pytrec_eval.RelevanceEvaluator(judged, measures, relevance_level=relevance_level)
+    results: dict[str, dict[str, float]] = evaluator.evaluate(scored)
     return results

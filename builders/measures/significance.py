@@ -27,14 +27,15 @@ class Significance:
 def significance(differences: Sequence[float], seed: int) -> Significance:
     """Test the mean of paired differences, one a query, against 0.
 
-    Differences that are all 0 give p = 1 and an interval of width 0.
+    Differences that are all 0 give p = 1 and an interval of width 0, and so does a single query, which tests nothing.
     """
     import numpy as np
     from scipy.stats import bootstrap, permutation_test
 
     values = np.asarray(differences, dtype=float)
-    if not np.any(values):
-        return Significance(1.0, 0.0, 0.0)
+    if len(values) < 2 or not np.any(values):
+        only = float(values.sum())
+        return Significance(1.0, only, only)
 
     def mean(sample: "np.ndarray", axis: int = -1) -> "np.ndarray":
         return np.mean(sample, axis=axis)
