@@ -1,12 +1,14 @@
 """The model card of an adapter: front matter, and a text made of the JSON that training and evaluation wrote."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from builders.errors import KitError
 from builders.expanders.adapter import TIMING, adapter_name, read_training
 from builders.prompts.prompt import load_prompt
+from model_cards.results import measured_system, read_results
 
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -35,8 +37,8 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
     from huggingface_hub import ModelCard
 
     training = read_training(folder)
-    results = _read_results(results_path)
-    system = _system(results, folder, results_path)
+    results = read_results(results_path)
+    system = measured_system(results, folder, results_path)
     prompt = load_prompt(results["settings"]["prompt"])
     if prompt.sha256 != results["prompt"]["sha256"]:
         raise KitError(f"{results_path}: prompt {prompt.id!r} was edited since the evaluation; evaluate again")
@@ -48,7 +50,7 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             where=repo_id or folder.as_posix(),
             training=training,
             recipe={**training["settings"]["model"], **training["settings"]["training"]},
-            timing=json.loads((folder / TIMING).read_text()),
+            timing=_read_timing(folder),
             data=_sources(training, folder),
             results=results,
             systems={name: results["systems"][name] for name in _shown(results, system)},
@@ -58,10 +60,18 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             system_literal=_literal(prompt.system),
             user_literal=_literal(prompt.user),
             query_literal=_literal(_example_query(results_path)),
-            repeats=results["settings"]["repeats"],
+            searched=_searched(results["formation"]),
             measures=MEASURES,
         )
     )
+
+
+def _searched(formation: str) -> str:
+    """The line of Python that shows what to search with."""
+    fixed = re.fullmatch(r"q\*(\d+)\+e", formation)
+    if fixed:
+        return f'print(" ".join([query] * {fixed[1]} + [expansion]))  # search with this'
+    return f"print(expansion)  # search with the query and this, put together as {formation}"
 
 
 def _literal(text: str) -> str:
@@ -69,24 +79,11 @@ def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _read_results(path: Path) -> dict[str, Any]:
+def _read_timing(folder: Path) -> dict[str, Any]:
     try:
-        results = json.loads(path.read_text())
-        results["systems"]["plain"]
-    except OSError as error:
-        raise KitError(f"{path}: no results there; run train/evaluate.py first") from error
-    except (ValueError, KeyError, TypeError) as error:
-        raise KitError(f"{path}: these are no evaluation results; run train/evaluate.py again") from error
-    return dict(results)
-
-
-def _system(results: dict[str, Any], folder: Path, path: Path) -> str:
-    """The row of the results that measured these weights, found by their hash."""
-    wanted = adapter_name(str(folder))
-    for name, row in results["systems"].items():
-        if row.get("identity", {}).get("adapter") == wanted:
-            return str(name)
-    raise KitError(f"{path}: no results for the weights in {folder}; evaluate this adapter first")
+        return dict(json.loads((folder / TIMING).read_text()))
+    except (OSError, ValueError) as error:
+        raise KitError(f"{folder}: {TIMING} is missing or broken; train the adapter again") from error
 
 
 def _shown(results: dict[str, Any], system: str) -> list[str]:
@@ -122,12 +119,13 @@ def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> str:
 
 def _example_query(results_path: Path) -> str:
     import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
 
     path = results_path.with_name("per_query.parquet")
     try:
         queries = parquet.read_table(path, columns=["query"]).to_pydict()["query"]
-    except OSError as error:
-        raise KitError(f"{path} is missing beside {results_path.name}; evaluate again") from error
+    except (OSError, ArrowException, KeyError) as error:
+        raise KitError(f"{path}: missing or broken beside {results_path.name}; evaluate again") from error
     return str(min(set(queries), key=lambda text: (len(text), text)))
 
 

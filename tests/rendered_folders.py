@@ -57,6 +57,7 @@ def build(kind: str, queries: int, version: str = VERSION) -> dict[str, Any]:
             "max_length_ratio": 3.0,
             "pairs_per_query": 2,
             "yield": {"train": {**counts, "dropped_queries": {}, "rejected_candidates": {}}},
+            "yield_by_margin": {"train": [{"margin": 0.05, "pairs": queries, "queries_with_pairs": queries}]},
         }
     return common | {
         "select": "best",

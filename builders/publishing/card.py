@@ -21,7 +21,9 @@ FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*(?:\r?\n|\Z)"
 # The one in C is ten times faster, and not everywhere.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Where a generated card loads its own repository from; rendered before that has a name, it is a folder of ours.
-ADDRESS = re.compile(r"""(?:load_dataset\(|PeftModel\.from_pretrained\(model, )("[^"\n]+")""")
+ADDRESS = re.compile(
+    r"""(?:load_dataset\(|PeftModel\.from_pretrained\(model, |AutoTokenizer\.from_pretrained\()("[^"\n]+")"""
+)
 # Only used where a template has no marks of its own: then all of its text is generated.
 OPENING_LINE = f"{OPEN} everything down to the closing mark; write your own words outside of it -->"
 

@@ -1,4 +1,4 @@
-"""The rendered folder: what it is (a dataset, an adapter or a Space), and which of its files go up."""
+"""The rendered folder: what it is (a dataset, an adapter, an export or a Space), and which of its files go up."""
 
 import hashlib
 import os
@@ -22,7 +22,7 @@ class Rendered:
         folder (`Path`):
             Where it lies.
         kind (`str`):
-            `expansions`, `preferences`, `adapter` or `space`.
+            `expansions`, `preferences`, `adapter`, `merged`, `gguf` or `space`.
         repo_type (`str`):
             The Hub's word for it: `dataset`, `model` or `space`.
         files (`Mapping[str, Path]`):
@@ -70,15 +70,17 @@ def open_rendered(folder: Path) -> Rendered:
     """
     from builders.publishing.rendered_adapter import TRAINING, open_adapter
     from builders.publishing.rendered_dataset import BUILD, open_rendered_dataset
+    from builders.publishing.rendered_export import EXPORT, open_export
     from builders.publishing.rendered_space import SPACE, open_space
 
     if not folder.is_dir():
         raise KitError(f"{folder}: no such folder")
-    opens = {BUILD: open_rendered_dataset, TRAINING: open_adapter, SPACE: open_space}
+    opens = {BUILD: open_rendered_dataset, TRAINING: open_adapter, EXPORT: open_export, SPACE: open_space}
     found = [name for name in opens if (folder / name).is_file()]
     if len(found) != 1:
         raise KitError(
-            f"{folder}: no finished dataset, adapter or Space of the kit's (one of {', '.join(opens)} would be there)"
+            f"{folder}: no finished dataset, adapter, export or Space of the kit's "
+            f"(one of {', '.join(opens)} would be there)"
         )
     rendered = opens[found[0]](folder)
     _refuse_secrets(rendered)

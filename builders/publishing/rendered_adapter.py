@@ -27,7 +27,20 @@ LEFT_OUT = (
     "training_args.bin",
     "*__pycache__*",
 )
-EVAL_RESULTS = ".eval_results/"
+# Hidden, and yet the Hub's own way to file results.
+EVAL_RESULTS = re.compile(r"\.eval_results/[^./][^/]*\.yaml")
+
+
+def carded_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Training record and card's front matter of an adapter.
+
+    Raises:
+        KitError: it is unfinished, not yet evaluated and carded, or its base model is not named by a Hub id.
+    """
+    training = read_training(folder)
+    _check_base(folder, training)
+    _check_weights(folder / WEIGHTS)
+    return training, _read_card(folder, training)
 
 
 def open_adapter(folder: Path) -> Rendered:
@@ -39,9 +52,7 @@ def open_adapter(folder: Path) -> Rendered:
     """
     training = read_training(folder)
     refuse_dirty(folder, training)
-    _check_base(folder, training)
-    _check_weights(folder / WEIGHTS)
-    _check_card(folder, training)
+    carded_adapter(folder)
     inside = files_below(folder)
     left_out = tuple(name for name in inside if _is_left_out(name))
     return Rendered(
@@ -56,7 +67,7 @@ def open_adapter(folder: Path) -> Rendered:
 
 
 def _is_left_out(name: str) -> bool:
-    hidden = any(part.startswith(".") for part in name.split("/")) and not name.startswith(EVAL_RESULTS)
+    hidden = any(part.startswith(".") for part in name.split("/")) and not EVAL_RESULTS.fullmatch(name)
     return hidden or any(fnmatch(name, pattern) for pattern in LEFT_OUT)
 
 
@@ -91,7 +102,7 @@ def _check_weights(path: Path) -> None:
         raise KitError(f"{path}: truncated or broken; train the adapter again") from error
 
 
-def _check_card(folder: Path, training: dict[str, Any]) -> None:
+def _read_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:
     path = folder / CARD
     first = f"first evaluate it (train/evaluate.py), then: python -m model_cards --adapters {folder} --results RESULTS"
     if not path.is_file():
@@ -106,3 +117,4 @@ def _check_card(folder: Path, training: dict[str, Any]) -> None:
     base = training["base"]["model_id"]
     if data.get("base_model") != base or data.get("base_model_relation") != "adapter":
         raise KitError(f"{path}: does not say that this is an adapter of {base}; {first}")
+    return data
