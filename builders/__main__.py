@@ -9,7 +9,10 @@ from builders.command import fail, run
 COMMANDS = {
     "expansions": "stage 1: queries → graded candidates and rows to imitate",
     "preferences": "stage 2: graded candidates → chosen/rejected pairs",
-    "publish": "a rendered folder (dataset, adapter, Space) → the Hub",
+    "export": "an adapter → a merged model or a GGUF file that stands alone",
+    "grade": "recorded expansions, or a run, on any collection: gain, harm, significance",
+    "publish": "a rendered folder (dataset, adapter, export, Space) → the Hub",
+    "release": "datasets, adapters and Space that belong together → the Hub, and a collection of them",
 }
 
 

@@ -1,7 +1,6 @@
 """The plan: what one commit has to change so that a repository holds a rendered folder, and what forbids it."""
 
 import difflib
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,7 +83,7 @@ def make_plan(rendered: Rendered, repository: Repository, state: State | None, a
     card, published_card = rendered.card, ""
     if state is not None and CARD in tree:
         where = f"{CARD} of {repository.id} on the Hub"
-        published_card = repository.content(CARD, state.head).decode("utf-8", errors="replace")
+        published_card = repository.content(CARD, state.head, tree[CARD]).decode("utf-8", errors="replace")
         card = merge(card, read_card(published_card, where), published.card if published else None)
     content: dict[str, bytes | Path] = {
         **rendered.files,
@@ -106,7 +105,7 @@ def published_manifest(repository: Repository, state: State | None) -> Manifest 
         return None
     for path in (MANIFEST, BUILD):
         if path in state.tree:
-            manifest = read_manifest(repository.content(path, state.head), is_build=path == BUILD)
+            manifest = read_manifest(repository.content(path, state.head, state.tree[path]), is_build=path == BUILD)
             if manifest is not None:
                 return manifest
     return None
@@ -114,20 +113,16 @@ def published_manifest(repository: Repository, state: State | None) -> Manifest 
 
 def published_id(repository: Repository, revision: str) -> str | None:
     """The publish id of what the kit published at a revision."""
-    if MANIFEST not in repository.tree(revision):
+    stored = repository.tree(revision).get(MANIFEST)
+    if stored is None:
         return None
-    manifest = read_manifest(repository.content(MANIFEST, revision))
+    manifest = read_manifest(repository.content(MANIFEST, revision, stored))
     return manifest.publish_id if manifest else None
 
 
 def same(content: bytes | Path, stored: Stored | None) -> bool:
     """Whether a file on the Hub has exactly these bytes."""
-    if stored is None or stored.size != _size(content):
-        return False
-    data = content if isinstance(content, bytes) else content.read_bytes()
-    if stored.sha256 is not None:
-        return stored.sha256 == hashlib.sha256(data).hexdigest()
-    return stored.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+    return stored is not None and stored.holds(content)
 
 
 def _size(content: bytes | Path) -> int:

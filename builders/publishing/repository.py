@@ -3,6 +3,7 @@
 Reading is repeated where that may help; what changes something is sent once, and `hub` decides what a failure means.
 """
 
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,15 @@ class Stored:
     size: int
     sha256: str | None
     blob_id: str
+
+    def holds(self, content: bytes | Path) -> bool:
+        """Whether it has exactly these bytes."""
+        if self.size != (len(content) if isinstance(content, bytes) else content.stat().st_size):
+            return False
+        data = content if isinstance(content, bytes) else content.read_bytes()
+        if self.sha256 is not None:
+            return self.sha256 == hashlib.sha256(data).hexdigest()
+        return self.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -102,8 +112,8 @@ class Repository:
             if isinstance(entry, RepoFile)
         }
 
-    def content(self, path: str, revision: str) -> bytes:
-        """A small file, fresh from the Hub and past every cache."""
+    def content(self, path: str, revision: str, stored: Stored) -> bytes:
+        """A small file, fresh from the Hub and past every cache; other bytes than it has there are asked for again."""
         from huggingface_hub import hf_hub_url
         from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
@@ -112,6 +122,8 @@ class Repository:
         def get() -> bytes:
             response = get_session().get(url, headers=build_hf_headers(token=self.api.token))
             hf_raise_for_status(response)
+            if not stored.holds(response.content):
+                raise ConnectionError(f"{path} arrived with other bytes than it has there")
             return bytes(response.content)
 
         return patiently(get, self.url)

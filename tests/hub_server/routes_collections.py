@@ -64,13 +64,17 @@ def list_collections(request: Request) -> Response:
     return page(request, found, 100)
 
 
+def _check_lengths(payload: dict[str, Any]) -> None:
+    if len(payload.get("title") or "") > 60 or len(payload.get("description") or "") > 150:
+        raise HubError(400, "A title has at most 60 characters, a description at most 150")
+
+
 @route("POST", "/api/collections")
 def create(request: Request) -> Response:
     payload = request.json()
     namespace, title = request.text(payload, "namespace"), request.text(payload, "title")
     auth.require_namespace(request, namespace)
-    if len(title) > 60 or len(payload.get("description") or "") > 150:
-        raise HubError(400, "A title has at most 60 characters, a description at most 150")
+    _check_lengths(payload)
     collections = request.hub.store.collections
     for collection in collections.values():
         if (collection["namespace"], collection["title"]) == (namespace, title):
@@ -105,6 +109,9 @@ def update(request: Request, namespace: str, name: str) -> Response:
         raise HubError(400, f"Unknown fields: {sorted(payload)}")
     if payload.get("theme", THEMES[0]) not in THEMES:
         raise HubError(400, f"Unknown theme: {payload['theme']}")
+    if not isinstance(payload.get("private", False), bool):
+        raise HubError(400, '"private" must be true or false')
+    _check_lengths(payload)
     collection |= payload
     collection["slug"] = f"{namespace}/{_slugify(collection['title'])}-{collection['id']}"
     collection["lastUpdated"] = now()
