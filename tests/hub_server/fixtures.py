@@ -6,13 +6,14 @@ are imported, and because a fresh home is the only way to be sure that nothing c
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -57,22 +58,48 @@ def client_environment(hub: HubServer, home: Path, token: str | None = None, xet
 
 
 def run_command(
-    hub: HubServer, command: list[str], token: str | None = None, xet: bool = False, cwd: Path | None = None
+    hub: HubServer,
+    command: list[str],
+    token: str | None = None,
+    xet: bool = False,
+    cwd: Path | None = None,
+    home: Path | None = None,
+    environment: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command with a fresh home; its exit code is for the caller to judge."""
-    with tempfile.TemporaryDirectory() as home:
-        environment = client_environment(hub, Path(home), token, xet)
-        return subprocess.run(command, env=environment, cwd=cwd or home, capture_output=True, text=True, timeout=300)
+    """Run a command with a fresh home, or a given one; its exit code is for the caller to judge."""
+    with tempfile.TemporaryDirectory() as fresh:
+        home = home or Path(fresh)
+        variables = {**client_environment(hub, home, token, xet), **(environment or {})}
+        return subprocess.run(command, env=variables, cwd=cwd or home, capture_output=True, text=True, timeout=300)
 
 
-def run_client(hub: HubServer, script: str, token: str | None = None, xet: bool = False, **values: Any) -> dict:
+def run_client(
+    hub: HubServer,
+    script: str,
+    token: str | None = None,
+    xet: bool = False,
+    home: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+    **values: Any,
+) -> dict:
     """Run a Python script with `api`, `result` and the given values defined; what it puts in `result` comes back."""
     setup = "".join(f"{name} = {value!r}\n" for name, value in values.items())
     program = f"{PRELUDE}\n{setup}\n{textwrap.dedent(script)}\nprint('RESULT' + json.dumps(result))\n"
-    done = run_command(hub, [sys.executable, "-c", program], token, xet)
+    done = run_command(hub, [sys.executable, "-c", program], token, xet, None, home, environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("RESULT")]
     assert done.returncode == 0 and lines, f"exit {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}"
     return json.loads(lines[-1].removeprefix("RESULT"))
+
+
+def raw(hub: HubServer, method: str, path: str, body: bytes = b"", **headers: str) -> http.client.HTTPResponse:
+    """One request by the standard library's client; the body is read already."""
+    connection = http.client.HTTPConnection("127.0.0.1", hub.port, timeout=10)
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    connection.request(method, path, body or None, names)
+    response = connection.getresponse()
+    response.content = response.read()
+    connection.close()
+    return response
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ class HubServer:
 
     def start(self) -> HubServer:
         """Serve in a thread."""
-        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._listener.serve_forever, args=(0.005,), daemon=True)
         self._thread.start()
         return self
 

@@ -1,0 +1,56 @@
+"""What the tests do to a Hub: publish, in this process or as a command, and look at what is there."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.errors import KitError
+from builders.publishing.hub import publish_folder
+from builders.publishing.publisher import Published, Wishes
+from tests.commands import ROOT
+from tests.hub_server import HubServer
+from tests.hub_server.fixtures import run_command
+from tests.hub_server.view import RepoView
+from tests.rendered_folders import REPO_TYPES
+
+
+KINDS = tuple(REPO_TYPES)
+NAME = "kit-owner/thing"
+
+
+def publish(hub: HubServer, folder: Path, name: str = NAME, token: str | None = None, **wishes) -> Published:
+    from huggingface_hub import HfApi
+
+    return publish_folder(folder, name, Wishes(**wishes), HfApi(hub.url, token or hub.owner_token))
+
+
+def refusal(hub: HubServer, folder: Path, name: str = NAME, token: str | None = None, **wishes) -> str:
+    """The line with which a publish is refused."""
+    with pytest.raises(KitError) as caught:
+        publish(hub, folder, name, token, **wishes)
+    line = str(caught.value)
+    assert "\n" not in line and len(line) < 700, line
+    return line
+
+
+def command(hub: HubServer, *arguments: object, xet: bool = False, token: str | None = None, **environment: str):
+    """`python -m builders publish …` as a user runs it, with a fresh home."""
+    publishing = [sys.executable, "-m", "builders", "publish", *map(str, arguments)]
+    return run_command(hub, publishing, token, xet, cwd=ROOT, environment=environment)
+
+
+def repo(hub: HubServer, kind: str, name: str = NAME) -> RepoView:
+    """The repository of a folder of this kind."""
+    return hub.repo(REPO_TYPES[kind], name)
+
+
+def titles(hub: HubServer, kind: str, name: str = NAME, revision: str = "main") -> list[str]:
+    return [commit.title for commit in repo(hub, kind, name).commits(revision)]
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    """Path → content, for all files of a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
