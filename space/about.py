@@ -14,7 +14,7 @@ def head_html(settings: SpaceSettings) -> str:
     return (
         f'<div class="qe-head"><h1>{TITLE}</h1><p class="qe-lead">A small language model '
         f"(<b>{escape(_short(settings.model))}</b>){trained} adds words that the right page probably contains, "
-        f"and BM25 searches with them. Searched are {escape(_searched(settings))}.</p>"
+        f"and {engine(settings)} searches with them. Searched are {escape(_searched(settings))}.</p>"
         f'<p class="qe-banner">{escape(banner(settings))}</p></div>'
     )
 
@@ -33,6 +33,13 @@ def banner(settings: SpaceSettings) -> str:
         f"{line} · {what} {runs.ndcg_at_10:.3f} "
         f"(helped {_percent(runs.helped)}, hurt {_percent(runs.hurt)}, unchanged {_percent(runs.unchanged)})."
     )
+
+
+def engine(settings: SpaceSettings) -> str:
+    """What searches, in the middle of a sentence."""
+    if settings.retriever.startswith("hybrid("):
+        return "BM25 and a dense retriever" if "bm25s" in settings.retriever else "a hybrid of dense retrievers"
+    return "BM25" if settings.retriever == "bm25s" else "a dense retriever"
 
 
 def about_html(settings: SpaceSettings) -> str:

@@ -4,6 +4,7 @@ import ast
 import importlib.metadata
 import sys
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from builders.errors import KitError
@@ -14,16 +15,18 @@ APP = Path("space/app.py")
 KIT = ("builders", "space")
 # Data files that travel with a package whose modules are carried.
 DATA = (".yaml", ".css")
-# Imported only by a function that a Space never calls: it would need a Java runtime.
-LEFT_OUT = "builders.retrievers.pyserini_index"
 # Needed without a line that imports them: transformers places models by accelerate and reads chat templates by Jinja2.
 UNSEEN = ("accelerate", "Jinja2")
 # The documentation that the collection `pydocs` is.
 PYDOCS = ("numpy", "scipy", "pandas", "scikit-learn")
 
 
-def carried_files() -> list[Path]:
+def carried_files(left_out: AbstractSet[str]) -> list[Path]:
     """The modules that the app imports, at any depth and inside functions too, and their packages' data files.
+
+    Args:
+        left_out (`Set[str]`):
+            Dotted names of modules that only functions import which this Space never calls.
 
     Returns:
         Paths relative to the repository, in order; the app itself is not among them.
@@ -36,7 +39,9 @@ def carried_files() -> list[Path]:
             continue
         seen.add(path)
         for name in _imported(ROOT / path):
-            waiting += _modules(name)
+            # Of `from a import b` there is also the name a.b.
+            if name not in left_out and name.rpartition(".")[0] not in left_out:
+                waiting += _modules(name)
     folders = {path.parent for path in seen}
     data = {path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in DATA}
     return sorted((seen - {APP}) | data)
@@ -48,15 +53,23 @@ def third_party(paths: Iterable[Path]) -> set[str]:
     return names - set(sys.stdlib_module_names) - set(KIT)
 
 
-def requirements(collection: str) -> str:
+def requirements(collection: str, left_out: AbstractSet[str], more: Iterable[str] = ()) -> str:
     """The content of `requirements.txt`: the releases installed here, of all that the carried modules need.
+
+    Args:
+        collection (`str`):
+            Name of the collection.
+        left_out (`Set[str]`):
+            As for [`carried_files`]; names of packages count too.
+        more (`Iterable[str]`, *optional*):
+            Further distributions.
 
     Raises:
         KitError: one of them is not installed.
     """
     owners = importlib.metadata.packages_distributions()
-    needed = {*UNSEEN, *(PYDOCS if collection == "pydocs" else ())}
-    for name in third_party([APP, *carried_files()]):
+    needed = {*UNSEEN, *more, *(PYDOCS if collection == "pydocs" else ())}
+    for name in third_party([APP, *carried_files(left_out)]) - left_out:
         if name not in owners:
             raise KitError(f"{name} is not installed: pip install 'query-expansion-kit[demo]'")
         needed.add(owners[name][0])
@@ -79,9 +92,9 @@ def release(distribution: str) -> str:
         raise KitError(f"{distribution} is not installed: pip install 'query-expansion-kit[demo]'") from error
 
 
-def sources() -> Mapping[str, Path]:
-    """Path in the rendered folder → file here."""
-    return {"app.py": ROOT / APP, **{path.as_posix(): ROOT / path for path in carried_files()}}
+def sources(left_out: AbstractSet[str]) -> Mapping[str, Path]:
+    """Path in the rendered folder → file here; see [`carried_files`]."""
+    return {"app.py": ROOT / APP, **{path.as_posix(): ROOT / path for path in carried_files(left_out)}}
 
 
 def _imported(path: Path) -> set[str]:
@@ -98,7 +111,7 @@ def _imported(path: Path) -> set[str]:
 def _modules(name: str) -> list[Path]:
     """The files of the kit that importing a dotted name runs: the module's and its packages'."""
     parts = name.split(".")
-    if parts[0] not in KIT or name.startswith(LEFT_OUT):
+    if parts[0] not in KIT:
         return []
     found = []
     for length in range(1, len(parts) + 1):

@@ -58,11 +58,11 @@ def compare(engine: Engine, query: str, written: Written | None) -> Comparison:
     judged = engine.judged(query)
     split = judged.split if judged else None
     plain = engine.search(query)
-    by_query = matched_terms(query, "", engine.retriever.terms)
+    by_query = matched_terms(query, "", engine.terms)
     if written is None:
         return Comparison(query, split, _side(engine, query, plain, None, by_query), None, None)
     expanded = engine.search(query, written.text)
-    by_both = matched_terms(query, written.text, engine.retriever.terms)
+    by_both = matched_terms(query, written.text, engine.terms)
     return Comparison(
         query,
         split,
@@ -88,7 +88,7 @@ def _side(engine: Engine, query: str, ranking: Ranking, other: Ranking | None, o
             move=move.label,
             relevance=relevant.get(move.document_id, 0),
             gold=bool(relevant) and relevant.get(move.document_id, 0) == best,
-            snippet=snippet(documents[move.document_id].text, owners, engine.retriever.terms),
+            snippet=snippet(documents[move.document_id].text, owners, engine.terms),
         )
         for move in moved
     ]

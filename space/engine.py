@@ -3,7 +3,7 @@
 import functools
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -81,11 +81,11 @@ class Engine:
 
     def search(self, query: str, expansion: str = "") -> Ranking:
         """Search for a query as it is, or with an expansion."""
-        from builders.retrievers.formation import Formation
+        from builders.retrievers.formation import load_formation
 
-        text = Formation(self.settings.repeats).expanded(query, expansion)
+        formation = load_formation(self.settings.formation)
         started = time.perf_counter()
-        hits = self.retriever.search([text], DEPTH)[0]
+        hits = formation.search(self.retriever, [(query, (expansion,))], DEPTH)[0]
         return Ranking(hits, 1000 * (time.perf_counter() - started), self._ndcg(query, hits))
 
     def expand(self, query: str) -> Written:
@@ -142,6 +142,19 @@ class Engine:
             return self._retriever
 
     @property
+    def terms(self) -> Callable[[str], list[str]]:
+        """What marks the words that match: the retriever's terms, or its language's where it matches vectors.
+
+        Raises:
+            KitError: the retriever cannot be loaded.
+        """
+        from builders.retrievers.analyzer import analyzer_for
+        from builders.retrievers.retriever import LexicalRetriever
+
+        retriever = self.retriever
+        return retriever.terms if isinstance(retriever, LexicalRetriever) else analyzer_for(self.collection.language)
+
+    @property
     def student(self) -> "LocalExpander":
         """The student, ready to write.
 
@@ -171,7 +184,7 @@ class Engine:
         from builders.collections.load import load_collection
 
         own = self.folder / self.settings.collection
-        return load_collection(str(own) if own.is_dir() else self.settings.collection)
+        return load_collection(str(own) if own.exists() else self.settings.collection, self.settings.language)
 
     @functools.cached_property
     def _retriever(self) -> "Retriever":

@@ -9,9 +9,11 @@ from typing import Any
 from builders.cache import atomic_folder
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_base, adapter_name
-from space.about import TITLE, banner, significance
+from space.about import TITLE, banner, engine, significance
 from space.carried import release, requirements, sources
+from space.carried_collection import carry_collection
 from space.recorded import EXAMPLES, pick, to_json
+from space.retrieval import not_needed, packages, retriever_of_space
 from space.settings import SETTINGS, SpaceSettings, System
 
 
@@ -28,10 +30,6 @@ TOKENIZER_FILES = (
     "merges.txt",
     "chat_template.jinja",
 )
-COLLECTION_FILES = ("corpus.jsonl", "corpus.jsonl.gz", "queries.jsonl", "queries.jsonl.gz", "qrels/*.tsv")
-# A Space is a git repository with a small disk: a larger collection belongs into a dataset of its own.
-COLLECTION_BYTES = 200 * 2**20
-
 # A file is made here (bytes), or copied from a path.
 Files = dict[str, bytes | Path]
 
@@ -55,13 +53,15 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
             model has no Hub id, or the collection is too large to carry.
     """
     measured = _read_results(results)
-    files: Files = dict(sources())
+    files: Files = {}
     settings = _settings(measured, adapter, files)
+    left_out = not_needed(settings.retriever, settings.collection, settings.language)
     recorded = pick(_read_rows(results), settings.student)
     files |= {
+        **sources(left_out),
         SETTINGS: settings.to_json().encode(),
         EXAMPLES: to_json(recorded).encode(),
-        "requirements.txt": requirements(settings.collection).encode(),
+        "requirements.txt": requirements(settings.collection, left_out, packages(settings.retriever)).encode(),
         "README.md": _readme(settings).encode(),
     }
     if _same(files, output):
@@ -83,12 +83,13 @@ def _read_results(folder: Path) -> dict[str, Any]:
     try:
         results = json.loads(path.read_text(encoding="utf-8"))
         # What the rest relies on.
-        for name in ("model", "collection", "prompt", "retriever", "repeats", "max_new_tokens", "split"):
+        for name in ("model", "collection", "prompt", "retriever", "formation", "max_new_tokens", "split"):
             results["settings"][name]
         (
             results["systems"]["plain"],
             results["systems"]["base"]["identity"]["model_id"],
             results["collection"]["source"],
+            results["collection"]["language"],
         )
         return dict(results)
     except (ValueError, KeyError, TypeError) as error:
@@ -128,13 +129,13 @@ def _settings(results: dict[str, Any], adapter: str | None, files: Files) -> Spa
         weights=base["weights"],
         adapter=None if student is None else _carry_adapter(student, files),
         student="base" if student is None else _system(student, results),
-        collection=_carry_collection(evaluated["collection"], files),
+        collection=carry_collection(evaluated["collection"], files),
         source=results["collection"]["source"],
         judgments=results["collection"]["judgments"],
-        # BM25 in Python ranks as Lucene does and needs no Java.
-        retriever="bm25s",
+        language=results["collection"]["language"],
+        retriever=retriever_of_space(evaluated["retriever"]),
         prompt=_carry_prompt(evaluated["prompt"], files),
-        repeats=evaluated["repeats"],
+        formation=evaluated["formation"],
         max_new_tokens=evaluated["max_new_tokens"],
         split=evaluated["split"],
         hardware=results.get("hardware", "the machine of the evaluation"),
@@ -168,21 +169,6 @@ def _carry_adapter(adapter: str, files: Files) -> str:
         f"{ADAPTER}/{name}": folder / name for name in (*ADAPTER_FILES, *TOKENIZER_FILES) if (folder / name).is_file()
     }
     return ADAPTER
-
-
-def _carry_collection(name: str, files: Files) -> str:
-    folder = Path(name).expanduser()
-    if name == "pydocs" or not folder.is_dir():
-        return name
-    place = f"collection/{folder.resolve().name}"
-    carried = {path.relative_to(folder).as_posix(): path for form in COLLECTION_FILES for path in folder.glob(form)}
-    size = sum(path.stat().st_size for path in carried.values())
-    if size > COLLECTION_BYTES:
-        raise KitError(
-            f"{folder}: {size >> 20} MiB are too many to carry in a Space (at most {COLLECTION_BYTES >> 20})"
-        )
-    files |= {f"{place}/{relative}": path for relative, path in carried.items()}
-    return place
 
 
 def _carry_prompt(name: str, files: Files) -> str:
@@ -221,6 +207,7 @@ def _readme(settings: SpaceSettings) -> str:
         title=TITLE,
         settings=settings,
         banner=banner(settings),
+        engine=engine(settings),
         significance=significance(settings.runs) if settings.runs else "",
     )
     return str(card).rstrip() + "\n"

