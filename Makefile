@@ -57,7 +57,7 @@ clean-demo: ## Remove what the demo made
 	@touch $@
 
 .venv/.test: .venv/.demo
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,pyserini]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,pyserini,chinese,faiss]'
 	@touch $@
 
 # The stages. Nothing is fetched at run time, so the Hub is switched off.

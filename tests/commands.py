@@ -26,7 +26,9 @@ def command(*arguments: str | Path, cwd: Path = ROOT, timeout: float = 600, **en
     )
 
 
-def launch(*arguments: str | Path, config: str = "cpu.yaml", timeout: float = 600, **environment: str):
+def launch(
+    *arguments: str | Path, config: str = "cpu.yaml", cwd: Path = ROOT, timeout: float = 600, **environment: str
+):
     """The same through `accelerate launch`."""
     where = ROOT / "train/accelerate" / config
     return command(
@@ -36,6 +38,7 @@ def launch(*arguments: str | Path, config: str = "cpu.yaml", timeout: float = 60
         "--config_file",
         where,
         *arguments,
+        cwd=cwd,
         timeout=timeout,
         **environment,
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders.__main__ import COMMANDS
 from tests.commands import ROOT, command
 
 
@@ -45,9 +46,7 @@ def test_imports_run_one_way(room):
     "arguments",
     [
         ["-m", "builders", "--help"],
-        ["-m", "builders", "expansions", "--help"],
-        ["-m", "builders", "preferences", "--help"],
-        ["-m", "builders", "publish", "--help"],
+        *(["-m", "builders", name, "--help"] for name in COMMANDS),
         ["train/sft.py", "--help"],
         ["train/dpo.py", "--help"],
         ["train/evaluate.py", "--help"],
@@ -153,7 +152,12 @@ def test_every_command_of_the_readme_exists_and_takes_its_flags():
             start = words[1:4] if words[2] == "builders" else words[1:3]
             check_flags(tuple(start), words, line, helps)
         elif words[:2] == ["accelerate", "launch"]:
-            script = next(word for word in words if word.startswith("train/"))
+            if "-m" in words:
+                own = words[words.index("-m") :]
+                check_flags(tuple(own[:3]), own, line, helps)
+                seen += 1
+                continue
+            script = next(word for word in words if word.startswith("train/") and word.endswith(".py"))
             own = words[words.index(script) :]
             assert Path(ROOT / words[words.index("--config_file") + 1]).is_file(), line
             recipe = ROOT / own[own.index("--config") + 1]
