@@ -69,6 +69,8 @@ def start_and_kill(server, collection, folder, after: int, pause: float, kill: i
         env={**os.environ, "ACME_KEY": TOKEN},
         stderr=subprocess.PIPE,
         text=True,
+        # Shells start background jobs with Ctrl-C switched off, and children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     ) as process:
         while len(server.answered) < after and process.poll() is None:
             time.sleep(0.002)
