@@ -232,6 +232,7 @@ def chinese(shared_data, tmp_path_factory) -> tuple[Path, Path]:
     head, *judged = (source / "qrels.tsv").read_text().splitlines()
     judged = [line for line in judged if line.split("\t")[0] in asked]
     (folder / "qrels.tsv").write_text("\n".join([head, *judged]) + "\n")
+    (folder / "collection.yaml").write_text("split: divide\n")
     collection = load_collection(str(folder))
     texts = {document.id: document.text for document in collection.documents}
     gold = {query.id: min(collection.gold(query.id)) for query in collection.queries.values()}
