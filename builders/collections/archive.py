@@ -19,6 +19,7 @@ SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 # What a collection is read from; everything else stays in the archive.
 _DATA = (".jsonl", ".json", ".tsv", ".csv", ".txt", ".parquet", ".yaml", *COMPRESSED)
 _END = 1024
+# zipfile says RuntimeError of encrypted members, NotImplementedError of methods that it lacks.
 _DAMAGED = (zipfile.BadZipFile, tarfile.TarError, EOFError, zlib.error, NotImplementedError, RuntimeError)
 
 
