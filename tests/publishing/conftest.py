@@ -42,7 +42,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.fixture
 def xet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turn xet on for the in-process client."""
-    pytest.importorskip("hf_xet")
+    pytest.importorskip("hf_xet", reason="xet storage needs hf_xet")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
 
 
@@ -94,7 +94,7 @@ class Calm:
 @pytest.fixture(scope="session")
 def calm_large(large: Path) -> Calm:
     """What the large dataset makes when nothing disturbs its publish, xet on and lists in pages."""
-    pytest.importorskip("hf_xet")
+    pytest.importorskip("hf_xet", reason="xet storage needs hf_xet")
     with _calm_hub(disable_xet=False) as server:
         server.page_size = 100
         publish(server, large)
