@@ -12,7 +12,7 @@ LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process $(shell
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo space test test-all lint clean-demo
+.PHONY: help demo results-pydocs results-scifact results-rfd space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -30,6 +30,52 @@ demo: $(OUT)/models/.carded ## The whole job on a laptop: data, training, evalua
 
 space: $(OUT)/results.json ## Serve the Space on the demo's results
 	$(BIN)/python -m space --results $(OUT)
+
+# Every command is passed over when what it makes is there already, so that an interrupted target goes on.
+SCIFACT ?= BeIR/scifact
+DATA := builders/recipes
+
+results-pydocs: .venv/.test ## All systems on pydocs, in hours: out/pydocs/results.md
+	$(BUILD) expansions --config $(DATA)/pydocs/expansions-teacher.yaml
+	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-pydocs.yaml
+	$(BUILD) expansions --config $(DATA)/pydocs/expansions-sure.yaml
+	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-pydocs-sure.yaml
+	$(call systems,pydocs,pydocs)
+	$(BIN)/python train/rounds.py --config $(RECIPES)/rounds-pydocs.yaml
+	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-pydocs.yaml
+
+RECORDED ?= recorded.jsonl.gz
+
+results-rfd: .venv/.test ## RFD on recorded teachers: make results-rfd SCIFACT=folder RECORDED=file
+	$(BIN)/python benchmarks/recorded_split.py --collection $(SCIFACT) --output_dir out/rfd/collection
+	$(BUILD) expansions --config $(DATA)/rfd/expansions-recorded.yaml --recorded $(RECORDED)
+	$(BUILD) preferences --config $(DATA)/rfd/preferences-recorded.yaml
+	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-rfd.yaml
+	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-rfd.yaml
+	$(BUILD) expansions --config $(DATA)/rfd/expansions-own.yaml
+	$(BUILD) preferences --config $(DATA)/rfd/preferences-own.yaml
+	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-rfd-own.yaml
+	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-rfd-own.yaml
+	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-rfd.yaml --teachers \
+	  "72b-zero-shot=$(RECORDED),method=query2doc,mode=zs,model=Qwen/Qwen2.5-72B-Instruct" \
+	  "72b-few-shot=$(RECORDED),method=query2doc,mode=fs,model=Qwen/Qwen2.5-72B-Instruct" \
+	  "7b-zero-shot=$(RECORDED),method=query2doc,mode=zs,model=Qwen/Qwen2.5-7B-Instruct"
+
+results-scifact: .venv/.test ## All systems on SciFact: make results-scifact SCIFACT=folder
+	$(BUILD) expansions --config $(DATA)/scifact/expansions-teacher.yaml --collection $(SCIFACT)
+	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-scifact.yaml
+	$(call systems,scifact,$(SCIFACT))
+	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-scifact.yaml --collection $(SCIFACT)
+
+define systems
+$(BUILD) preferences --config $(DATA)/$(1)/preferences-teacher.yaml
+$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-$(1).yaml
+$(BUILD) expansions --config $(DATA)/$(1)/expansions-own.yaml --collection $(2)
+$(BUILD) preferences --config $(DATA)/$(1)/preferences-own.yaml
+$(LAUNCH) train/sft.py --config $(RECIPES)/sft-$(1)-rsft.yaml
+$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-$(1)-rsft.yaml
+$(BIN)/python train/filter.py --config $(RECIPES)/filter-$(1).yaml
+endef
 
 test: .venv/.test ## The fast tier of tests, lint and types among them
 	$(PYTEST)

@@ -9,7 +9,9 @@ from typing import Any
 from builders.collections.collection import Query
 from builders.expanders.expander import Expansion, Identity, Sampling
 from builders.grading import Grade, Grader
+from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.prompt import Prompt
+from builders.prompts.script import segments
 from builders.publishing.folder import Rows
 
 
@@ -21,7 +23,7 @@ def graded_candidates(
     prompts: Sequence[Prompt],
     answers: Mapping[tuple[str, str], Sequence[Expansion]],
     grader: Grader,
-    identity: Identity,
+    identities: Mapping[str, Identity],
     samplings: Mapping[str, Sampling | None],
 ) -> Rows:
     """Grade all answers.
@@ -29,6 +31,8 @@ def graded_candidates(
     Args:
         answers (`Mapping`):
             (Prompt id, query id) → expansions.
+        identities (`Mapping`):
+            Prompt id → who answered it.
         samplings (`Mapping`):
             Prompt id → how its answers were sampled, `None` where nobody knows.
 
@@ -44,7 +48,7 @@ def graded_candidates(
     ]
     grades = grader.expanded([(query.id, expansion.text) for query, _, _, expansion in flat])
     return [
-        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identity, samplings[prompt.id])
+        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identities, samplings)
         for (query, prompt, number, expansion), grade in zip(flat, grades, strict=True)
     ]
 
@@ -57,9 +61,10 @@ def _raw_row(
     grade: Grade,
     plain: Grade,
     grader: Grader,
-    identity: Identity,
-    sampling: Sampling | None,
+    identities: Mapping[str, Identity],
+    samplings: Mapping[str, Sampling | None],
 ) -> dict[str, Any]:
+    identity, sampling = identities[prompt.id], samplings[prompt.id]
     sampled = dict.fromkeys(SAMPLED) if sampling is None else asdict(sampling)
     return {
         "query_id": query.id,
@@ -114,4 +119,28 @@ def summary(raw: Rows) -> dict[str, Any]:
         "mean_best_ndcg_at_10": round(mean(max(by_query.get(q, [0.0])) for q in plain), 4),
         "candidates_helping": share(row["ndcg_at_10"] > row["plain_ndcg_at_10"] for row in raw),
         "candidates_hurting": share(row["ndcg_at_10"] < row["plain_ndcg_at_10"] for row in raw),
+        "mean_pairwise_cosine": _likeness(raw),
     }
+
+
+def likeness(candidates: Iterable[Sequence[str]]) -> float | None:
+    """How alike the candidates of a query are: the mean of `mean_pairwise_cosine` of their words, over the queries.
+
+    Queries with a single candidate say nothing; `None` where no query has two.
+
+    Args:
+        candidates (`Iterable[Sequence[str]]`):
+            The texts of the candidates of each query.
+    """
+    cosines = (mean_pairwise_cosine([segments(text) for text in texts]) for texts in candidates)
+    told = [cosine for cosine in cosines if cosine is not None]
+    return mean(told) if told else None
+
+
+def _likeness(raw: Rows) -> float | None:
+    """Of the candidates that one prompt got for one query: two prompts are meant to give different ones."""
+    pools: dict[tuple[str, str], list[str]] = {}
+    for row in raw:
+        pools.setdefault((row["query_id"], row["prompt_id"]), []).append(row["candidate"])
+    cosine = likeness(pools.values())
+    return None if cosine is None else round(cosine, 4)

@@ -9,7 +9,7 @@ from typing import Any
 from builders.collections.assembly import POOLED
 from builders.collections.collection import Query
 from builders.grading import Grade
-from builders.measures.significance import significance
+from builders.measures.significance import holm, significance
 
 
 PLAIN = "plain"
@@ -28,8 +28,7 @@ def system_row(grades: Sequence[Grade], plain: Sequence[Grade], seed: int) -> Ro
         seed (`int`):
             Of the significance test.
     """
-    deltas = [grade.ndcg_at_10 - base.ndcg_at_10 for grade, base in zip(grades, plain, strict=True)]
-    test = significance(deltas, seed)
+    deltas = differences(grades, plain)
     return {
         "queries": len(grades),
         "ndcg_at_10": mean(grade.ndcg_at_10 for grade in grades),
@@ -38,10 +37,25 @@ def system_row(grades: Sequence[Grade], plain: Sequence[Grade], seed: int) -> Ro
         "helped": sum(delta > SAME for delta in deltas) / len(deltas),
         "hurt": sum(delta < -SAME for delta in deltas) / len(deltas),
         "unchanged": sum(abs(delta) <= SAME for delta in deltas) / len(deltas),
-        "delta_ndcg_at_10": mean(deltas),
-        "delta_ci95": [test.low, test.high],
-        "p_value": test.p_value,
+        **difference_row(deltas, seed),
     }
+
+
+def differences(grades: Sequence[Grade], base: Sequence[Grade]) -> list[float]:
+    """nDCG@10 of each query less what it is compared with."""
+    return [grade.ndcg_at_10 - other.ndcg_at_10 for grade, other in zip(grades, base, strict=True)]
+
+
+def difference_row(deltas: Sequence[float], seed: int) -> Row:
+    """A mean difference of nDCG@10, its 95 % interval, and the p-value of the paired randomisation test."""
+    test = significance(deltas, seed)
+    return {"delta_ndcg_at_10": mean(deltas), "delta_ci95": [test.low, test.high], "p_value": test.p_value}
+
+
+def correct(rows: Sequence[Row]) -> None:
+    """Add `p_corrected` to rows of tests that belong together: Holm's correction of their `p_value`."""
+    for row, p_value in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
+        row["p_corrected"] = p_value
 
 
 def query_row(system: str, query: Query, expansion: str, grade: Grade, plain: Grade, **more: Any) -> Row:
@@ -94,32 +108,50 @@ def table_lines(
             The system that the others are compared with.
     """
     extra = more or {}
+    p_title, p_key = ("p (Holm)", "p_corrected") if _corrected(systems) else ("p", "p_value")
     titles = ["system", "nDCG@10", "MRR@10", "Recall@100", "helped", "hurt", "unchanged"]
-    titles += ["Δ nDCG@10 (95 % interval)", "p", *extra]
+    titles += ["Δ nDCG@10 (95 % interval)", p_title, *extra]
     lines = ["| " + " | ".join(titles) + " |", "| --- " * len(titles) + "|"]
     for name, row in systems.items():
-        low, high = row["delta_ci95"]
-        delta = f"{row['delta_ndcg_at_10']:+.4f} ({low:+.4f} … {high:+.4f})"
         cells = [
             name,
             *(f"{row[measure]:.4f}" for measure in ("ndcg_at_10", "mrr_at_10", "recall_at_100")),
             *(f"{100 * row[share]:.0f} %" for share in ("helped", "hurt", "unchanged")),
-            "" if name == baseline else delta,
-            "" if name == baseline else _p_value(row["p_value"]),
+            "" if name == baseline else delta_cell(row),
+            "" if name == baseline else p_cell(row[p_key]),
             *(cell(row) for cell in extra.values()),
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return lines
 
 
-def legend(baseline: str = PLAIN) -> str:
-    """What the columns of [`table_lines`] mean."""
+def legend(baseline: str = PLAIN, tests: int | None = None) -> str:
+    """What the columns of [`table_lines`] mean.
+
+    Args:
+        baseline (`str`, *optional*, defaults to `"plain"`):
+            The system that the others are compared with.
+        tests (`int`, *optional*):
+            The number of tests that the p-values are corrected for, where they are.
+    """
     against = f"`{baseline}`, the query without expansion" if baseline == PLAIN else f"`{baseline}`"
     return (
         f"helped / hurt / unchanged: share of queries whose nDCG@10 rises, falls or stays against {against}. "
-        f"p: paired randomisation test against `{baseline}`."
+        f"p: paired randomisation test against `{baseline}`"
+        + (f", corrected by Holm's method for the {tests} systems compared." if tests else ".")
     )
 
 
-def _p_value(value: float) -> str:
+def delta_cell(row: Row) -> str:
+    """A difference of nDCG@10 with its interval, as tables show it."""
+    low, high = row["delta_ci95"]
+    return f"{row['delta_ndcg_at_10']:+.4f} ({low:+.4f} … {high:+.4f})"
+
+
+def p_cell(value: float) -> str:
+    """A p-value, as tables show it."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def _corrected(systems: Mapping[str, Row]) -> bool:
+    return any("p_corrected" in row for row in systems.values())

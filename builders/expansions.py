@@ -20,7 +20,7 @@ from builders.candidates import graded_candidates, summary
 from builders.collections.collection import Collection, Query, Split
 from builders.command import parse, say
 from builders.errors import KitError
-from builders.expanders.expander import Expander, Sampling
+from builders.expanders.expander import Expander, Sampling, joint_identity
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.grading import DEPTH, Grader
 from builders.processes import join_processes
@@ -67,7 +67,10 @@ class ExpansionsArguments(ExpanderOptions):
         default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
     )
     select: str = field(
-        default="best", metadata={"help": "Candidates to imitate: `all` valid, `better` than plain, `best` per query."}
+        default="best",
+        metadata={
+            "help": "Candidates to imitate: `all` valid, `better` than plain, `harmless` ones, `best` per query."
+        },
     )
     seed: int = field(default=0, metadata={"help": "Seeds the sample of queries, the exemplars and the generation."})
     push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
@@ -108,7 +111,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     for remark in collection.remarks if processes.is_main else ():
         say(remark)
     require_language(prompts, collection.language, collection.name)
-    expanders = load_expanders(args, prompts, student, work)
+    expanders = load_expanders(args, collection, prompts, student, work)
     prompts = [prompt for prompt, _ in expanders]
     expander = expanders[0][1]
     sampling = _sampling(args)
@@ -131,7 +134,8 @@ def build_expansions(args: ExpansionsArguments) -> Path:
 
     say(f"grading: {sum(map(len, answers.values()))} candidates with {args.retriever}")
     samplings = {prompt.id: one.sampled(sampling) for prompt, one in expanders}
-    raw = graded_candidates(queries, prompts, answers, grader, expander.identity, samplings)
+    identities = {prompt.id: one.identity for prompt, one in expanders}
+    raw = graded_candidates(queries, prompts, answers, grader, identities, samplings)
     distillation = [_distillation_row(row, student) for row in SELECTIONS[args.select](raw)]
     split_of = {query.id: query.split for query in queries}
     common = list(samplings.values())
@@ -143,7 +147,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
         "versions": versions(),
         "seed": args.seed,
         "collection": collection_provenance(collection),
-        "expander": asdict(expander.identity),
+        "expander": asdict(joint_identity(list(identities.values()))),
         "prompts": [{"id": p.id, "version": p.version, "condition": p.condition, "sha256": p.sha256} for p in prompts],
         "student_prompt": student.id,
         "exemplar_queries": sorted({e.query_id for drawn in exemplars.values() for e in drawn}),
@@ -201,7 +205,7 @@ def _settings(
         **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
         **asdict(sampling),
         "collection_fingerprint": collection.fingerprint,
-        "expander": asdict(expander.identity),
+        "expander": asdict(joint_identity([one.identity for _, one in expanders])),
         "expander_settings": [dict(one.settings) for _, one in expanders],
         "prices": None if expander.prices is None else asdict(expander.prices),
         "prompt_sha256": [prompt.sha256 for prompt, _ in expanders],

@@ -15,6 +15,11 @@ def better(rows: Rows) -> Rows:
     return [row for row in all_valid(rows) if row["ndcg_at_10"] > row["plain_ndcg_at_10"]]
 
 
+def harmless(rows: Rows) -> Rows:
+    """The candidates that do not retrieve worse than the plain query."""
+    return [row for row in all_valid(rows) if row["ndcg_at_10"] >= row["plain_ndcg_at_10"]]
+
+
 def best(rows: Rows) -> Rows:
     """Per query the best candidate (AQE's RSFT), where it does not fall below the plain query.
 
@@ -29,4 +34,4 @@ def best(rows: Rows) -> Rows:
     return [row for row in held_best.values() if row["ndcg_at_10"] >= row["plain_ndcg_at_10"]]
 
 
-SELECTIONS = {"all": all_valid, "better": better, "best": best}
+SELECTIONS = {"all": all_valid, "better": better, "harmless": harmless, "best": best}

@@ -56,6 +56,8 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             systems={name: results["systems"][name] for name in _shown(results, system)},
             system=system,
             row=results["systems"][system],
+            curves=(folder / "curves.png").is_file(),
+            guarded=any("kept" in results["systems"][name] for name in _shown(results, system)),
             verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
             system_literal=_literal(prompt.system),
             user_literal=_literal(prompt.user),
@@ -87,9 +89,10 @@ def _read_timing(folder: Path) -> dict[str, Any]:
 
 
 def _shown(results: dict[str, Any], system: str) -> list[str]:
-    """Plain and base to compare with, and every system up to this one."""
+    """What stands above it to compare with, this one, and what came of it with a guard."""
     names = list(results["systems"])
-    return names[: names.index(system) + 1]
+    place = names.index(system) + 1
+    return names[:place] + [name for name in names[place : place + 1] if "kept" in results["systems"][name]]
 
 
 def _sources(training: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
@@ -109,10 +112,10 @@ def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> str:
     counts = (
         f"on {row['queries']} held-out queries nDCG@10 goes from {plain['ndcg_at_10']:.4f} (query alone) to "
         f"{row['ndcg_at_10']:.4f} ({row['delta_ndcg_at_10']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}, "
-        f"p = {row['p_value']:.3f}); {100 * row['helped']:.0f} % of the queries are helped, "
+        f"p = {row['p_corrected']:.3f}); {100 * row['helped']:.0f} % of the queries are helped, "
         f"**{100 * row['hurt']:.0f} % are hurt**"
     )
-    if row["p_value"] >= SIGNIFICANT:
+    if row["p_corrected"] >= SIGNIFICANT:
         return f"No measurable difference from the query alone: {counts}."
     return f"{'It helps' if row['delta_ndcg_at_10'] > 0 else 'It hurts'}: {counts}."
 

@@ -9,7 +9,10 @@ from builders.expanders.adapter import adapter_name
 
 
 # What the cards rely on.
-PARTS = ("settings", "command", "collection", "retriever", "formation", "prompt", "decoding", "hardware")
+PARTS = (
+    *("settings", "command", "collection", "retriever", "formation", "prompt", "decoding", "hardware"),
+    *("missing", "correction", "copied_terms"),
+)
 
 
 def read_results(path: Path) -> dict[str, Any]:
@@ -23,6 +26,8 @@ def read_results(path: Path) -> dict[str, Any]:
         for part in PARTS:
             results[part]
         results["systems"]["plain"]["ndcg_at_10"]
+        for name, row in results["systems"].items():
+            _ = name == "plain" or (row["p_corrected"], row["leakage"])
     except OSError as error:
         raise KitError(f"{path}: no results there; run train/evaluate.py first") from error
     except (ValueError, KeyError, TypeError) as error:

@@ -43,9 +43,10 @@ PLAIN = {
 }
 # Gains over the plain query: nothing that could be told from chance, a gain, a loss.
 GAINS = {
+    "pyserini+rm3": {"delta_ndcg_at_10": 0.01337, "delta_ci95": [-0.00717, 0.03391], "p_value": 0.2146},
     "base": {"delta_ndcg_at_10": 0.00951, "delta_ci95": [-0.00141, 0.02207], "p_value": 0.0957},
     "sft": {"delta_ndcg_at_10": 0.06172, "delta_ci95": [0.02083, 0.09243], "p_value": 0.0042},
-    "dpo": {"delta_ndcg_at_10": -0.03286, "delta_ci95": [-0.06117, -0.01294], "p_value": 0.0136},
+    "dpo": {"delta_ndcg_at_10": -0.03286, "delta_ci95": [-0.06117, -0.01294], "p_value": 0.0036},
 }
 COSTS = {
     "tokens_per_query": 22.87,
@@ -53,6 +54,7 @@ COSTS = {
     "ms_per_query": 334.32,
     "peak_memory_mib": 2209.9,
 }
+BASELINE = "pyserini+rm3"
 QUERIES = ("what is 12?", "what is twelve?", "what is a dozen in words?")
 
 
@@ -107,6 +109,28 @@ def sft_and_dpo(folder: Path, version: str = VERSION) -> list[Path]:
     return [sft, trained(folder / "dpo", "dpo", parent=sft, version=version)]
 
 
+def leakage(number: int, copies: bool) -> dict[str, Any]:
+    """The audit of one system."""
+    part = {key: PLAIN[key] for key in ("delta_ndcg_at_10", "delta_ci95", "p_value")}
+    return {
+        "copies": {"queries": 2 + number, "share_of_gain": 0.0513 + number / 1000} if copies else None,
+        "seen_gold": {
+            "queries": 31,
+            "plain_ndcg_at_10": 0.55512,
+            **part,
+            "delta_ndcg_at_10": 0.04117 + number / 1000,
+            "delta_ci95": [0.02719, 0.07015],
+        },
+        "unseen_gold": {
+            "queries": 42,
+            "plain_ndcg_at_10": 0.51438,
+            **part,
+            "delta_ndcg_at_10": -0.00321,
+            "delta_ci95": [-0.02377, 0.01836],
+        },
+    }
+
+
 def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Path:
     """`results.json` and `per_query.parquet` of an evaluation of these adapters; returns the first."""
     import pyarrow
@@ -115,8 +139,9 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
     folder.mkdir(parents=True, exist_ok=True)
     prompt = load_prompt(str(prompt_file(folder)))
     systems: dict[str, Any] = {"plain": PLAIN}
-    for number, name in enumerate(("base", *(path.name for path in adapters)), start=1):
-        gain = GAINS[name]
+    names = (BASELINE, "base", *(path.name for path in adapters))
+    for number, name in enumerate(names):
+        gain = GAINS[name] | {"p_corrected": min(1.0, len(names) * GAINS[name]["p_value"])}
         shares = {"helped": 0.1 + 0.0123 * number, "hurt": 0.05 + 0.0071 * number}
         systems[name] = {
             **{key: value + gain["delta_ndcg_at_10"] for key, value in PLAIN.items() if key.endswith(("_10", "_100"))},
@@ -124,12 +149,25 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
             "queries": PLAIN["queries"],
             **shares,
             "unchanged": 1 - sum(shares.values()),
+            "search_ms_per_query": 1.25,
+            "leakage": leakage(number, copies=name != BASELINE),
+        }
+        if name == BASELINE:
+            continue
+        systems[name] |= {
             **{key: value + number for key, value in COSTS.items()},
             "checks": {"echo": 1, "ok": 72},
             "identity": {
                 **WEIGHTS,
                 "provider": "local",
                 "adapter": None if name == "base" else adapter_name(str(adapters[number - 2])),
+            },
+            "new_terms": 0.613 + number / 100,
+            "new_terms_per_query": 7.2 + number,
+            "against": {
+                other: {**gain, "delta_ndcg_at_10": gain["delta_ndcg_at_10"] - 0.00123}
+                for other in (BASELINE, "base")
+                if other != name
             },
         }
     results = {
@@ -157,6 +195,11 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
         "prompt": {"id": prompt.id, "version": prompt.version, "sha256": prompt.sha256},
         "decoding": {"greedy": True, "max_new_tokens": 24},
         "hardware": "2 CPU cores (x86_64)",
+        "reference_teacher": None,
+        "missing": {},
+        "correction": {"method": "Holm", "tests": len(names)},
+        "copied_terms": 5,
+        "guards": {},
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     rows = [

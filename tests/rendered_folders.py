@@ -71,6 +71,7 @@ def build(kind: str, queries: int, version: str = VERSION) -> dict[str, Any]:
             "mean_best_ndcg_at_10": 0.7,
             "candidates_helping": 0.5,
             "candidates_hurting": 0.25,
+            "mean_pairwise_cosine": 0.4321,
             "distillation_rows": queries,
         },
     }

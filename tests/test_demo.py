@@ -113,6 +113,7 @@ def test_adapter_folders_hold_an_adapter_and_nothing_else(demo):
             "adapter_config.json",
             "adapter_model.safetensors",
             "chat_template.jinja",
+            "curves.png",
             "timing.json",
             "tokenizer.json",
             "tokenizer_config.json",
@@ -128,7 +129,7 @@ def test_results_say_what_was_measured(demo):
     import pyarrow.parquet as parquet
 
     results = json.loads(demo.results.read_text())
-    assert list(results["systems"]) == ["plain", "base", "sft", "dpo"]
+    assert list(results["systems"]) == ["plain", "pyserini+rm3", "base", "sft", "dpo"]
     rows = parquet.read_table(demo.folder / "per_query.parquet").to_pylist()
     for name, system in results["systems"].items():
         mine = [row for row in rows if row["system"] == name]
@@ -142,7 +143,7 @@ def test_results_say_what_was_measured(demo):
     test = {query.id for query in load_pydocs().split("test")}
     assert {row["query_id"] for row in rows} <= test
     assert (demo.folder / "ndcg_delta.png").read_bytes().startswith(b"\x89PNG")
-    assert re.search(r"\| plain \|.*\n\| base \|", demo.printed["evaluate"])
+    assert re.search(r"\| plain \|.*\n\| pyserini\+rm3 \|.*\n\| base \|", demo.printed["evaluate"])
 
 
 def test_a_second_run_changes_no_byte(demo, embedded_model):
@@ -211,7 +212,7 @@ def test_every_number_of_the_card_is_in_its_json(demo):
     metrics = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert metrics == {name: results["systems"]["dpo"][name] for name in ("ndcg_at_10", "mrr_at_10", "recall_at_100")}
     for name, system in results["systems"].items():
-        row = re.search(rf"^\| {name}[^|]*\|(.*)$", card.text, re.MULTILINE)
+        row = re.search(rf"^\| {re.escape(name)}[^|]*\|(.*)$", card.text, re.MULTILINE)
         assert row, name
         assert f"{system['ndcg_at_10']:.4f}" in row[1] and f"{100 * system['hurt']:.0f} %" in row[1]
     assert card.data.base_model == "HuggingFaceTB/SmolLM2-135M-Instruct"

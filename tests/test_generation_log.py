@@ -1,5 +1,7 @@
 """Answers are on disk before they count, and a line cut short costs one answer, no more."""
 
+import json
+
 import pytest
 
 from builders.expanders.expander import Expansion
@@ -13,6 +15,21 @@ def test_what_was_written_is_read_back(tmp_path):
     log = GenerationLog(tmp_path, {"seed": 1})
     log.append("q:1", ANSWERS)
     assert GenerationLog(tmp_path, {"seed": 1}).answers == {"q:1": ANSWERS}
+
+
+def test_the_likelihood_is_kept_and_a_log_from_before_it_is_read(tmp_path):
+    known = [Expansion("sort", 12, 3, "stop", mean_logprob=-1.0 / 3)]
+    log = GenerationLog(tmp_path, {})
+    log.append("q:1", known)
+    log.append("q:2", ANSWERS)
+    assert GenerationLog(tmp_path, {}).answers == {"q:1": known, "q:2": ANSWERS}
+    lines = [json.loads(line) for line in log.path.read_text().split("\n")[:-1]]
+    for answer in (answer for line in lines for answer in line["answers"]):
+        del answer["mean_logprob"]
+    log.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    again = GenerationLog(tmp_path, {}).answers
+    assert again == {"q:1": [Expansion("sort", 12, 3, "stop")], "q:2": ANSWERS}
+    assert again["q:1"][0].mean_logprob is None
 
 
 def test_other_settings_have_a_log_of_their_own(tmp_path):

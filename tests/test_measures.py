@@ -4,16 +4,24 @@ import json
 import os
 import subprocess
 import sys
-from math import log2
+from itertools import product
+from math import log2, sqrt
 from pathlib import Path
 
 import pytest
 
+from builders.candidates import summary
 from builders.collections.load import load_collection
+from builders.measures.answer_accuracy import answer_rank, top_k_accuracy
+from builders.measures.diversity import mean_pairwise_cosine
+from builders.measures.leakage import copies, share_of_gain
+from builders.measures.new_terms import new_terms
+from builders.measures.ratio import Ratio, ratio
 from builders.measures.retrieval_measures.ranking import gold_rank, mean, measure
-from builders.measures.significance import significance
+from builders.measures.significance import holm, significance
 from builders.measures.trec_run import read_run
 from builders.retrievers.load import load_retriever
+from tests.rendered_folders import raw_row
 
 
 ROOT = Path(__file__).parents[1]
@@ -141,3 +149,93 @@ def test_scifact_bm25():
     found = mean(measure({query.id: collection.qrels[query.id] for query in queries}, runs))
     assert len(queries) == 300
     assert found["ndcg_at_10"] == pytest.approx(0.676, abs=0.01)
+
+
+# ------------------------------------------------------------------------------------- beside the rankings themselves
+
+
+def test_holms_correction_by_hand():
+    assert holm([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.09, 0.09, 0.5])
+    assert holm([0.5, 0.6]) == [1.0, 1.0] and holm([0.02]) == [0.02] and holm([]) == []
+
+
+def test_a_ratio_of_means_and_its_interval():
+    """Retention of a student that has nine tenths of every query's teacher has no spread at all."""
+    teacher = [0.5, 1.0, 0.25, 0.75, 0.0, 1.0]
+    alike = ratio([0.9 * value for value in teacher], teacher, 0)
+    assert alike.value == pytest.approx(0.9) and alike.interval == pytest.approx((0.9, 0.9))
+    # The bootstrap of five queries can be counted out: all 5⁵ ways to draw them.
+    student, teacher = [1.0, 0.1, 0.52, 0.74, 0.5], [0.5, 1.0, 0.25, 0.73, 0.1]
+    ratios = sorted(
+        sum(student[n] for n in drawn) / sum(teacher[n] for n in drawn) for drawn in product(range(5), repeat=5)
+    )
+    found = ratio(student, teacher, 0)
+    assert found.value == pytest.approx(sum(student) / sum(teacher)) and found.interval is not None
+    ends = ratios[round(0.025 * len(ratios))], ratios[round(0.975 * len(ratios))]
+    assert found.interval == pytest.approx(ends, rel=0.05)
+    assert found == ratio(student, teacher, 0)
+
+
+def test_a_share_of_no_gain_says_nothing_and_of_a_doubtful_one_has_no_bounds():
+    """Gain captured: the teacher gains nothing, loses, or gains by one of ten queries, which many resamples miss."""
+    assert ratio([0.1, 0.1], [0.0, 0.0], 0) == ratio([0.1, 0.1], [-0.2, 0.1], 0) == Ratio(None, None)
+    doubtful = ratio([0.5] + [0.0] * 9, [1.0] + [0.0] * 9, 0)
+    assert doubtful.value == 0.5 and doubtful.interval is None
+    with pytest.raises(ValueError, match="both values of each"):
+        ratio([0.1], [], 0)
+
+
+def test_an_echo_has_no_new_terms():
+    query = ["sort", "array"]
+    assert new_terms(query, ["sort", "array", "sort"]) == (0.0, 0) == new_terms(query, [])
+    assert new_terms(query, ["sort", "rank", "rank", "order"]) == (0.75, 2)
+
+
+def test_the_likeness_of_candidates_by_hand():
+    """(2, 1) and (1, 0) have the cosine 2 / √5; the third shares no term with them, and a blank one with nobody."""
+    first, second, third = ["a", "a", "b"], ["a"], ["c"]
+    assert mean_pairwise_cosine([first, second]) == pytest.approx(2 / sqrt(5))
+    assert mean_pairwise_cosine([first, second, third]) == pytest.approx(2 / sqrt(5) / 3)
+    assert mean_pairwise_cosine([first] * 5) == pytest.approx(1.0)
+    assert mean_pairwise_cosine([[], [], first]) == pytest.approx(1 / 3)
+    assert mean_pairwise_cosine([first]) is None and mean_pairwise_cosine([]) is None
+
+
+def test_a_build_says_how_alike_its_candidates_are():
+    """Prompt by prompt: what two prompts give may differ without the model having much to say."""
+    rows = [
+        raw_row(number) | {"candidate": text, "prompt_id": prompt}
+        for number, prompt, text in [
+            *((1, "zero", text) for text in ("a b", "A b")),
+            *((1, "few", text) for text in ("x", "y")),
+            (2, "zero", "alone"),
+        ]
+    ]
+    assert summary(rows)["mean_pairwise_cosine"] == 0.5
+    assert summary(rows[-1:])["mean_pairwise_cosine"] is None
+
+
+def test_a_copy_is_five_terms_in_a_row_that_the_prompt_lacks():
+    document = "one two three four five six seven".split()
+    assert copies("zero two three four five six".split(), [["other"], document], [])
+    assert not copies("two three four five seven six".split(), [document], []), "not in a row"
+    assert not copies("two three four five".split(), [document], []), "four are too few"
+    assert not copies("two three four five six".split(), [document], ["q".split(), document]), "the prompt had it"
+    assert copies("two three four five six".split(), [document], ["two three".split(), "four five six".split()])
+    assert share_of_gain([0.3, -0.5, 0.1, 0.0], [True, True, False, True]) == pytest.approx(0.75)
+    assert share_of_gain([0.0, -0.1], [True, True]) is None
+
+
+def test_top_k_accuracy_by_hand():
+    holding = {"d2", "d9"}
+    ranks = [answer_rank(ranking, holding) for ranking in (["d2"], ["d1", "d3", "d9", "d2"], ["d1"], [])]
+    assert ranks == [1, 3, None, None]
+    ranks[3] = 21
+    assert top_k_accuracy(ranks) == {
+        "top_1_accuracy": 0.25,
+        "top_5_accuracy": 0.5,
+        "top_20_accuracy": 0.5,
+        "top_100_accuracy": 0.75,
+    }
+    with pytest.raises(ValueError, match="at least one"):
+        top_k_accuracy([])

@@ -29,6 +29,8 @@ WORDING = {
     "counter-argument-zero-shot@1": "9b14a5f53adaa5a8",
     "finance-passage-few-shot@1": "7f995d555bb4b343",
     "finance-passage-zero-shot@1": "8dd40f0a876181b3",
+    "keywords-few-shot@1": "7410ce60bef21540",
+    "keywords-zero-shot@1": "ab4ce2750218e6f1",
     "web-passage-few-shot@1": "41539eddf242dbb9",
     "web-passage-zero-shot@1": "8c20cf55dd962c6f",
     "web-passage-zh-few-shot@1": "617434929df08fe0",
@@ -235,6 +237,13 @@ CHECK = OutputCheck("en", min_words=2, max_words=20, forbidden=["^passage:"])
 )
 def test_output_check(text, finish, reason):
     assert CHECK.reason(text, "sort array", finish) == reason
+
+
+def test_saying_nothing_is_an_answer_where_the_prompt_allows_it():
+    check = load_prompt("keywords-zero-shot").check
+    assert check.reason("", "sort array", "stop") is None
+    assert check.reason("axis", "sort array", "stop") is None
+    assert check.reason("array", "sort array", "stop") == "echo"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from builders.errors import KitError
-from builders.expanders.expander import Request, Sampling, estimated_tokens
+from builders.expanders.expander import Request, Sampling, estimated_tokens, joint_identity
 from builders.expanders.none import NoExpander
 from builders.expanders.recorded import parse_where, read_recorded
 from builders.expanders.recording import RecordedOptions, read_recording
@@ -54,6 +54,7 @@ def test_filters_compare_strings_as_they_are_and_the_rest_as_json(tmp_path):
     assert [row.text for row in read_recorded(source, {"method": "q2d", "mode": "fs"})] == [""]
     assert [row.query_id for row in read_recorded(source, {"t": "1"})] == ["7"]
     assert [row.text for row in read_recorded(source, {"t": "null"})] == [""]
+    assert [row.text for row in read_recorded(source, {"mode": "zs|fs", "t": "1|null"})] == ["", "other"]
     assert parse_where(["method=q2d", "note=a=b"]) == {"method": "q2d", "note": "a=b"}
 
 
@@ -142,6 +143,22 @@ def test_a_dataset_has_one_teacher_with_a_name(tmp_path):
         read_recording(RecordedOptions(), student)
 
 
+def test_several_models_are_one_pool_when_that_is_asked_for(tmp_path):
+    several = [*ROWS, {**ROWS[0], "model": "m/small", "expansion": "theirs"}]
+    options = RecordedOptions(recorded=file(tmp_path, several), pool_models=True)
+    pool = read_recording(options, load_prompt("web-passage-zero-shot"))
+    assert [(prompt.id, expander.identity.model_id) for prompt, expander in pool] == [
+        ("q2d-fs-big", "m/big"),
+        ("q2d-zs-big", "m/big"),
+        ("q2d-zs-small", "m/small"),
+    ]
+    requests = [Request("a", (), 1)]
+    assert [one.text for one in dict(pool[2][1].expand(requests, SAMPLING))["a"]] == ["theirs"]
+    joint = joint_identity([expander.identity for _, expander in pool])
+    assert joint.model_id == "m/big and m/small" and joint.provider == "recorded" and joint.adapter is None
+    assert joint_identity([pool[0][1].identity] * 2) == pool[0][1].identity
+
+
 @pytest.fixture
 def collection(tmp_path):
     """Eight documents and as many train queries; q0 to q5 have two recorded expansions, good and bad."""
@@ -190,6 +207,21 @@ def test_a_dataset_of_recorded_expansions_and_its_recording_in_turn(collection, 
 
     with pytest.raises(KitError, match="as far as it is recorded.* has 6 judged train queries, not 7"):
         build(folder, tmp_path / "third", "--expander", "recorded", "--recorded", recorded, "--num_train", "7")
+
+
+def test_a_pool_names_the_writer_of_every_candidate(collection, tmp_path):
+    folder, recorded = collection
+    with open(recorded) as lines:
+        rows = [json.loads(line) for line in lines]
+    both = file(tmp_path, [*rows, *({**row, "model": "m/small"} for row in rows)], "both.jsonl")
+    build(folder, tmp_path / "pool", "--expander", "recorded", "--recorded", both, "--pool_models", "true")
+    written = read_rows(tmp_path / "pool", "raw", "train")
+    assert Counter(row["model_id"] for row in written) == {"m/big": 12, "m/small": 12}
+    assert {(row["prompt_id"], row["model_id"]) for row in written} == {
+        ("recorded-big", "m/big"),
+        ("recorded-small", "m/small"),
+    }
+    assert "`m/big and m/small`" in (tmp_path / "pool/README.md").read_text()
 
 
 def test_no_expansion_is_the_plain_query(collection, tmp_path):

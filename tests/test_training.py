@@ -1,6 +1,7 @@
-"""Training that is killed, and students that are used: adapters, bases, blocks."""
+"""Training that is watched, interrupted and repeated, and students that are used: adapters, bases, blocks."""
 
 import json
+import math
 import signal
 import subprocess
 import sys
@@ -12,10 +13,206 @@ from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.local import LocalExpander
 from builders.prompts.prompt import load_prompt
+from builders.publishing.folder import file_hash
 from tests.commands import ROOT, command, launch, stages
+from tests.small_training import PROMPT, arguments, interrupted_sft, make_world
 
 
 QUERIES = ["Sort an array.", "Merge two frames.", "Compute the determinant of a matrix by elimination.", "Fit a line."]
+
+
+WEIGHTS = "adapter_model.safetensors"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def trained(world):
+    """An SFT adapter of twelve steps, checked every three."""
+    folder = world.folder / "trained"
+    world.sft(folder, save_steps=2, **world.validation(3))
+    return folder
+
+
+def record(folder):
+    return json.loads((folder / "training.json").read_text())
+
+
+def test_the_adapter_of_the_best_check_is_saved(world, trained):
+    """Measured anew from the folder, as an evaluation would: by another path than the training's own."""
+    from builders.collections.load import load_collection
+    from builders.grading import Grader
+    from builders.retrievers.formation import load_formation
+    from builders.retrievers.load import load_retriever
+
+    validation = record(trained)["validation"]
+    scores = {check["step"]: check["validation_ndcg_at_10"] for check in validation["checks"]}
+    assert list(scores) == [0, 3, 6, 9, 12]
+    best = max(score for step, score in scores.items() if step)
+    assert validation["kept_step"] == min(step for step, score in scores.items() if step and score == best) < 12
+    assert best > scores[0], "the student learned nothing that helps the search"
+
+    collection = load_collection(str(world.collection))
+    grader = Grader(collection, load_retriever("bm25s", collection), load_formation("q*1+e"))
+    asked = [query for query in collection.split("validation") if query.split == "validation"]
+    requests = [Request(query.id, tuple(load_prompt(PROMPT).messages(query.text)), 1) for query in asked]
+    for adapter, step in ((str(trained), validation["kept_step"]), (None, 0)):
+        expander = LocalExpander(str(world.base), adapter=adapter, block=4)
+        answers = dict(expander.expand(requests, greedy(6)))
+        grades = dict(zip(answers, grader.expanded([(key, e[0].text) for key, e in answers.items()]), strict=True))
+        # The training checks four of the six.
+        from builders.sampling import sample_queries
+
+        four = [query.id for query in sample_queries(collection, "validation", 4, 0)]
+        assert sum(grades[name].ndcg_at_10 for name in four) / 4 == pytest.approx(scores[step])
+    plain = {check["validation_plain_ndcg_at_10"] for check in validation["checks"]}
+    assert plain == {sum(grade.ndcg_at_10 for grade in grader.plain(four)) / 4}
+
+
+def test_watching_changes_nothing_and_the_same_seed_gives_the_same_adapter(world, trained, tmp_path):
+    watched = world.sft(tmp_path / "watched", **world.validation(3, keep_best=False))
+    alone = world.sft(tmp_path / "alone")
+    assert watched["validation"]["kept_step"] == 12 and alone["validation"] is None
+    assert watched["log"] == alone["log"] == record(trained)["log"]
+    assert file_hash(tmp_path / "watched" / WEIGHTS) == file_hash(tmp_path / "alone" / WEIGHTS)
+    assert file_hash(tmp_path / "alone" / WEIGHTS) != file_hash(trained / WEIGHTS), "the best is not the last"
+
+
+def test_patience_ends_a_training_that_gets_no_better(world, trained, tmp_path):
+    stopped = world.sft(tmp_path / "stopped", **world.validation(3, validation_patience=1))
+    kept = record(trained)["validation"]["kept_step"]
+    assert stopped["steps"] == kept + 3 and stopped["validation"]["kept_step"] == kept
+    assert file_hash(tmp_path / "stopped" / WEIGHTS) == file_hash(trained / WEIGHTS)
+
+
+def test_an_interrupted_training_ends_as_an_undisturbed_one(world, trained, tmp_path, capsys):
+    folder = tmp_path / "trained"
+    work = interrupted_sft(world, folder, at_step=5)
+    assert not folder.exists() and (work / "checkpoint-4").is_dir() and (work / "best-3.safetensors").is_file()
+    world.sft(folder, save_steps=2, **world.validation(3))
+    assert "going on from" in capsys.readouterr().err and not work.exists()
+    again, undisturbed = record(folder), record(trained)
+    assert again["log"] == undisturbed["log"] and again["validation"] == undisturbed["validation"]
+    assert file_hash(folder / WEIGHTS) == file_hash(trained / WEIGHTS)
+    before = {path: file_hash(path) for path in folder.iterdir()}
+    world.sft(folder, save_steps=2, **world.validation(3))
+    assert "up to date" in capsys.readouterr().err
+    assert {path: file_hash(path) for path in folder.iterdir()} == before
+
+
+def test_dpo_goes_on_with_plain_lora_in_float32(world, trained, tmp_path):
+    """Without 4-bit weights: adapter and reference in float32, the first loss ln 2, the margin growing."""
+    from safetensors.numpy import load_file
+
+    aligned = world.dpo(tmp_path / "dpo", trained, **world.validation(3))
+    assert aligned["log"][0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert aligned["log"][0]["rewards/margins"] == pytest.approx(0, abs=1e-6)
+    assert aligned["log"][-1]["rewards/margins"] > 0.1
+    for folder in (trained, tmp_path / "dpo"):
+        assert {str(weights.dtype) for weights in load_file(folder / WEIGHTS).values()} == {"float32"}
+        assert record(folder)["quantization"] is None
+        assert not (folder / "ref").exists()
+    # Before its training the DPO student is the SFT student.
+    kept = record(trained)["validation"]["kept_step"]
+    assert aligned["validation"]["checks"][0] == {
+        **next(check for check in record(trained)["validation"]["checks"] if check["step"] == kept),
+        "step": 0,
+    }
+    # Loss and validation; loss, rewards and validation.
+    assert width(tmp_path / "dpo/curves.png") == pytest.approx(width(trained / "curves.png") * 3 / 2, abs=2)
+
+
+def width(png):
+    data = png.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    return int.from_bytes(data[16:20], "big")
+
+
+def test_scoring_the_answers_alone_changes_no_loss(world, trained, tmp_path, monkeypatch):
+    """TRL projects every position onto the vocabulary on a CPU; the kit has it leave the prompt's out."""
+    import train.student
+
+    calls = []
+    monkeypatch.setattr(train.student, "score_answers_only", lambda: calls.append(1))
+    from trl.trainer import utils
+
+    monkeypatch.setattr(utils, "_use_triton", lambda device: device.type != "cpu")
+    all_positions = world.sft(tmp_path / "all", max_steps=4)
+    monkeypatch.undo()
+    answers = world.sft(tmp_path / "answers", max_steps=4)
+    assert calls and utils._use_triton(torch_cpu())
+    for entry, other in zip(answers["log"], all_positions["log"], strict=True):
+        assert entry["loss"] == pytest.approx(other["loss"], rel=1e-4)
+        assert entry["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-3)
+
+
+def torch_cpu():
+    import torch
+
+    return torch.device("cpu")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("four_bit", "dtype"), [(True, "float32"), (True, "bfloat16"), (False, "bfloat16")])
+def test_the_reference_of_dpo_is_the_sft_adapter(world, tmp_path, four_bit, dtype):
+    given = {"load_in_4bit": four_bit, "dtype": dtype}
+    world.sft(tmp_path / "sft", **given)
+    aligned = world.dpo(tmp_path / "dpo", tmp_path / "sft", max_steps=3, **given)
+    # On a 4-bit base the adapter is in bfloat16, its frozen copy in float32: equal up to rounding.
+    assert aligned["log"][0]["loss"] == pytest.approx(math.log(2), abs=5e-3)
+    assert aligned["log"][0]["rewards/margins"] == pytest.approx(0, abs=1e-2)
+    assert aligned["log"][0]["logps/chosen"] > aligned["log"][0]["logps/rejected"], "the SFT adapter is not in it"
+    assert aligned["quantization"] == ("NF4 with double quantization" if four_bit else None)
+    ahead = world.dpo(tmp_path / "ahead", tmp_path / "sft", max_steps=3, precompute_ref_log_probs=True, **given)
+    assert ahead["log"][0]["loss"] == pytest.approx(math.log(2), abs=5e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_a_killed_and_watched_training_ends_as_an_undisturbed_one(world, trained, tmp_path, stage):
+    """SIGKILL between two checks; the best weights so far outlive it."""
+    data = (
+        {"expansions": world.expansions} if stage == "sft" else {"preferences": world.preferences, "adapter": trained}
+    )
+    settings = {**data, "save_steps": 2, "num_train_epochs": 12, "learning_rate": 0.01, **world.validation(3)}
+    given = [f"train/{stage}.py", *arguments(stage, world.base, tmp_path / "killed", dict(settings))]
+    process = subprocess.Popen(
+        [sys.executable, *given], cwd=ROOT, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    )
+    work = tmp_path / "killed.work"
+    deadline = time.time() + 240
+    while not list(work.glob("checkpoint-*/trainer_state.json")) and time.time() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (tmp_path / "killed").exists() and list(work.glob("checkpoint-*"))
+    done = command(*given)
+    assert done.returncode == 0 and "going on from" in done.stderr, done.stderr
+    given[given.index(str(tmp_path / "killed"))] = str(tmp_path / "whole")
+    assert command(*given).returncode == 0
+    killed, whole = record(tmp_path / "killed"), record(tmp_path / "whole")
+    assert killed["log"] == whole["log"] and killed["validation"] == whole["validation"]
+    assert file_hash(tmp_path / "killed" / WEIGHTS) == file_hash(tmp_path / "whole" / WEIGHTS)
+
+
+@pytest.mark.slow
+def test_trackio_logs_into_a_local_folder_without_a_network(world, tmp_path):
+    """Loss and validation stand in its database; no address of a Hub is to be had."""
+    import sqlite3
+
+    settings = {"expansions": world.expansions, "report_to": "trackio", "max_steps": 3, **world.validation(3)}
+    given = ["train/sft.py", *arguments("sft", world.base, tmp_path / "logged", settings)]
+    dark = {"TRACKIO_DIR": str(tmp_path / "trackio"), "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = command(*given, **dark)
+    assert done.returncode == 0, done.stderr
+    with sqlite3.connect(tmp_path / "trackio/query-expansion-kit.db") as database:
+        rows = database.execute("select run_name, step, metrics from metrics").fetchall()
+    assert {name for name, _, _ in rows} == {"logged"}
+    logged = " ".join(str(metrics) for _, _, metrics in rows)
+    assert "train/loss" in logged and "validation_ndcg_at_10" in logged
 
 
 @pytest.fixture(scope="module")

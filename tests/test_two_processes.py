@@ -1,4 +1,4 @@
-"""Two processes under `accelerate launch` write the dataset that one writes, byte for byte."""
+"""Two processes under `accelerate launch` write the dataset that one writes, and train the adapter that one trains."""
 
 import json
 
@@ -8,6 +8,8 @@ from builders.expanders.expander import Request
 from builders.expanders.local import LocalExpander
 from builders.publishing.folder import file_hash
 from tests.commands import command, launch
+from tests.small_training import arguments as training
+from tests.small_training import make_world
 from tests.tiny_student import base_model
 from tests.word_collection import word_collection
 
@@ -76,6 +78,42 @@ def test_two_processes_write_what_one_writes(tmp_path):
 @pytest.mark.slow
 def test_two_processes_sample_what_one_samples(tmp_path, embedded_model):
     check(embedded_model, 0.9, tmp_path)
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_trains(tmp_path):
+    """Two rows a process and two processes, against two rows and two steps of accumulation: SFT, then DPO."""
+    from safetensors.numpy import load_file
+
+    world = make_world(tmp_path / "world")
+    rows = {"per_device_train_batch_size": 2, "num_train_epochs": 1, "lora_dropout": 0, "save_steps": 3}
+    stages = {"sft": {"expansions": world.expansions, "learning_rate": 0.02}}
+    stages["dpo"] = {"preferences": world.preferences, "learning_rate": 0.002, "adapter": tmp_path / "one-sft"}
+    for stage, data in stages.items():
+        given = {**data, **rows, **world.validation(3)}
+        if stage == "dpo":
+            del given["lora_dropout"]
+        names = [tmp_path / f"{number}-{stage}" for number in ("one", "two")]
+        one = training(stage, world.base, names[0], given | {"gradient_accumulation_steps": 2})
+        done = command(f"train/{stage}.py", *one, **ONE_THREAD)
+        assert done.returncode == 0, done.stderr
+        two = training(stage, world.base, names[1], given | {"gradient_accumulation_steps": 1})
+        done = launch(f"train/{stage}.py", *two, config="cpu_two_processes.yaml", **ONE_THREAD)
+        assert done.returncode == 0, done.stderr
+        records = [json.loads((folder / "training.json").read_text()) for folder in names]
+        assert [record["processes"] for record in records] == [1, 2], "the world was not of size 2"
+        assert {record["effective_batch_size"] for record in records} == {4}
+        assert {record["steps"] for record in records} == {6}
+        for first, second in zip(*(record["log"] for record in records), strict=True):
+            assert first["loss"] == pytest.approx(second["loss"], rel=1e-3, abs=1e-5)
+            assert first["grad_norm"] == pytest.approx(second["grad_norm"], rel=1e-3, abs=1e-5)
+        assert records[0]["validation"] == records[1]["validation"]
+        weights = [load_file(folder / "adapter_model.safetensors") for folder in names]
+        assert weights[0].keys() == weights[1].keys()
+        for name, values in weights[0].items():
+            # AdamW turns rounding of tiny gradients into steps of the size of the learning rate.
+            assert abs(values - weights[1][name]).mean() < 1e-4, name
+        assert max(abs(values).max() for values in weights[0].values()) > 0.05
 
 
 def test_blocks_hold_neighbours_in_length_and_are_dealt_out_whole(tmp_path):

@@ -18,10 +18,11 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.command import parse, run
+from train.validation import ValidationOptions
 
 
-@dataclass
-class DPOData:
+@dataclass(kw_only=True)
+class DPOData(ValidationOptions):
     """What the student prefers, and which student."""
 
     preferences: str = field(metadata={"help": "Dataset of preferences: rendered folder or Hub id."})
@@ -34,14 +35,13 @@ def main() -> None:
     """Train, or take up an interrupted training, and save the adapter folder."""
     if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
         parse(DPOData, ["--help"], "accelerate launch train/dpo.py", __doc__ or "")
-    from peft import PeftModel
     from trl import DPOConfig, DPOTrainer, ModelConfig
 
     from builders.expanders.adapter import check_adapter_base, read_training
     from train.conversation import render
-    from train.pairs import load_pairs
+    from train.pairs import load_pairs, require_differing
     from train.run import train_student
-    from train.student import load_base, load_tokenizer, resolve_base
+    from train.student import continued, load_tokenizer, resolve_base, score_answers_only
 
     data, config, model_args = parse((DPOData, DPOConfig, ModelConfig), None, "train/dpo.py", "")
     checkpoint = resolve_base(model_args)
@@ -49,8 +49,10 @@ def main() -> None:
     read_training(parent)
     check_adapter_base(data.adapter, checkpoint)
     pairs = load_pairs(data.preferences, "preferences", "preference", data.train_split, data.preferences_revision)
+    require_differing(pairs, data.preferences)
 
     def trainer(config: DPOConfig) -> DPOTrainer:
+        score_answers_only()
         tokenizer = load_tokenizer(checkpoint)
         rows = pairs.rows.map(
             render,
@@ -58,10 +60,10 @@ def main() -> None:
             remove_columns=pairs.rows.column_names,
         )
         # A PeftModel without peft_config: TRL copies its adapter into a frozen one named "ref".
-        student = PeftModel.from_pretrained(load_base(checkpoint, model_args), data.adapter, is_trainable=True)
+        student = continued(checkpoint, model_args, parent)
         return DPOTrainer(model=student, args=config, train_dataset=rows, processing_class=tokenizer)
 
-    train_student("dpo", trainer, config, model_args, checkpoint, {"preferences": pairs}, parent=parent)
+    train_student("dpo", trainer, config, model_args, checkpoint, {"preferences": pairs}, data, parent)
 
 
 if __name__ == "__main__":

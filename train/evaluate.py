@@ -1,29 +1,21 @@
-"""Measure students on held-out test queries, beside the plain query and the base model.
+"""Measure students on held-out test queries, beside the plain query, BM25+RM3, teachers and the base model.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/evaluate.py \
         --config train/recipes/smollm2-135m/evaluate-demo.yaml
 
-Writes results.json, results.md, per_query.parquet and ndcg_delta.png to the output folder. Expansions are kept query
-by query in `<output_dir>/evaluation.work`; an interrupted command continues there.
+Writes results.json, results.md, per_query.parquet, ndcg_delta.png and perhaps guards.json to the output folder.
+Expansions are kept query by query in `<output_dir>/evaluation.work`; an interrupted command continues there.
 """
 
 import sys
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.command import parse, run, say
-
-
-if TYPE_CHECKING:
-    from builders.collections.collection import Query
-    from builders.expanders.local import LocalExpander
-    from builders.prompts.prompt import Prompt
-    from train.results import Generation
 
 
 @dataclass
@@ -49,7 +41,29 @@ class EvaluationArguments:
     formation: str = field(
         default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
     )
-    seed: int = field(default=0, metadata={"help": "Seeds the sample of queries and the significance tests."})
+    baselines: list[str] = field(
+        default_factory=lambda: ["pyserini+rm3"],
+        metadata={"help": "Retrievers that search the plain query; every system is compared with them, too."},
+    )
+    teachers: list[str] = field(
+        default_factory=list,
+        metadata={
+            "help": "NAME=SOURCE[,FIELD=VALUE,…]: recorded expansions, of which rows with these values are taken, or "
+            "term-regression. Retention and gain captured refer to the first."
+        },
+    )
+    pool_samples: int = field(default=0, metadata={"help": "Candidates a query for filter and oracle; 0 for none."})
+    pool_temperature: float = field(default=0.9, metadata={"help": "Sampling temperature of the candidates."})
+    pool_top_k: int = field(default=50, metadata={"help": "Most likely tokens to choose from; 0 is all."})
+    pool_adapter: str | None = field(default=None, metadata={"help": "Adapter that writes them; the base by default."})
+    filter: str | None = field(
+        default=None, metadata={"help": "Folder of a trained filter, which picks one candidate of each query."}
+    )
+    guard: bool = field(
+        default=False, metadata={"help": "Fit a drift guard for each student on validation queries: a row of its own."}
+    )
+    num_validation: int = field(default=0, metadata={"help": "Validation queries to fit guards on; 0 takes all."})
+    seed: int = field(default=0, metadata={"help": "Seeds samples of queries, candidates, tests and intervals."})
 
 
 def main() -> None:
@@ -64,111 +78,27 @@ def evaluate(args: EvaluationArguments) -> None:
     Raises:
         KitError: an argument names nothing known.
     """
-    import torch
-    from accelerate import PartialState
-
-    from builders.collections.collection import SPLITS
-    from builders.collections.load import load_collection
-    from builders.errors import KitError
-    from builders.expanders.local import LocalExpander
-    from builders.grading import Grader
-    from builders.prompts.prompt import load_prompt, require_language
-    from builders.retrievers.formation import load_formation
-    from builders.retrievers.load import load_retriever
-    from builders.sampling import sample_queries
+    from builders.processes import join_processes
+    from train.lineup import measured, write
+    from train.plan import make_plan
     from train.results import results_are_current, write_results
 
-    if args.split not in SPLITS:
-        raise KitError(f"unknown --split {args.split!r}: give one of {', '.join(SPLITS)}")
-    # Said outright: a launcher's "use_cpu" alone starts several processes that do not know of one another.
-    state = PartialState(cpu=not torch.cuda.is_available())
-    collection = load_collection(args.collection, args.language)
-    for remark in collection.remarks:
+    processes = join_processes()
+    plan = make_plan(args)
+    settings = plan.settings()
+    for remark in plan.collection.remarks if processes.is_main else ():
         say(remark)
-    prompt = load_prompt(args.prompt)
-    require_language([prompt], collection.language, collection.name)
-    queries = sample_queries(collection, args.split, args.num_queries or len(collection.split(args.split)), args.seed)
-    names = ["base", *(_name(adapter) for adapter in args.adapters)]
-    if len(set(names)) != len(names) or "plain" in names:
-        raise KitError(f"--adapters: systems need names of their own, got {', '.join(names)}")
-    expanders = {
-        name: LocalExpander(args.model, adapter, args.dtype, args.load_in_4bit, args.block, args.model_revision)
-        for name, adapter in zip(names, [None, *args.adapters], strict=True)
-    }
     folder = Path(args.output_dir)
-    settings = {
-        **{name: value for name, value in asdict(args).items() if name != "output_dir"},
-        "collection_fingerprint": collection.fingerprint,
-        "systems": {name: asdict(expander.identity) for name, expander in expanders.items()},
-        "prompt_sha256": prompt.sha256,
-    }
     if results_are_current(folder, settings):
         say(f"{folder}: results up to date")
         return
-
     # Before anything is generated: a retriever that cannot be had must cost no answers.
-    grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
-    generations = {name: _expand(args, folder, name, expanders.pop(name), prompt, queries) for name in names}
-    if state.is_main_process:
-        write_results(folder, settings, grader, queries, generations, prompt, args.seed)
-    state.wait_for_everyone()
-
-
-def _name(adapter: str) -> str:
-    return Path(adapter).name
-
-
-def _expand(
-    args: EvaluationArguments,
-    folder: Path,
-    name: str,
-    expander: "LocalExpander",
-    prompt: "Prompt",
-    queries: "list[Query]",
-) -> "Generation":
-    """One greedy expansion per query, shared out among the processes block by block."""
-    import time
-
-    from accelerate import PartialState
-    from accelerate.utils import gather_object
-    from tqdm import tqdm
-
-    from builders.expanders.expander import Request, greedy
-    from builders.expanders.generation_log import GenerationLog
-    from train.cost import Cost
-    from train.memory import PeakMemory
-    from train.results import Generation
-
-    state = PartialState()
-    requests = [Request(query.id, tuple(prompt.messages(query.text)), 1) for query in queries]
-    log = GenerationLog(
-        folder / "evaluation.work" / f"process-{state.process_index}-of-{state.num_processes}",
-        {
-            "expander": asdict(expander.identity),
-            "prompt": prompt.sha256,
-            **{key: getattr(args, key) for key in ("dtype", "load_in_4bit", "block", "max_new_tokens")},
-            "queries": [query.id for query in queries],
-        },
-    )
-    mine = expander.share(requests, state.process_index, state.num_processes)
-    others = {request.key for request in requests} - mine
-    fresh = len(mine - set(log.answers))
-    say(f"{name}: {len(mine)} queries, {len(mine) - fresh} done before")
-    with PeakMemory() as memory, tqdm(total=len(mine), initial=len(mine) - fresh, unit="query", mininterval=0) as bar:
-        started = time.perf_counter()
-        if fresh:
-            expander.load()
-            started = time.perf_counter()
-            for key, expansions in expander.expand(requests, greedy(args.max_new_tokens), others | set(log.answers)):
-                log.append(key, expansions)
-                bar.update()
-        seconds = time.perf_counter() - started
-    cost = Cost.read(log.path)
-    if fresh:
-        cost = cost.plus(Cost(seconds, fresh, memory.mebibytes))
-        cost.write(log.path)
-    gathered: list[tuple[str, Any]] = gather_object([(key, log.answers[key][0]) for key in mine])
-    return Generation(expander.identity, dict(gathered), gather_object([cost]))
+    grader = plan.grader()
+    written = write(plan, folder / "evaluation.work", processes)
+    if processes.is_main:
+        write_results(folder, measured(plan, settings, grader, written))
+    # Nobody leaves before the results are there.
+    processes.gather([None])
 
 
 if __name__ == "__main__":

@@ -20,11 +20,14 @@ class Pairs:
             The dataset's `build.json`.
         build_sha256 (`str`):
             Its hash: which data this is.
+        split (`str`):
+            Which rows of it.
     """
 
     rows: Any
     build: dict[str, Any]
     build_sha256: str
+    split: str
 
 
 def load_pairs(source: str, kind: str, config: str, split: str, revision: str | None = None) -> Pairs:
@@ -55,7 +58,20 @@ def load_pairs(source: str, kind: str, config: str, split: str, revision: str | 
     missing = {column.name for column in CONFIGS[config]} - set(rows.column_names)
     if missing:
         raise KitError(f"{source}: config {config!r} lacks the columns {', '.join(sorted(missing))}")
-    return Pairs(rows, build, file_hash(folder / BUILD))
+    if not len(rows):
+        raise KitError(f"{source}: split {split!r} of config {config!r} is empty: there is nothing to train on")
+    return Pairs(rows, build, file_hash(folder / BUILD), split)
+
+
+def require_differing(pairs: Pairs, source: str) -> None:
+    """Raise KitError where a pair's chosen answer is its rejected one: it would teach nothing but noise."""
+    columns = (pairs.rows[name] for name in ("query_id", "chosen", "rejected"))
+    for number, (query_id, chosen, rejected) in enumerate(zip(*columns, strict=True)):
+        if chosen[0]["content"].split() == rejected[0]["content"].split():
+            raise KitError(
+                f"{source}: row {number} of split {pairs.split!r} (query {query_id!r}): chosen and rejected are the "
+                "same text; build the preferences again"
+            )
 
 
 def _download(repo_id: str, revision: str | None) -> Path:

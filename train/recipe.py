@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zipfile
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +21,10 @@ INCIDENTAL = {
     "report_to",
     "run_name",
     "save_steps",
+    "save_total_limit",
+    "project",
+    "trackio_space_id",
+    "hub_private_repo",
 }
 
 
@@ -60,14 +65,28 @@ def work_folder(output_dir: Path, settings: dict[str, Any]) -> Path:
 
 
 def last_checkpoint(folder: Path) -> str | None:
-    """The newest whole checkpoint of an interrupted run; half-written ones are removed."""
+    """The newest whole checkpoint of an interrupted run; half-written and broken ones are removed."""
     whole = []
     for checkpoint in folder.glob("checkpoint-*"):
-        # The trainer's state is the last file that the Trainer writes.
         try:
             step = int(checkpoint.name.removeprefix("checkpoint-"))
-            json.loads((checkpoint / "trainer_state.json").read_text())
+            _check(checkpoint)
             whole.append((step, checkpoint))
-        except (OSError, ValueError):
+        except Exception as error:  # safetensors raises a class of its own for a truncated file
+            say(f"{checkpoint}: cut off or broken, left out ({str(error).splitlines()[0]})")
             shutil.rmtree(checkpoint, ignore_errors=True)
     return str(max(whole)[1]) if whole else None
+
+
+def _check(checkpoint: Path) -> None:
+    """Raise unless every file that a resumed run reads is whole."""
+    from safetensors import safe_open
+
+    # The trainer's state is the last file that the Trainer writes.
+    json.loads((checkpoint / "trainer_state.json").read_text())
+    for weights in checkpoint.rglob("*.safetensors"):
+        with safe_open(weights, "np"):  # Its header promises the file's length.
+            pass
+    for state in checkpoint.glob("*.pt*"):
+        if not zipfile.is_zipfile(state):  # torch.save writes the directory of the archive at its end.
+            raise ValueError(f"{state.name} is cut off")

@@ -5,101 +5,127 @@ import os
 import platform
 import shlex
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import mean
 from typing import Any
 
 from builders.cache import atomic_write
 from builders.collections.collection import Query
 from builders.command import say
-from builders.comparison import PLAIN, legend, parquet_bytes, query_row, subject, system_row, table_lines
-from builders.expanders.expander import Expansion, Identity
-from builders.grading import DEPTH, Grade, Grader
+from builders.comparison import PLAIN, Row, correct, difference_row, differences, parquet_bytes, query_row, system_row
+from builders.grading import DEPTH, Grader
+from builders.measures.leakage import LENGTH
+from builders.measures.ratio import ratio
 from builders.prompts.prompt import Prompt
 from builders.provenance import code_version, collection_provenance, versions
-from train.cost import Cost
+from builders.publishing.folder import dump_json
+from train.audit import Audit, Audited
+from train.systems import System
+from train.table import markdown_table
 
 
 FILES = ("results.json", "results.md", "per_query.parquet", "ndcg_delta.png")
-# The plain query costs nothing to write.
-COST_COLUMNS: dict[str, Callable[[dict[str, Any]], str]] = {
-    "tokens / query": lambda row: f"{row['tokens_per_query']:.1f}" if "tokens_per_query" in row else "0",
-    "ms / query": lambda row: f"{row['ms_per_query']:.0f}" if "ms_per_query" in row else "0",
-    "peak MiB": lambda row: f"{row['peak_memory_mib']:.0f}" if "peak_memory_mib" in row else "",
-}
+GUARDS = "guards.json"
+LEFT_ALONE = "left alone by the guard"
+# Among what is missing: pyserini's matcher decides which passages hold an answer.
+ANSWERS = "top-k accuracy"
 
 
 @dataclass(frozen=True)
-class Generation:
-    """What one system wrote: who it is, query id → expansion, and the cost in each process."""
+class Evaluation:
+    """All that was asked and found.
 
-    identity: Identity
-    expansions: Mapping[str, Expansion]
-    costs: Sequence[Cost]
+    Args:
+        settings (`Mapping`):
+            What decides the results.
+        grader ([`Grader`]), queries (`Sequence[Query]`), prompt ([`Prompt`]):
+            What was asked.
+        systems (`Sequence[System]`):
+            In table order, `plain` first.
+        references (`Sequence[str]`):
+            Systems that all others are compared with, beside `plain`.
+        teacher (`str`, *optional*):
+            The system that retention and gain captured refer to.
+        missing (`Mapping[str, str]`):
+            What could not be measured here → how to install it.
+        facts (`Mapping`):
+            Further parts of `results.json`.
+        guards (`Mapping`):
+            System → its guard, as JSON values.
+        seed (`int`):
+            Of tests and intervals.
+    """
+
+    settings: Mapping[str, Any]
+    grader: Grader
+    queries: Sequence[Query]
+    prompt: Prompt
+    systems: Sequence[System]
+    references: Sequence[str]
+    teacher: str | None
+    missing: Mapping[str, str]
+    seed: int
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    guards: Mapping[str, Any] = field(default_factory=dict)
 
 
 def results_are_current(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether all four files are there, made with exactly these settings."""
+    """Whether all files are there, made with exactly these settings."""
     try:
         results = json.loads((folder / "results.json").read_text())
     except (OSError, ValueError):
         return False
     same = results.get("settings") == json.loads(json.dumps(settings))
-    return same and all((folder / name).is_file() for name in FILES)
+    wanted = (*FILES, GUARDS) if results.get("guards") else FILES
+    return same and all((folder / name).is_file() for name in wanted)
 
 
-def write_results(
-    folder: Path,
-    settings: dict[str, Any],
-    grader: Grader,
-    queries: Sequence[Query],
-    generations: Mapping[str, Generation],
-    prompt: Prompt,
-    seed: int,
-) -> None:
-    """Search, measure, and write the four files; `results.json` last, so that it stands for all of them."""
-    ids = [query.id for query in queries]
-    started = time.perf_counter()
-    plain = grader.plain(ids)
-    search_ms = 1000 * (time.perf_counter() - started) / len(ids)
-    systems = {PLAIN: system_row(plain, plain, seed) | {"search_ms_per_query": round(search_ms, 2)}}
-    rows = _rows(PLAIN, queries, plain, plain, None, prompt)
-    for name, generation in generations.items():
-        started = time.perf_counter()
-        grades = grader.expanded([(query_id, generation.expansions[query_id].text) for query_id in ids])
-        search_ms = 1000 * (time.perf_counter() - started) / len(ids)
-        system_rows = _rows(name, queries, grades, plain, generation, prompt)
-        systems[name] = (
-            system_row(grades, plain, seed)
-            | _cost(generation)
-            | {
-                "search_ms_per_query": round(search_ms, 2),
-                "checks": dict(sorted(Counter(row["check"] for row in system_rows).items())),
-                "identity": asdict(generation.identity),
-            }
-        )
-        rows += system_rows
+def write_results(folder: Path, evaluation: Evaluation) -> None:
+    """Measure, and write the files; `results.json` last, so that it stands for all of them."""
+    systems, collection = evaluation.systems, evaluation.grader.collection
+    with_answers = any(collection.answers.get(query.id) for query in evaluation.queries)
+    audit = Audit(
+        collection,
+        evaluation.grader.retriever,
+        evaluation.queries,
+        systems,
+        with_answers and ANSWERS not in evaluation.missing,
+    )
+    audited = {system.name: audit.audited(system) for system in systems}
+    rows = [row for system in systems for row in _query_rows(evaluation, system, audit, audited[system.name])]
     results = {
-        "systems": systems,
-        "settings": settings,
+        "systems": _system_rows(evaluation, audit, audited, rows),
+        "reference_teacher": evaluation.teacher,
+        "missing": dict(evaluation.missing),
+        "correction": {"method": "Holm", "tests": len(systems) - 1},
+        **evaluation.facts,
+        "guards": dict(evaluation.guards),
+        "copied_terms": LENGTH,
+        "settings": dict(evaluation.settings),
         "command": f"accelerate launch train/evaluate.py {shlex.join(sys.argv[1:])}",
         "code_version": code_version(),
         "versions": versions(),
-        "seed": seed,
-        "collection": collection_provenance(grader.collection),
-        "retriever": grader.retriever.name,
-        "formation": grader.formation.name,
+        "seed": evaluation.seed,
+        "collection": collection_provenance(collection),
+        "retriever": evaluation.grader.retriever.name,
+        "formation": evaluation.grader.formation.name,
         "depth": DEPTH,
-        "prompt": {"id": prompt.id, "version": prompt.version, "sha256": prompt.sha256},
-        "decoding": {"greedy": True, "max_new_tokens": settings["max_new_tokens"]},
-        "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+        "prompt": {
+            "id": evaluation.prompt.id,
+            "version": evaluation.prompt.version,
+            "sha256": evaluation.prompt.sha256,
+        },
+        "decoding": {"greedy": True, "max_new_tokens": evaluation.settings["max_new_tokens"]},
+        "hardware": _hardware(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     table = markdown_table(results)
+    # Those of an earlier evaluation in this folder would stand for this one.
+    (folder / GUARDS).unlink(missing_ok=True)
+    if evaluation.guards:
+        atomic_write(folder / GUARDS, dump_json(dict(evaluation.guards)).encode())
     atomic_write(folder / "per_query.parquet", parquet_bytes(rows))
     _write_plot(folder / "ndcg_delta.png", rows)
     atomic_write(folder / "results.md", table.encode())
@@ -108,50 +134,87 @@ def write_results(
     say(table)
 
 
-def _cost(generation: Generation) -> dict[str, Any]:
-    seconds, queries = sum(c.seconds for c in generation.costs), sum(c.queries for c in generation.costs)
-    written = list(generation.expansions.values())
+def _hardware() -> str:
+    """Where students wrote: on the GPU, if there is one."""
+    import torch
+
+    cores = f"{os.cpu_count()} CPU cores ({platform.machine()})"
+    return f"{torch.cuda.get_device_name()}, {cores}" if torch.cuda.is_available() else cores
+
+
+def _system_rows(
+    evaluation: Evaluation, audit: Audit, audited: Mapping[str, Audited], rows: Sequence[Row]
+) -> dict[str, Row]:
+    plain, seed = evaluation.systems[0], evaluation.seed
+    by_name = {system.name: system for system in evaluation.systems}
+    found: dict[str, Row] = {}
+    for system in evaluation.systems:
+        row = system_row(system.grades, plain.grades, seed)
+        row |= {"search_ms_per_query": round(system.search_ms, 2), **system.facts}
+        if system.writing is not None:
+            checks = Counter(one["check"] for one in rows if one["system"] == system.name)
+            row |= {**system.writing.facts, "checks": dict(sorted(checks.items()))}
+        row |= audit.row(system, plain, audited[system.name], seed)
+        if evaluation.teacher is not None and system.name != evaluation.teacher:
+            row |= _beside_teacher(system, plain, by_name[evaluation.teacher], seed)
+        found[system.name] = row
+    correct([row for name, row in found.items() if name != PLAIN])
+    for reference in evaluation.references:
+        against = {}
+        for system in evaluation.systems:
+            if system.name not in (PLAIN, reference):
+                deltas = differences(system.grades, by_name[reference].grades)
+                against[system.name] = difference_row(deltas, seed)
+        correct(list(against.values()))
+        for name, row in against.items():
+            found[name].setdefault("against", {})[reference] = row
+    return found
+
+
+def _beside_teacher(system: System, plain: System, teacher: System, seed: int) -> Row:
+    """Retention (system / teacher) and gain captured ((system − plain) / (teacher − plain)) of nDCG@10."""
+    kept = ratio([grade.ndcg_at_10 for grade in system.grades], [grade.ndcg_at_10 for grade in teacher.grades], seed)
+    gain = ratio(differences(system.grades, plain.grades), differences(teacher.grades, plain.grades), seed)
     return {
-        "tokens_per_query": mean(expansion.completion_tokens for expansion in written),
-        "prompt_tokens_per_query": mean(expansion.prompt_tokens for expansion in written),
-        "ms_per_query": 1000 * seconds / queries,
-        "peak_memory_mib": max(cost.peak_mib for cost in generation.costs),
+        "retention": kept.value,
+        "retention_ci95": kept.interval and list(kept.interval),
+        "gain_captured": gain.value,
+        "gain_captured_ci95": gain.interval and list(gain.interval),
     }
 
 
-def _rows(
-    system: str,
-    queries: Sequence[Query],
-    grades: Sequence[Grade],
-    plain: Sequence[Grade],
-    generation: Generation | None,
-    prompt: Prompt,
-) -> list[dict[str, Any]]:
-    rows = []
-    for query, grade, base in zip(queries, grades, plain, strict=True):
-        expansion = generation.expansions[query.id] if generation else None
-        reason = prompt.check.reason(expansion.text, query.text, expansion.finish_reason) if expansion else None
-        tokens = expansion.completion_tokens if expansion else 0
-        text = expansion.text if expansion else ""
-        rows.append(query_row(system, query, text, grade, base, completion_tokens=tokens, check=reason or "ok"))
+def _query_rows(evaluation: Evaluation, system: System, audit: Audit, audited: Audited) -> list[Row]:
+    """The rows of one system; every row of a file has the same columns."""
+    writing, plain, rows = system.writing, evaluation.systems[0], []
+    for number, query in enumerate(evaluation.queries):
+        expansion = writing.expansions[number] if writing else None
+        kept = writing.kept[number] if writing and writing.kept is not None else None
+        reason = (
+            evaluation.prompt.check.reason(expansion.text, query.text, expansion.finish_reason) if expansion else ""
+        )
+        more: Row = {"gold_seen": audit.gold_seen[number]}
+        if audited.answer_ranks is not None:
+            more["answer_rank"] = audited.answer_ranks[number]
+        if evaluation.guards:
+            more["kept"] = kept
+        rows.append(
+            query_row(
+                system.name,
+                query,
+                expansion.text if expansion else "",
+                system.grades[number],
+                plain.grades[number],
+                completion_tokens=writing.tokens[number] if writing else 0,
+                check=LEFT_ALONE if kept is False else reason or "ok",
+                new_terms=audited.new_terms[number][0],
+                copies_gold=audited.copies[number],
+                **more,
+            )
+        )
     return rows
 
 
-def markdown_table(results: dict[str, Any]) -> str:
-    """The table of `results.md`, from the content of `results.json` alone."""
-    lines = [
-        f"{subject(results)}, greedy, at most {results['decoding']['max_new_tokens']} tokens; {results['hardware']}.",
-        "",
-        *table_lines(results["systems"], COST_COLUMNS),
-        "",
-        f"{legend()} ms / query: writing the expansion, {results['settings']['block']} queries at a time; searching "
-        "comes on top.",
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _write_plot(path: Path, rows: list[dict[str, Any]]) -> None:
+def _write_plot(path: Path, rows: list[Row]) -> None:
     from train.plot import delta_plot
 
     deltas: dict[str, list[float]] = {}

@@ -14,13 +14,18 @@ from builders.command import say
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_name
 from builders.expanders.checkpoint import Checkpoint
+from train.memory import PeakMemory
 from train.pairs import Pairs
 from train.recipe import chosen, given, last_checkpoint, work_folder
-from train.student import is_trained, save_student
+from train.student import is_sharded, is_trained, save_student
+from train.validation import Validation, ValidationOptions, best_check, best_weights, checks
 
 
 if TYPE_CHECKING:
     from trl import ModelConfig
+
+
+PROJECT = "query-expansion-kit"
 
 
 def train_student(
@@ -30,7 +35,8 @@ def train_student(
     model_args: "ModelConfig",
     checkpoint: Checkpoint,
     data: dict[str, Pairs],
-    parent: Path | None,
+    options: ValidationOptions,
+    parent: Path | None = None,
 ) -> None:
     """Train an adapter and save it to `config.output_dir`, unless it is there already with the same settings.
 
@@ -45,14 +51,17 @@ def train_student(
             The base model.
         data (`dict`):
             Role → pairs trained on.
+        options ([`ValidationOptions`]):
+            How the training is watched.
         parent (`Path`, *optional*):
             Adapter that the training goes on with.
 
     Raises:
-        KitError: the loss is not a number at the end.
+        KitError: a setting cannot be met, or the loss is not a number.
     """
     import warnings
 
+    from accelerate import PartialState
     from transformers import set_seed
 
     # Of no use to whoever trains: deprecations inside the libraries, and PEFT looking for the base model on the Hub.
@@ -66,23 +75,44 @@ def train_student(
         "training": chosen(config, names),
         "model": chosen(model_args, names),
         "base": {"model_id": checkpoint.model_id, "revision": checkpoint.revision},
-        "data": {role: pairs.build_sha256 for role, pairs in data.items()},
+        "data": {role: {"build_sha256": pairs.build_sha256, "split": pairs.split} for role, pairs in data.items()},
         "parent": adapter_name(str(parent)) if parent else None,
+        "validation": options.settings(),
     }
     if is_trained(folder, settings):
         say(f"{folder}: up to date")
         return
+    check_trackers(config.report_to)
+    state = PartialState(cpu=config.use_cpu)
+    # Before the model is loaded: a search engine that cannot be had must cost no time.
+    validation = Validation(options, model_args) if options.validation_steps and state.is_main_process else None
     started = time.time()
-    work = work_folder(folder, settings)
+    with state.main_process_first():
+        work = work_folder(folder, settings)
     set_seed(config.seed)
-    trainer = make_trainer(replace(config, output_dir=str(work)))
-    resume = last_checkpoint(work)
+    trainer = make_trainer(
+        replace(
+            config,
+            output_dir=str(work),
+            logging_nan_inf_filter=False,  # It would write an average in the place of a loss that is not a number.
+            run_name=config.run_name or folder.name,
+            project=PROJECT if config.project == "huggingface" else config.project,
+        )
+    )
+    watch(trainer, stage, options, validation, work, folder)
+    with state.main_process_first():
+        resume = last_checkpoint(work)
     if resume:
         say(f"going on from {resume}")
-    trainer.train(resume_from_checkpoint=resume)
-    history = [entry for entry in trainer.state.log_history if "loss" in entry]
-    if not history or any(entry["loss"] != entry["loss"] for entry in history):
-        raise KitError(f"{stage}: the loss is not a number; lower the learning rate. Nothing was saved to {folder}")
+    with PeakMemory() as memory:
+        trainer.train(resume_from_checkpoint=resume)
+    history = trainer.state.log_history
+    # TRL counts `num_tokens` from the start of the process: a resumed run would differ in it, and in nothing else.
+    losses = [entry for entry in history if "loss" in entry]
+    if not losses:
+        raise KitError(f"{stage}: there was nothing to train on. Nothing was saved to {folder}")
+    student = trainer.accelerator.unwrap_model(trainer.model)
+    kept = keep_best(student, history, options, work)
 
     training = {
         "stage": stage,
@@ -98,19 +128,67 @@ def train_student(
         "parent": settings["parent"],
         "reference": "frozen copy of the SFT adapter" if stage == "dpo" else None,
         "quantization": "NF4 with double quantization" if model_args.load_in_4bit else None,
-        "log": [{k: v for k, v in entry.items() if "runtime" not in k and "second" not in k} for entry in history],
+        "log": [{name: value for name, value in entry.items() if name != "num_tokens"} for entry in losses],
+        "validation": {"checks": checks(history), "kept_step": kept} if options.validation_steps else None,
     }
     timing = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 1),
+        "peak_memory_mib": round(memory.mebibytes),
         "hardware": _hardware(trainer.accelerator.device),
     }
-    if trainer.accelerator.is_main_process:
-        model = trainer.accelerator.unwrap_model(trainer.model)
-        save_student(folder, model, trainer.processing_class, checkpoint, training, timing)
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None
+    if state.is_main_process:
+        save_student(folder, student, trainer.processing_class, checkpoint, training, timing, weights)
         shutil.rmtree(work, ignore_errors=True)
-        say(f"{folder}: adapter saved after {trainer.state.global_step} steps, last loss {history[-1]['loss']}")
-    trainer.accelerator.wait_for_everyone()
+        say(f"{folder}: adapter of step {kept} saved after {trainer.state.global_step} steps, {_last(training)}")
+    state.wait_for_everyone()
+
+
+def check_trackers(report_to: str | list[str]) -> None:
+    """Raise KitError where the recipe asks for Trackio and it is not installed."""
+    import importlib.util
+
+    if "trackio" in report_to and importlib.util.find_spec("trackio") is None:
+        raise KitError("report_to: trackio is missing: pip install 'query-expansion-kit[train]', or say none")
+
+
+def watch(
+    trainer: Any, stage: str, options: ValidationOptions, validation: Validation | None, work: Path, folder: Path
+) -> None:
+    """Have the trainer look at its loss, and check its student if the recipe says so.
+
+    Raises:
+        KitError: the weights are split among processes, so that no single one could generate.
+    """
+    from train.watch import LossGuard, ValidationCallback
+
+    trainer.add_callback(LossGuard(stage, folder))
+    if not options.validation_steps:
+        return
+    if is_sharded():
+        raise KitError("validation_steps: not with FSDP or ZeRO-3, which split the student's weights; give 0")
+    trainer.add_callback(ValidationCallback(options, validation, trainer, work))
+
+
+def keep_best(student: Any, history: list[dict[str, Any]], options: ValidationOptions, work: Path) -> int:
+    """Put the weights of the best check into the student, if it was checked at all; the step that they are of."""
+    from train.watch import restore
+
+    best = best_check(history) if options.keep_best else None
+    if best is None:
+        return int(history[-1]["step"])
+    restore(student, best_weights(work, best["step"]))
+    return int(best["step"])
+
+
+def _last(training: dict[str, Any]) -> str:
+    done = training["validation"]
+    told = f"last loss {training['log'][-1]['loss']}"
+    if not done:
+        return told
+    scores = {check["step"]: check["validation_ndcg_at_10"] for check in done["checks"]}
+    return f"{told}, validation nDCG@10 {scores.get(done['kept_step'], float('nan')):.4f} (before: {scores[0]:.4f})"
 
 
 def _hardware(device: Any) -> str:

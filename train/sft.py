@@ -1,4 +1,4 @@
-"""Teach a student to imitate expansions: supervised fine-tuning of a LoRA adapter on a 4-bit base (QLoRA).
+"""Teach a student to imitate expansions: supervised fine-tuning of a LoRA adapter, on a 4-bit base (QLoRA) or not.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/sft.py \
         --config train/recipes/smollm2-135m/sft-demo.yaml
@@ -17,13 +17,17 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.command import parse, run
+from train.validation import ValidationOptions
 
 
-@dataclass
-class SFTData:
+@dataclass(kw_only=True)
+class SFTData(ValidationOptions):
     """What the student imitates."""
 
     expansions: str = field(metadata={"help": "Dataset of expansions: rendered folder or Hub id."})
+    adapter: str | None = field(
+        default=None, metadata={"help": "Adapter folder to go on with; its LoRA shape holds. Default: a new one."}
+    )
     expansions_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub dataset."})
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
 
@@ -34,16 +38,22 @@ def main() -> None:
         parse(SFTData, ["--help"], "accelerate launch train/sft.py", __doc__ or "")
     from trl import ModelConfig, SFTConfig, SFTTrainer, get_peft_config
 
+    from builders.expanders.adapter import check_adapter_base, read_training
     from train.conversation import render
     from train.pairs import load_pairs
     from train.run import train_student
-    from train.student import load_base, load_tokenizer, resolve_base
+    from train.student import continued, load_base, load_tokenizer, resolve_base, score_answers_only
 
     data, config, model_args = parse((SFTData, SFTConfig, ModelConfig), None, "train/sft.py", "")
     checkpoint = resolve_base(model_args)
+    parent = Path(data.adapter) if data.adapter else None
+    if parent:
+        read_training(parent)
+        check_adapter_base(str(parent), checkpoint)
     pairs = load_pairs(data.expansions, "expansions", "distillation", data.train_split, data.expansions_revision)
 
     def trainer(config: SFTConfig) -> SFTTrainer:
+        score_answers_only()
         tokenizer = load_tokenizer(checkpoint)
         rows = pairs.rows.map(
             render,
@@ -51,14 +61,14 @@ def main() -> None:
             remove_columns=pairs.rows.column_names,
         )
         return SFTTrainer(
-            model=load_base(checkpoint, model_args),
+            model=continued(checkpoint, model_args, parent) if parent else load_base(checkpoint, model_args),
             args=config,
             train_dataset=rows,
             processing_class=tokenizer,
-            peft_config=get_peft_config(model_args),
+            peft_config=None if parent else get_peft_config(model_args),
         )
 
-    train_student("sft", trainer, config, model_args, checkpoint, {"expansions": pairs}, parent=None)
+    train_student("sft", trainer, config, model_args, checkpoint, {"expansions": pairs}, data, parent)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The student: a base model in 4 bits with a LoRA adapter, and the folder that its adapter is saved to."""
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,14 @@ from builders.expanders.adapter import TIMING, TRAINING, read_training
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
 from builders.provenance import code_version, versions
 from builders.publishing.folder import dump_json
+from train.curves import curves_plot
 
 
 if TYPE_CHECKING:
     from trl import ModelConfig
+
+
+CURVES = "curves.png"
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
@@ -41,11 +46,20 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
 
 
 def load_base(checkpoint: Checkpoint, model_args: "ModelConfig") -> Any:
-    """The base model as the recipe wants it: dtype, and NF4 where `load_in_4bit` is set."""
+    """The base model as the recipe wants it: dtype, and NF4 where `load_in_4bit` is set.
+
+    Raises:
+        KitError: 4-bit weights were to be split among processes.
+    """
     import torch
     from accelerate import PartialState
     from transformers import AutoModelForCausalLM
     from trl import get_quantization_config
+
+    if is_sharded() and model_args.load_in_4bit:
+        raise KitError(
+            "load_in_4bit: FSDP and ZeRO-3 cannot split NF4 weights; set it to false, or take multi_gpu.yaml"
+        )
 
     state = PartialState()
     place = state.process_index if state.device.type == "cuda" else state.device.type
@@ -54,8 +68,44 @@ def load_base(checkpoint: Checkpoint, model_args: "ModelConfig") -> Any:
         dtype=getattr(torch, model_args.dtype) if model_args.dtype not in (None, "auto") else "auto",
         quantization_config=get_quantization_config(model_args),
         attn_implementation=model_args.attn_implementation,
-        device_map={"": place},
+        device_map=None if is_sharded() else {"": place},
     )
+
+
+def is_sharded() -> bool:
+    """Whether the launcher's configuration splits the weights among processes (FSDP, ZeRO-3)."""
+    from transformers.integrations import is_deepspeed_zero3_enabled
+
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true") or is_deepspeed_zero3_enabled()
+
+
+def continued(checkpoint: Checkpoint, model_args: "ModelConfig", adapter: Path) -> Any:
+    """The base model with an adapter whose training goes on.
+
+    Raises:
+        KitError: the adapter's weights are broken, or do not fit this base.
+    """
+    from peft import PeftModel
+
+    base = load_base(checkpoint, model_args)
+    try:
+        return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
+    except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
+        reason = " ".join(str(error).split())[:200]
+        raise KitError(f"adapter {str(adapter)!r} cannot be loaded, train it again: {reason}") from error
+
+
+def score_answers_only() -> None:
+    """Have TRL's losses project the answers alone onto the vocabulary, on a CPU as it does by itself on a GPU.
+
+    Elsewhere it projects every position, for compilers that want fixed shapes; a CPU compiles nothing. The losses are
+    the same, and a step of a small model with a short answer is a fifth faster.
+    """
+    from trl.trainer import utils
+
+    on_gpu = getattr(utils, "_use_triton", None)
+    if on_gpu is not None:
+        utils._use_triton = lambda device: device.type == "cpu" or on_gpu(device)
 
 
 def resolve_base(model_args: "ModelConfig") -> Checkpoint:
@@ -71,15 +121,22 @@ def resolve_base(model_args: "ModelConfig") -> Checkpoint:
 
 
 def save_student(
-    folder: Path, model: Any, tokenizer: Any, checkpoint: Checkpoint, training: dict[str, Any], timing: dict[str, Any]
+    folder: Path,
+    model: Any,
+    tokenizer: Any,
+    checkpoint: Checkpoint,
+    training: dict[str, Any],
+    timing: dict[str, Any],
+    weights: dict[str, Any] | None = None,
 ) -> None:
     """Write the adapter folder, whole or not at all.
 
     It holds the adapter, its configuration with the base model's **Hub** id and revision, the tokenizer with its chat
-    template, and the training's provenance; neither the frozen reference of DPO nor optimizer state.
+    template, the training's provenance and its curves; neither the frozen reference of DPO nor optimizer state.
+    `weights` are the model's, gathered where they were split among processes.
     """
     with atomic_folder(folder) as work:
-        model.save_pretrained(work, selected_adapters=["default"])
+        model.save_pretrained(work, selected_adapters=["default"], state_dict=weights)
         tokenizer.save_pretrained(work)
         (work / "README.md").unlink(missing_ok=True)  # PEFT's own card; ours is rendered by `python -m model_cards`.
         path = work / "adapter_config.json"
@@ -94,6 +151,7 @@ def save_student(
         base = {name: value for name, value in asdict(checkpoint).items() if name != "path"}
         record = {"kind": "adapter", "base": base, "code_version": code_version(), "versions": versions(), **training}
         (work / TRAINING).write_text(dump_json(record))
+        (work / CURVES).write_bytes(curves_plot(training["log"], training["validation"]))
         (work / TIMING).write_text(dump_json(timing))
         for path in work.iterdir():  # safetensors writes files that only their owner can read.
             path.chmod(0o644)

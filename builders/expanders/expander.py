@@ -1,7 +1,7 @@
 """The expander: query → expansions. A teacher and a student are the same kind of thing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -65,6 +65,9 @@ class Expansion:
             Whether the model ended by itself or by the token limit.
         reasoning_tokens (`int`):
             What the model thought aloud beforehand; paid for, and no part of the text.
+        mean_logprob (`float`, *optional*):
+            Mean natural logarithm of the probability that the model gave each token of the answer, the end token
+            included, before temperature and top-k; `None` where nobody knows.
     """
 
     text: str
@@ -72,6 +75,7 @@ class Expansion:
     completion_tokens: int
     finish_reason: FinishReason
     reasoning_tokens: int = 0
+    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,24 @@ class Identity:
     weights: str
     provider: str
     adapter: str | None = None
+
+
+def joint_identity(identities: Sequence[Identity]) -> Identity:
+    """Who wrote a dataset of one or several models; in that order, each once."""
+    distinct = list(dict.fromkeys(identities))
+    if len(distinct) == 1:
+        return distinct[0]
+
+    def joined(values: Iterable[str]) -> str:
+        return " and ".join(dict.fromkeys(values))
+
+    return Identity(
+        model_id=joined(identity.model_id for identity in distinct),
+        revision=joined(identity.revision for identity in distinct),
+        weights=joined(identity.weights for identity in distinct),
+        provider=joined(identity.provider for identity in distinct),
+        adapter=joined(identity.adapter for identity in distinct if identity.adapter) or None,
+    )
 
 
 class Expander(ABC):

@@ -10,6 +10,7 @@ from builders.errors import KitError
 from builders.expanders.adapter import adapter_name, check_adapter_base, with_adapter
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
+from builders.expanders.likelihood import ChosenTokens
 
 
 @dataclass(kw_only=True)
@@ -169,6 +170,7 @@ class LocalExpander(Expander):
                 "top_p": sampling.top_p,
                 "top_k": sampling.top_k,
             }
+        likelihood = ChosenTokens()
         with torch.inference_mode():
             repeated, cache = self._prefill(inputs, samples)
             output = self.model.generate(
@@ -176,15 +178,19 @@ class LocalExpander(Expander):
                 past_key_values=cache,
                 max_new_tokens=sampling.max_new_tokens,
                 pad_token_id=self.tokenizer.pad_token_id,
+                logits_processor=[likelihood],
                 **settings,
             )
         ends = self._end_tokens()
-        answers = [self._read(row, ends) for row in output[:, prompt_length:].tolist()]
+        written = output[:, prompt_length:]
+        answers = [self._read(row, ends) for row in written.tolist()]
+        means = likelihood.means(written, [tokens for _, tokens, _ in answers])
         prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
-        return [
-            [Expansion(text, prompt_tokens[i], tokens, reason) for text, tokens, reason in answers[start:][:samples]]
-            for i, start in enumerate(range(0, len(answers), samples))
+        expansions = [
+            Expansion(text, prompt_tokens[number // samples], tokens, reason, mean_logprob=mean)
+            for number, ((text, tokens, reason), mean) in enumerate(zip(answers, means, strict=True))
         ]
+        return [expansions[start:][:samples] for start in range(0, len(expansions), samples)]
 
     def _prefill(self, inputs: Any, samples: int) -> tuple[dict[str, Any], Any]:
         """Read each prompt once and share its cache between the samples, instead of reading it once a sample."""

@@ -40,7 +40,8 @@ def read_recorded(source: str, where: Mapping[str, str], text_fields: Sequence[s
             A JSONL file (`.gz` too) with the query id under `query_id`, `qid` or `_id` and the text under `expansion`,
             `candidate` or `text`; a folder made by `python -m builders expansions`; or the Hub id of such a dataset.
         where (`Mapping[str, str]`):
-            Field → value: only rows that match them all. Values other than strings compare as JSON: `null`, `0.7`.
+            Field → value, or several with `|` between them: only rows that match all fields. Values other than strings
+            compare as JSON: `null`, `0.7`.
         text_fields (`Sequence[str]`, *optional*):
             Fields that make up the text, joined by a blank, where it lies elsewhere.
 
@@ -56,7 +57,9 @@ def read_recorded(source: str, where: Mapping[str, str], text_fields: Sequence[s
     if not rows:
         raise KitError(f"{source}: no expansions in it")
     for field, wanted in where.items():
-        matching = [row for row in rows if field in row.attributes and _written(row.attributes[field]) == wanted]
+        matching = [
+            row for row in rows if field in row.attributes and _written(row.attributes[field]) in wanted.split("|")
+        ]
         if not matching:
             raise KitError(f"{source}: no row with {field}={wanted}; {_known(rows, field)}")
         rows = matching

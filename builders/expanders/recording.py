@@ -43,6 +43,9 @@ class RecordedOptions:
         default=None,
         metadata={"help": "Hub id of the model that wrote them, where no field model or model_id says so."},
     )
+    pool_models: bool = field(
+        default=False, metadata={"help": "Take what several models wrote as one pool, each under prompts of its own."}
+    )
 
 
 class RecordedExpander(Expander):
@@ -84,24 +87,34 @@ def read_recording(options: RecordedOptions, student: Prompt) -> list[tuple[Prom
     """The recorded expansions, prompt by prompt.
 
     A recording seldom holds its prompts' wording. Each prompt it names, by `prompt_id` or else by `method` and `mode`,
-    stands here by that name and its condition, with the student's output check.
+    stands here by that name and its condition, with the student's output check; in a pool of several models, by the
+    model's name too.
 
     Raises:
-        KitError: the recording cannot be read, or it is of several models or of none.
+        KitError: the recording cannot be read, it names no model, or several where no pool was asked for.
     """
     if options.recorded is None:
         raise KitError("--expander recorded needs --recorded: a JSONL file, a dataset folder, or its Hub id")
     rows = read_recorded(options.recorded, parse_where(options.where), options.text_fields)
-    identity = _identity(options, rows)
-    of_prompt: dict[tuple[str, int, Condition], list[RecordedExpansion]] = {}
-    for row in rows:
-        of_prompt.setdefault(_written_under(row.attributes), []).append(row)
+    identities = [_identity(options, row) for row in rows]
+    models = sorted({identity.model_id for identity in identities})
+    distinct = len(set(identities))
+    if distinct > 1 and not options.pool_models:
+        raise KitError(
+            f"{options.recorded}: a dataset has one teacher, and this is of {', '.join(models)}: choose with --where, "
+            "or pool them with --pool_models true"
+        )
+    groups: dict[tuple[Identity, str, int, Condition], list[RecordedExpansion]] = {}
+    for row, identity in zip(rows, identities, strict=True):
+        name, version, condition = _written_under(row.attributes)
+        name = name if distinct == 1 else f"{name}-{identity.model_id.split('/')[-1]}"
+        groups.setdefault((identity, name, version, condition), []).append(row)
     return [
         (
             replace(student, id=name, version=version, condition=condition, exemplars=0, sha256=""),
             RecordedExpander(rows, identity),
         )
-        for (name, version, condition), rows in sorted(of_prompt.items())
+        for (identity, name, version, condition), rows in sorted(groups.items(), key=lambda group: group[0][1:])
     ]
 
 
@@ -115,21 +128,15 @@ def _written_under(attributes: Mapping[str, Any]) -> tuple[str, int, Condition]:
     return str(name), version if isinstance(version, int) else 0, condition
 
 
-def _identity(options: RecordedOptions, rows: Sequence[RecordedExpansion]) -> Identity:
-    facts = {
-        tuple(row.attributes.get(name) for name in ("model_id", "model", "model_revision", "adapter")) for row in rows
-    }
-    models = sorted({str(model_id or model or options.recorded_model) for model_id, model, _, _ in facts})
-    if len(facts) > 1:
-        raise KitError(
-            f"{options.recorded}: a dataset has one teacher, and this is of {', '.join(models)}: choose with --where"
-        )
-    ((model_id, model, revision, adapter),) = facts
+def _identity(options: RecordedOptions, row: RecordedExpansion) -> Identity:
+    facts = [row.attributes.get(name) for name in ("model_id", "model", "model_revision", "adapter")]
+    model_id, model, revision, adapter = facts
     if not (model_id or model or options.recorded_model):
         raise KitError(f"{options.recorded}: no field says which model wrote it: give its Hub id, --recorded_model")
     source = str(options.recorded)
     name = Path(source).name if Path(source).expanduser().exists() else source
-    return Identity(models[0], str(revision or "unknown"), f"recorded in {name}", "recorded", adapter)
+    writer = str(model_id or model or options.recorded_model)
+    return Identity(writer, str(revision or "unknown"), f"recorded in {name}", "recorded", adapter)
 
 
 def _sampling(rows: Sequence[RecordedExpansion]) -> Sampling | None:

@@ -47,3 +47,18 @@ def significance(differences: Sequence[float], seed: int) -> Significance:
         (values,), mean, vectorized=True, method="percentile", n_resamples=RESAMPLES, rng=seed, batch=1_000
     ).confidence_interval
     return Significance(float(test.pvalue), float(interval.low), float(interval.high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Correct the p-values of several tests for their number (Holm 1979), in the order given.
+
+    The chance that any of them falls below a level without cause stays below that level, however the tests hang
+    together; tests of systems on the same queries do. The k-th smallest of n is multiplied by n − k + 1, and none may
+    fall below a smaller one.
+    """
+    corrected = [0.0] * len(p_values)
+    largest = 0.0
+    for place, number in enumerate(sorted(range(len(p_values)), key=lambda number: p_values[number])):
+        largest = max(largest, min(1.0, (len(p_values) - place) * p_values[number]))
+        corrected[number] = largest
+    return corrected

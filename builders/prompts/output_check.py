@@ -20,7 +20,8 @@ class OutputCheck:
         language (`str`):
             ISO 639-1 code: decides the script, and the preambles and refusals that are known.
         min_words (`int`), max_words (`int`):
-            Bounds on the number of words; in Chinese and Japanese, of characters.
+            Bounds on the number of words; in Chinese and Japanese, of characters. With `min_words` 0 an answer may be
+            empty: it leaves the query alone.
         forbidden (`Sequence[str]`):
             Further regular expressions (case-insensitive) that no answer may match.
     """
@@ -33,7 +34,7 @@ class OutputCheck:
     def reason(self, text: str, query: str, finish_reason: str) -> str | None:
         """Why an answer is rejected, or `None`.
 
-        * `empty`: no word in it.
+        * `empty`: no word in it, and at least one is asked for.
         * `repeats`: it ran to the token limit and most of its word trigrams are copies.
         * `echo`: it says no word that the query does not say.
         * `preamble`, `refusal`: the model speaks of its task, or declines it.
@@ -43,7 +44,7 @@ class OutputCheck:
         """
         words = segments(text)
         if not words:
-            return "empty"
+            return "empty" if self.min_words else None
         trigrams = list(zip(words, words[1:], words[2:], strict=False))
         if finish_reason == "length" and len(trigrams) >= 8 and len(set(trigrams)) < DISTINCT_TRIGRAMS * len(trigrams):
             return "repeats"

@@ -37,6 +37,7 @@ class Encoder:
 
     Attributes:
         model_id (`str`), revision (`str`): what provenance says: Hub id or name of the folder, and what pins it.
+        folder (`Path`): where its files lie.
         fingerprint (`str`): 16 hex digits over all files of the model.
 
     Raises:
@@ -49,23 +50,23 @@ class Encoder:
                 "dense retrievers need sentence-transformers: pip install 'query-expansion-kit[dense]'",
             )
         if model == EMBEDDED:
-            self._folder, self.model_id = _unpacked(), EMBEDDED_ID
+            self.folder, self.model_id = _unpacked(), EMBEDDED_ID
         elif model.startswith("package:"):
             raise KitError(
                 f"unknown model package {model!r}: the kit knows {EMBEDDED!r}; or give a Hub id or a folder"
             )
         elif Path(model).is_dir():
-            self._folder, self.model_id = Path(model), Path(model).resolve().name
+            self.folder, self.model_id = Path(model), Path(model).resolve().name
         elif model.count("/") == 1 and not model.startswith((".", "/")):
-            self._folder, self.model_id = _downloaded(model, revision), model
+            self.folder, self.model_id = _downloaded(model, revision), model
         else:
             raise KitError(f"unknown encoder {model!r}: no such folder, and not a Hub id (owner/name)")
-        files = sorted(path for form in FILES for path in self._folder.rglob(form))
+        files = sorted(path for form in FILES for path in self.folder.rglob(form))
         if not any(path.suffix == ".safetensors" for path in files):
             raise KitError(f"encoder {model!r}: no weights in safetensors, and no others are loaded")
-        self.fingerprint = _digest(self._folder, files)
+        self.fingerprint = _digest(self.folder, files)
         on_hub = not Path(model).is_dir() and model != EMBEDDED
-        self.revision = self._folder.name if on_hub else f"sha256:{self.fingerprint}"
+        self.revision = self.folder.name if on_hub else f"sha256:{self.fingerprint}"
 
     def encode_queries(self, texts: Sequence[str]) -> "np.ndarray":
         """A float32 matrix, one row for each query, with the model's prompt for queries where it has one."""
@@ -88,10 +89,10 @@ class Encoder:
         from sentence_transformers import SentenceTransformer
 
         try:
-            return SentenceTransformer(str(self._folder), model_kwargs={"use_safetensors": True})
+            return SentenceTransformer(str(self.folder), model_kwargs={"use_safetensors": True})
         except (OSError, ValueError, KeyError) as error:
             reason = " ".join(str(error).split())[:300]
-            raise KitError(f"encoder {self.model_id!r} cannot be loaded from {self._folder}: {reason}") from error
+            raise KitError(f"encoder {self.model_id!r} cannot be loaded from {self.folder}: {reason}") from error
 
 
 def _unpacked() -> Path:

@@ -1,0 +1,79 @@
+"""Take over an evaluation's results into the project: JSON, Markdown and picture, with the time that each stage took.
+
+    make results-pydocs && python benchmarks/record_results.py pydocs
+
+Reads `out/NAME` and writes `benchmarks/results/NAME.json`, `.md` and `-ndcg-delta.png`. Where README.md has marks for
+NAME, the table stands there too.
+"""
+
+import argparse
+import json
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from train.table import markdown_table  # noqa: E402
+
+
+def main() -> None:
+    """Copy, add the stages, rewrite."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("name", help="folder under out/: pydocs, scifact, rfd")
+    name = parser.parse_args().name
+    source, kept = ROOT / "out" / name, ROOT / "benchmarks/results"
+    if not (source / "results.json").is_file():
+        sys.exit(f"out/{name}/results.json is not there: make it first")
+    results = json.loads((source / "results.json").read_text())
+    results["stages"] = stages(source)
+    table = markdown_table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
+    (kept / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    (kept / f"{name}.md").write_text(table)
+    shutil.copyfile(source / "ndcg_delta.png", kept / f"{name}-ndcg-delta.png")
+    for rounds in source.glob("rounds/rounds.*"):
+        shutil.copyfile(rounds, kept / f"{name}-{rounds.name}")
+    readme = ROOT / "README.md"
+    text, count = re.subn(
+        rf"(<!-- {name} table -->\n).*?(<!-- end of {name} table -->)",
+        lambda marks: f"{marks[1]}{markdown_table(results)}{marks[2]}",
+        readme.read_text(),
+        flags=re.DOTALL,
+    )
+    readme.write_text(text)
+    print(f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}; README tables: {count}")
+
+
+def stages(source: Path) -> list[dict[str, Any]]:
+    """Every dataset, adapter and filter beneath a folder, with what making it took, in the order they were made."""
+    found = []
+    for path in sorted(source.rglob("timing.json")):
+        timing = json.loads(path.read_text())
+        made: dict[str, Any] = {"stage": str(path.parent.relative_to(source)), **timing}
+        training = path.with_name("training.json")
+        if training.is_file():
+            record = json.loads(training.read_text())
+            made |= {name: record[name] for name in ("steps", "rows", "effective_batch_size") if name in record}
+        found.append(made)
+    return sorted(found, key=lambda made: (made["finished"], made["stage"]))
+
+
+def stage_lines(found: list[dict[str, Any]]) -> list[str]:
+    """The stages as a Markdown table."""
+    lines = ["| stage | minutes | steps | rows | peak MiB |", "| --- | --- | --- | --- | --- |"]
+    for made in found:
+        seconds = made.get("seconds", made.get("total_seconds"))
+        minutes = "" if seconds is None else f"{seconds / 60:.1f}"
+        rows = ", ".join(f"{count} {role}" for role, count in made.get("rows", {}).items())
+        lines.append(
+            f"| {made['stage']} | {minutes} | {made.get('steps', '')} | {rows} | {made.get('peak_memory_mib', '')} |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()

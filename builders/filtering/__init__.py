@@ -1,0 +1,1 @@
+"""Many candidates → the one to search with: one file a filter."""

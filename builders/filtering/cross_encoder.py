@@ -1,0 +1,91 @@
+"""The trained query filter: a cross-encoder that reads query and expansion together."""
+
+import functools
+import importlib.util
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from builders.collections.collection import Query
+from builders.errors import KitError
+from builders.expanders.adapter import TRAINING
+from builders.expanders.expander import Expansion
+from builders.filtering.filter import Filter, Score
+from builders.publishing.folder import file_hash
+
+
+WEIGHTS = "model.safetensors"
+BATCH = 64
+# Fewer pairs are scored in a moment.
+MANY = 1000
+
+
+class CrossEncoderFilter(Filter):
+    """Picks the candidate that a cross-encoder of `train/filter.py` scores highest.
+
+    Nothing heavy is loaded before the first choice.
+
+    Args:
+        folder (`Path`):
+            What `train/filter.py` saved.
+
+    Raises:
+        KitError: the folder is missing, unfinished or no filter, or the extra `dense` is not installed.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        require_sentence_transformers()
+        self.training = read_filter(folder)
+        self.identity = f"{folder.resolve().name}@sha256:{file_hash(folder / WEIGHTS)[:16]}"
+        self._folder = folder
+
+    def scores(self, asked: Sequence[tuple[Query, Expansion]]) -> list[Score]:
+        """See [`Filter.scores`]: the cross-encoder's logit."""
+        values = self._model.predict(
+            [(query.text, expansion.text) for query, expansion in asked],
+            batch_size=BATCH,
+            show_progress_bar=len(asked) > MANY,
+        )
+        return [(float(value),) for value in values]
+
+    def load(self) -> None:
+        """Load the model now, so that what follows can be timed without it."""
+        _ = self._model
+
+    @functools.cached_property
+    def _model(self) -> Any:
+        from sentence_transformers import CrossEncoder
+
+        try:
+            return CrossEncoder(str(self._folder), local_files_only=True, model_kwargs={"use_safetensors": True})
+        except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
+            reason = " ".join(str(error).split())[:300]
+            raise KitError(f"filter {self._folder} cannot be loaded: {reason}; train it again") from error
+
+
+def read_filter(folder: Path) -> dict[str, Any]:
+    """The provenance of a filter's folder.
+
+    Raises:
+        KitError: the folder is missing, unfinished, or no filter of the kit's.
+    """
+    if not folder.is_dir():
+        raise KitError(f"{folder}: no such filter; train it first: python train/filter.py --config …")
+    try:
+        training = json.loads((folder / TRAINING).read_text())
+    except (OSError, ValueError) as error:
+        raise KitError(
+            f"{folder}: {TRAINING} is missing or broken, so this is no finished filter; train it"
+        ) from error
+    if not isinstance(training, dict) or training.get("kind") != "filter":
+        raise KitError(f"{folder}: no filter; train one with: python train/filter.py --config …")
+    if not (folder / WEIGHTS).is_file():
+        raise KitError(f"{folder}: {WEIGHTS} is missing; train the filter again")
+    return training
+
+
+def require_sentence_transformers() -> None:
+    """Raise KitError unless the library that trains and runs cross-encoders is installed."""
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise KitError("query filters need sentence-transformers: pip install 'query-expansion-kit[dense]'")

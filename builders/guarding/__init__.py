@@ -1,0 +1,1 @@
+"""The drift guard: which queries are better left alone, by what a first search shows."""

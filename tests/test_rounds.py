@@ -1,0 +1,65 @@
+"""On-policy rounds: each begins with the student that the one before it left, and validation says when to stop."""
+
+import json
+
+import pytest
+
+from tests.commands import RECIPES, ROOT, command
+from train.rounds import rounds_table
+
+
+def arguments(demo, folder, model, *more):
+    return [
+        *("train/rounds.py", "--output_dir", folder, "--adapter", demo.sft, "--model", model),
+        *("--dpo_recipe", RECIPES / "dpo-demo.yaml", "--prompt", "api-docs-zero-shot", "--block", "32"),
+        *("--num_train", "8", "--samples", "3", "--num_validation", "4", "--max_new_tokens", "10"),
+        *("--min_margin", "0.001", "--accelerate_config", ROOT / "train/accelerate/cpu.yaml", *more),
+    ]
+
+
+@pytest.mark.slow
+def test_two_rounds_go_on_from_one_another(demo, tmp_path, embedded_model):
+    call = arguments(demo, tmp_path / "rounds", embedded_model, "--rounds", "2", "--patience", "2")
+    done = command(*call, timeout=900)
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "rounds/rounds.json").read_text())
+    assert [entry["round"] for entry in results["rounds"]] == [0, 1, 2]
+    assert results["best"] in {entry["adapter"] for entry in results["rounds"]}
+    parents = [json.loads((tmp_path / f"rounds/models/round-{n}/training.json").read_text())["parent"] for n in (1, 2)]
+    assert parents[0].startswith("sft@sha256:") and parents[1].startswith("round-1@sha256:")
+    asked = [
+        {row["query_id"] for row in rows} for rows in (read(tmp_path / f"rounds/round-{n}/expansions") for n in (1, 2))
+    ]
+    assert asked[0] != asked[1], "each round draws its own queries"
+    writers = {row["adapter"] for row in read(tmp_path / "rounds/round-2/expansions")}
+    assert all(writer.startswith("round-1@sha256:") for writer in writers)
+    assert (tmp_path / "rounds/rounds.md").read_text() == rounds_table(results)
+    again = command(*call, timeout=900)
+    assert again.returncode == 0 and again.stderr.count("up to date") == 6, again.stderr
+
+
+def read(folder):
+    from builders.publishing.folder import read_rows
+
+    return list(read_rows(folder, "raw", "train"))
+
+
+def test_a_missing_student_is_named_before_anything_runs(tmp_path):
+    done = command(
+        *("train/rounds.py", "--output_dir", tmp_path / "rounds", "--adapter", tmp_path / "none"),
+        *("--dpo_recipe", RECIPES / "dpo-demo.yaml"),
+    )
+    assert done.returncode == 2 and done.stderr.startswith("error:") and "no such adapter" in done.stderr
+    assert not (tmp_path / "rounds").exists()
+
+
+def test_the_table_names_the_best_round():
+    entry = {"queries": 4, "plain_ndcg_at_10": 0.5, "helped": 0.25, "hurt": 0.0}
+    rounds = [
+        {"round": 0, "adapter": "sft", "pairs": 0, "ndcg_at_10": 0.5, **entry},
+        {"round": 1, "adapter": "round-1", "pairs": 7, "ndcg_at_10": 0.5625, **entry},
+    ]
+    results = {"rounds": rounds, "best": "round-1", "collection": "c", "retriever": "r", "formation": "q*5+e"}
+    lines = rounds_table(results).splitlines()
+    assert lines[-1] == "| 1 | 7 | 0.5625 | 25 % | 0 % | best |"
+    assert sum("best |" in line for line in lines) == 1
