@@ -23,6 +23,7 @@ def write_answers(
     queries: Sequence[Query],
     expanders: Sequence[tuple[Prompt, Expander]],
     exemplars: Mapping[str, list[Exemplar]],
+    shown: Mapping[str, Mapping[str, str]],
     samples: int,
     sampling: Sampling,
     folder: Path,
@@ -37,6 +38,8 @@ def write_answers(
             Pairs of a prompt and the expander that answers it.
         exemplars (`Mapping`):
             Prompt id → its drawn exemplars.
+        shown (`Mapping`):
+            Prompt id → query id → what a grounded prompt shows of the collection.
         samples (`int`), sampling ([`Sampling`]):
             How many answers to each, and how the model chooses its words.
         folder (`Path`):
@@ -50,7 +53,8 @@ def write_answers(
     answers: Answers = {}
     for prompt, expander in expanders:
         drawn = exemplars[prompt.id]
-        requests = {query.id: _requests(query, prompt, drawn, samples, expander) for query in queries}
+        texts = shown[prompt.id]
+        requests = {query.id: _requests(query, prompt, drawn, texts, samples, expander) for query in queries}
         asked = [request for some in requests.values() for request in some]
         mine = expander.share(asked, processes.index, processes.count)
         if processes.is_main:
@@ -58,7 +62,9 @@ def write_answers(
         if expander.free:
             written = dict(expander.expand(asked, sampling, {request.key for request in asked} - mine))
         else:
-            log = GenerationLog(folder, _answer_settings(prompt, drawn, samples, sampling, expander), processes.index)
+            log = GenerationLog(
+                folder, _answer_settings(prompt, drawn, texts, samples, sampling, expander), processes.index
+            )
             _write(expander, asked, mine, sampling, log, processes)
             written = log.answers
         gathered: dict[str, list[Expansion]] = dict(processes.gather([(key, written[key]) for key in sorted(mine)]))
@@ -80,16 +86,26 @@ def cost(answers: Answers, prices: Prices | None) -> dict[str, Any] | None:
 
 
 def _requests(
-    query: Query, prompt: Prompt, exemplars: Sequence[Exemplar], samples: int, expander: Expander
+    query: Query,
+    prompt: Prompt,
+    exemplars: Sequence[Exemplar],
+    texts: Mapping[str, str],
+    samples: int,
+    expander: Expander,
 ) -> list[Request]:
-    messages = tuple(prompt.messages(query.text, for_query(exemplars, query.id)))
+    messages = tuple(prompt.messages(query.text, for_query(exemplars, query.id), texts[query.id]))
     if expander.separate_samples:
         return [Request(f"{query.id}#{number}", messages, 1) for number in range(samples)]
     return [Request(query.id, messages, samples)]
 
 
 def _answer_settings(
-    prompt: Prompt, exemplars: Sequence[Exemplar], samples: int, sampling: Sampling, expander: Expander
+    prompt: Prompt,
+    exemplars: Sequence[Exemplar],
+    texts: Mapping[str, str],
+    samples: int,
+    sampling: Sampling,
+    expander: Expander,
 ) -> dict[str, Any]:
     """All that answers depend on. Samples that are asked for one by one do not depend on how many there are."""
     return {
@@ -98,6 +114,7 @@ def _answer_settings(
         **asdict(sampling),
         "prompt": prompt.sha256,
         "exemplars": [asdict(exemplar) for exemplar in exemplars],
+        **({"shown": dict(texts)} if any(texts.values()) else {}),
         **({} if expander.separate_samples else {"samples": samples}),
     }
 

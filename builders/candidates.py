@@ -25,6 +25,7 @@ def graded_candidates(
     grader: Grader,
     identities: Mapping[str, Identity],
     samplings: Mapping[str, Sampling | None],
+    shown: Mapping[str, str],
 ) -> Rows:
     """Grade all answers.
 
@@ -35,6 +36,8 @@ def graded_candidates(
             Prompt id → who answered it.
         samplings (`Mapping`):
             Prompt id → how its answers were sampled, `None` where nobody knows.
+        shown (`Mapping`):
+            Query id → what the student's prompt shows of the collection.
 
     Returns:
         Rows of config `raw`: queries in their order, then prompts, then samples.
@@ -48,7 +51,7 @@ def graded_candidates(
     ]
     grades = grader.expanded([(query.id, expansion.text) for query, _, _, expansion in flat])
     return [
-        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identities, samplings)
+        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identities, samplings, shown)
         for (query, prompt, number, expansion), grade in zip(flat, grades, strict=True)
     ]
 
@@ -63,6 +66,7 @@ def _raw_row(
     grader: Grader,
     identities: Mapping[str, Identity],
     samplings: Mapping[str, Sampling | None],
+    shown: Mapping[str, str],
 ) -> dict[str, Any]:
     identity, sampling = identities[prompt.id], samplings[prompt.id]
     sampled = dict.fromkeys(SAMPLED) if sampling is None else asdict(sampling)
@@ -71,6 +75,7 @@ def _raw_row(
         "query": query.text,
         "candidate_id": f"{query.id}#{prompt.id}#{number}",
         "candidate": expansion.text,
+        "grounding": shown[query.id],
         "condition": prompt.condition,
         "prompt_id": prompt.id,
         "prompt_version": prompt.version,

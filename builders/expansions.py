@@ -23,6 +23,7 @@ from builders.errors import KitError
 from builders.expanders.expander import Expander, Sampling, joint_identity
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.grading import DEPTH, Grader
+from builders.grounding.load import shown_texts
 from builders.processes import join_processes
 from builders.prompts.exemplars import draw_exemplars
 from builders.prompts.prompt import Message, Prompt, load_prompt, require_language
@@ -127,7 +128,8 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     formation = load_formation(args.formation)
     grader = Grader(collection, load_retriever(args.retriever, collection), formation) if processes.is_main else None
     exemplars = {prompt.id: draw_exemplars(collection, prompt.exemplars, args.seed) for prompt in prompts}
-    answers = write_answers(queries, expanders, exemplars, args.samples, sampling, work, processes)
+    shown = shown_texts([*prompts, student], collection, args.retriever, queries)
+    answers = write_answers(queries, expanders, exemplars, shown, args.samples, sampling, work, processes)
     generated = time.time()
     if grader is None:
         return folder
@@ -135,7 +137,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     say(f"grading: {sum(map(len, answers.values()))} candidates with {args.retriever}")
     samplings = {prompt.id: one.sampled(sampling) for prompt, one in expanders}
     identities = {prompt.id: one.identity for prompt, one in expanders}
-    raw = graded_candidates(queries, prompts, answers, grader, identities, samplings)
+    raw = graded_candidates(queries, prompts, answers, grader, identities, samplings, shown[student.id])
     distillation = [_distillation_row(row, student) for row in SELECTIONS[args.select](raw)]
     split_of = {query.id: query.split for query in queries}
     common = list(samplings.values())
@@ -229,7 +231,7 @@ def _distillation_row(row: dict[str, Any], student: Prompt) -> dict[str, Any]:
     completion = [Message(role="assistant", content=row["candidate"])]
     kept = ("query_id", "query", "candidate_id", "ndcg_at_10", "plain_ndcg_at_10")
     return {
-        "prompt": student.messages(row["query"]),
+        "prompt": student.messages(row["query"], (), row["grounding"]),
         "completion": completion,
         "chat_template_kwargs": TEMPLATE_KWARGS,
         **{name: row[name] for name in kept},

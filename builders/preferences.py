@@ -135,7 +135,7 @@ def build_preferences(args: PreferencesArguments) -> Path:
 def _preference_row(pair: Pair, student: Prompt, rule: str) -> dict[str, Any]:
     query = pair.chosen["query"]
     return {
-        "prompt": student.messages(query),
+        "prompt": student.messages(query, (), pair.chosen.get("grounding") or ""),
         "chosen": [Message(role="assistant", content=pair.chosen["candidate"])],
         "rejected": [Message(role="assistant", content=pair.rejected["candidate"])],
         "chat_template_kwargs": TEMPLATE_KWARGS,

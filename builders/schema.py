@@ -36,6 +36,7 @@ RAW = (
     *_QUERY,
     Column("candidate_id", "string", "unique name of the candidate: query, prompt, sample number"),
     Column("candidate", "string", "the expansion as the model wrote it, white space collapsed"),
+    Column("grounding", "string", "what the student's prompt shows of the collection beside the query; often nothing"),
     Column("condition", "string", "`zero-shot` or `few-shot`"),
     Column("prompt_id", "string", "name of the prompt file"),
     Column("prompt_version", "int32", "version of the prompt's wording; 0 where a recording does not say"),

@@ -61,6 +61,7 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
             system_literal=_literal(prompt.system),
             user_literal=_literal(prompt.user),
+            grounding=prompt.grounding,
             query_literal=_literal(_example_query(results_path)),
             searched=_searched(results["formation"]),
             measures=MEASURES,

@@ -16,6 +16,7 @@ from space.settings import read_settings
 if TYPE_CHECKING:
     from builders.collections.collection import Collection, Document, Query
     from builders.expanders.local import LocalExpander
+    from builders.grounding.grounding import Grounding
     from builders.retrievers.retriever import Hit, Retriever
 
 # How far a document's rank is followed; builders.grading looks as deep.
@@ -103,8 +104,8 @@ class Engine:
             if recorded is None:
                 raise KitError(f"{error} Queries from the list still work: their expansions are recorded.") from error
             return recorded
-        request = Request(query, tuple(self.prompt.messages(query)), 1)
         started = time.perf_counter()
+        request = Request(query, tuple(self.prompt.messages(query, (), self._shown(query))), 1)
         ((_, (answer,)),) = student.expand([request], greedy(self.settings.max_new_tokens))
         return Written(answer.text, answer.completion_tokens, 1000 * (time.perf_counter() - started), "live")
 
@@ -209,6 +210,18 @@ class Engine:
         )
         student.load()
         return student
+
+    @functools.cached_property
+    def _grounding(self) -> "Grounding":
+        from builders.grounding.load import load_grounding
+
+        return load_grounding(self.prompt, self.collection, self.settings.retriever)
+
+    def _shown(self, query: str) -> str:
+        """What a grounded prompt shows beside the query."""
+        from builders.collections.collection import Query
+
+        return self._grounding.texts([self.judged(query) or Query("", query, "test")])[0]
 
     @functools.cached_property
     def _queries(self) -> "dict[str, Query]":

@@ -298,6 +298,7 @@ def test_a_filter_picks_one_candidate_and_the_whole_pool_is_paid():
     assert writing.facts["prompt_tokens_per_query"] == 7
 
 
+@pytest.mark.slow
 def test_generate_then_filter_is_a_row_below_its_upper_bound(made, tmp_path):
     """A cross-encoder of a few thousand random weights chooses: whatever it likes best of each pool."""
     transformers = pytest.importorskip("sentence_transformers", reason="the extra dense is not installed")

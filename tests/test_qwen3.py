@@ -112,6 +112,7 @@ def test_the_student_is_asked_as_it_was_trained(world):
     assert asked == [rendered["prompt"]]
 
 
+@pytest.mark.slow
 def test_a_qwen3_student_learns_and_is_aligned(world, tmp_path):
     import math
 

@@ -6,8 +6,9 @@ from builders.collections.collection import Collection, Document, Query
 from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
-from builders.expanders.term_vocabulary import read_vocabulary
 from builders.retrievers.analyzer import analyzer_for
+from builders.terms.judged_terms import JudgedTerms
+from builders.terms.vocabulary import read_vocabulary
 
 
 ANIMALS = {"stripes": "zebras", "neck": "giraffes", "trunk": "elephants", "mane": "lions", "hump": "camels"}
@@ -82,7 +83,7 @@ def test_words_that_no_train_query_has_are_doubt(animals):
     wider = Collection("wider", "en", animals.documents, queries, animals.qrels, "", "", "")
     expander = TermRegressionExpander(wider, TermRegressionOptions())
     known, doubtful = expander._scores([queries["plainly"], queries["strange"]])
-    zebras = expander._vocabulary.number["zebra"]
+    zebras = expander._terms.vocabulary.number["zebra"]
     assert known[zebras] > doubtful[zebras]
 
 
@@ -110,10 +111,8 @@ def test_lower_judgments_count_for_less(animals):
     """Target of two documents: the gold one's weight as it is, the lower one's times its relevance over the gold's."""
     qrels = {**animals.qrels, "qhorn": {"u0": 2, "dneck0": 1}}
     graded = Collection("graded", "en", animals.documents, animals.queries, qrels, "", "", "")
-    expander = TermRegressionExpander(graded, TermRegressionOptions())
-    row = next(n for n, query in enumerate(expander._train) if query.id == "qhorn")
-    _, _, targets, _ = expander._fitted
-    vocabulary = expander._vocabulary
+    terms = JudgedTerms(graded)
+    row, targets, vocabulary = terms.row["qhorn"], terms.targets, terms.vocabulary
     gold, lower = vocabulary.number["unicorn"], vocabulary.number["giraff"]
     assert targets[row, gold] == pytest.approx(vocabulary.weights["u0"][gold])
     assert targets[row, lower] == pytest.approx(vocabulary.weights["dneck0"][lower] / 2)

@@ -81,6 +81,7 @@ def test_watching_changes_nothing_and_the_same_seed_gives_the_same_adapter(world
     assert file_hash(tmp_path / "alone" / WEIGHTS) != file_hash(trained / WEIGHTS), "the best is not the last"
 
 
+@pytest.mark.slow
 def test_patience_ends_a_training_that_gets_no_better(world, trained, tmp_path):
     stopped = world.sft(tmp_path / "stopped", **world.validation(3, validation_patience=1))
     kept = record(trained)["validation"]["kept_step"]
@@ -131,6 +132,7 @@ def width(png):
     return int.from_bytes(data[16:20], "big")
 
 
+@pytest.mark.slow
 def test_scoring_the_answers_alone_changes_no_loss(world, trained, tmp_path, monkeypatch):
     """TRL projects every position onto the vocabulary on a CPU; the kit has it leave the prompt's out."""
     import train.student

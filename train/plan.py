@@ -13,6 +13,7 @@ from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading import Grader
+from builders.grounding.load import shown_texts
 from builders.prompts.prompt import Prompt, load_prompt, require_language
 from builders.retrievers.formation import load_formation
 from builders.retrievers.load import load_retriever
@@ -104,7 +105,11 @@ class Plan:
 
     def requests(self, queries: Sequence[Query], samples: int = 1) -> list[Request]:
         """What students are asked; the keys are query ids."""
-        return [Request(query.id, tuple(self.prompt.messages(query.text)), samples) for query in queries]
+        (shown,) = shown_texts([self.prompt], self.collection, self.args.retriever, queries).values()
+        return [
+            Request(query.id, tuple(self.prompt.messages(query.text, (), shown[query.id])), samples)
+            for query in queries
+        ]
 
 
 def make_plan(args: "EvaluationArguments") -> Plan:

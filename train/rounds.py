@@ -199,6 +199,7 @@ def _validated(args: RoundsArguments, grader: "Grader", prompt: "Prompt", adapte
     from builders.expanders.expander import Request, greedy
     from builders.expanders.generation_log import GenerationLog
     from builders.expanders.local import LocalExpander
+    from builders.grounding.load import shown_texts
     from builders.sampling import sample_queries
 
     queries = sample_queries(grader.collection, "validation", args.num_validation, args.seed)
@@ -213,7 +214,8 @@ def _validated(args: RoundsArguments, grader: "Grader", prompt: "Prompt", adapte
             **decoding,
         },
     )
-    requests = [Request(query.id, tuple(prompt.messages(query.text)), 1) for query in queries]
+    (shown,) = shown_texts([prompt], grader.collection, args.retriever, queries).values()
+    requests = [Request(query.id, tuple(prompt.messages(query.text, (), shown[query.id])), 1) for query in queries]
     for key, expansions in expander.expand(requests, greedy(args.max_new_tokens), set(log.answers)):
         log.append(key, expansions)
     ids = [query.id for query in queries]

@@ -60,6 +60,7 @@ class Validation:
         from builders.expanders.expander import Request
         from builders.expanders.local import LocalExpander
         from builders.grading import Grader
+        from builders.grounding.load import shown_texts
         from builders.prompts.prompt import load_prompt, require_language
         from builders.retrievers.formation import load_formation
         from builders.retrievers.load import load_retriever
@@ -73,7 +74,10 @@ class Validation:
         queries = sample_queries(collection, "validation", options.validation_queries, seed=0)
         retriever = load_retriever(options.validation_retriever, collection)
         self._grader = Grader(collection, retriever, load_formation(options.validation_formation))
-        self._requests = [Request(query.id, tuple(prompt.messages(query.text)), 1) for query in queries]
+        (shown,) = shown_texts([prompt], collection, options.validation_retriever, queries).values()
+        self._requests = [
+            Request(query.id, tuple(prompt.messages(query.text, (), shown[query.id])), 1) for query in queries
+        ]
         self._plain = self._grader.plain([query.id for query in queries])
         revision = None if model_args.model_revision == "main" else model_args.model_revision
         name = str(model_args.model_name_or_path)

@@ -51,6 +51,8 @@ class Prompt:
             What an answer must look like.
         sha256 (`str`):
             Of the file's bytes, so that provenance notices an edit without a new version.
+        grounding (`"neighbours"` or `"passages"`, *optional*):
+            What of the collection stands in place of `{grounding}`: see `builders.grounding`.
     """
 
     id: str
@@ -63,22 +65,33 @@ class Prompt:
     exemplars: int
     check: OutputCheck
     sha256: str
+    grounding: str | None = None
 
-    def messages(self, query: str, exemplars: Sequence[Exemplar] = ()) -> list[Message]:
+    def messages(self, query: str, exemplars: Sequence[Exemplar] = (), grounding: str = "") -> list[Message]:
         """The conversation for one query: system (unless empty), solved examples as earlier turns, then the query.
 
+        Args:
+            query (`str`), exemplars (`Sequence[Exemplar]`):
+                What is asked, and the solved examples.
+            grounding (`str`):
+                What a grounded prompt shows of the collection.
+
         Raises:
-            KitError: the query is empty, or the number of exemplars is not the prompt's.
+            KitError: the query is empty, the number of exemplars is not the prompt's, or an ungrounded prompt is to
+                show something.
         """
         if not query.strip():
             raise KitError("the query is empty: give it at least one word")
         if len(exemplars) != self.exemplars:
             raise KitError(f"prompt {self.id!r} shows {self.exemplars} exemplar(s), got {len(exemplars)}")
+        if grounding and not self.grounding:
+            raise KitError(f"prompt {self.id!r} has no place for a grounding")
         turns = [Message(role="system", content=self.system)] if self.system else []
         for exemplar in exemplars:
             turns.append(Message(role="user", content=self.user.replace("{query}", exemplar.query)))
             turns.append(Message(role="assistant", content=exemplar.expansion))
-        turns.append(Message(role="user", content=self.user.replace("{query}", query.strip())))
+        asked = self.user.replace("{grounding}", grounding).replace("{query}", query.strip())
+        turns.append(Message(role="user", content=asked.strip()))
         return turns
 
 
@@ -142,6 +155,10 @@ def _read(path: Path) -> Prompt:
             re.compile(pattern)
         except re.error as error:
             raise KitError(f"prompt file {path}: forbidden pattern {pattern!r}: {error}") from error
+    if prompt.grounding not in (None, "neighbours", "passages"):
+        raise KitError(f"prompt file {path}: grounding must be neighbours or passages, not {prompt.grounding!r}")
+    if (prompt.grounding is not None) != ("{grounding}" in prompt.user) or (prompt.grounding and prompt.exemplars):
+        raise KitError(f"prompt file {path}: a grounding needs {{grounding}} in field user, and no exemplars")
     if "{query}" not in prompt.user:
         raise KitError(f"prompt file {path}: field user must contain {{query}}")
     return prompt

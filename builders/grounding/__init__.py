@@ -1,0 +1,1 @@
+"""Grounding: what a prompt shows of the collection beside the query."""

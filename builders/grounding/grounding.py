@@ -1,0 +1,32 @@
+"""The grounding: what of the collection a prompt shows beside the query."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from builders.collections.collection import Query
+
+
+class Grounding(ABC):
+    """Gives each query the text that its prompt shows.
+
+    Attributes:
+        settings (`Mapping`):
+            All that the texts depend on beside the queries; plain JSON values.
+    """
+
+    settings: Mapping[str, Any]
+
+    @abstractmethod
+    def texts(self, queries: Sequence[Query]) -> list[str]:
+        """One text a query, in their order; empty where there is nothing to show."""
+
+
+class NoGrounding(Grounding):
+    """Shows nothing."""
+
+    settings: Mapping[str, Any] = {}
+
+    def texts(self, queries: Sequence[Query]) -> list[str]:
+        """Empty texts."""
+        return [""] * len(queries)

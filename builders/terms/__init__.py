@@ -1,0 +1,1 @@
+"""Terms: what words of a collection go with which queries, by its own judgments."""

@@ -1,0 +1,132 @@
+"""What a grounded prompt shows of the collection, and what it must not show."""
+
+import json
+
+import pytest
+
+from builders.collections.collection import Query
+from builders.errors import KitError
+from builders.expansions import main as make_expansions
+from builders.grounding.load import load_grounding, shown_texts
+from builders.preferences import main as make_preferences
+from builders.prompts.prompt import load_prompt
+from builders.publishing.folder import read_rows
+from builders.retrievers.load import load_retriever
+from tests.collection_folders import jsonl, write
+from tests.test_term_regression import ANIMALS, PLACES, animals  # noqa: F401
+
+
+def texts(collection, name, ids):
+    prompt = load_prompt(name)
+    return load_grounding(prompt, collection, "bm25s").texts([collection.queries[query_id] for query_id in ids])
+
+
+def test_neighbours_show_the_words_of_pages_judged_for_similar_queries(animals):  # noqa: F811
+    ids = [f"q{mark}7" for mark in ANIMALS]
+    for shown, animal in zip(texts(animals, "keywords-neighbours-zero-shot", ids), ANIMALS.values(), strict=True):
+        lines = shown.splitlines()
+        assert 1 <= len(lines) <= 4 and all(animal in line.split() for line in lines)
+        assert not {"swamp", *ANIMALS} & set(shown.split()), "the query's own words, and words of queries"
+
+
+def test_a_train_query_is_not_its_own_neighbour(animals):  # noqa: F811
+    seen, unseen = texts(animals, "keywords-neighbours-zero-shot", ["qhorn", "qother"])
+    assert "unicorns" in unseen.split() and "unicorns" not in seen.split()
+
+
+def test_passages_show_how_the_first_pages_begin(animals):  # noqa: F811
+    retriever = load_retriever("bm25s", animals)
+    query = animals.queries["qstripes0"]
+    text_of = {document.id: document.text for document in animals.documents}
+    (shown,) = texts(animals, "keywords-passages-zero-shot", [query.id])
+    found = [text_of[hit.document_id] for hit in retriever.search([query.text], 3)[0]]
+    assert [line.removesuffix(" …") for line in shown.splitlines()] == found
+
+
+def test_a_prompt_shows_what_it_has_a_place_for():
+    grounded, plain = load_prompt("keywords-neighbours-zero-shot"), load_prompt("keywords-zero-shot")
+    assert grounded.messages("sort", (), "ascending order")[-1]["content"] == "sort\n\nascending order"
+    assert grounded.messages("sort")[-1]["content"] == "sort"
+    with pytest.raises(KitError, match="has no place for a grounding"):
+        plain.messages("sort", (), "ascending order")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("grounding: neighbours", "grounding: rumours"), "grounding must be neighbours or passages, not 'rumours'"),
+        (("{grounding}", ""), "a grounding needs {grounding} in field user"),
+        (("grounding: neighbours\n", ""), "a grounding needs {grounding} in field user"),
+    ],
+)
+def test_a_prompt_file_that_contradicts_itself_is_refused(tmp_path, change, message):
+    from pathlib import Path
+
+    import builders.prompts
+
+    source = Path(builders.prompts.__file__).with_name("keywords-neighbours-zero-shot.yaml").read_text()
+    path = tmp_path / "own.yaml"
+    path.write_text(source.replace(*change))
+    with pytest.raises(KitError, match=message):
+        load_prompt(str(path))
+
+
+def test_without_judged_train_queries_there_are_no_neighbours(animals):  # noqa: F811
+    from dataclasses import replace
+
+    bare = replace(animals, queries={"qother": Query("qother", "which have a horn", "test")})
+    with pytest.raises(KitError, match="terms are learned from train queries"):
+        load_grounding(load_prompt("keywords-neighbours-zero-shot"), bare, "bm25s")
+
+
+def test_every_prompt_finds_its_own_text(animals):  # noqa: F811
+    prompts = [load_prompt(name) for name in ("keywords-zero-shot", "keywords-neighbours-zero-shot")]
+    shown = shown_texts(prompts, animals, "bm25s", [animals.queries["qstripes7"]])
+    assert shown["keywords-zero-shot"] == {"qstripes7": ""}
+    assert "zebras" in shown["keywords-neighbours-zero-shot"]["qstripes7"]
+
+
+def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):  # noqa: F811
+    """In `raw`, in what is imitated and in what is preferred: the student is trained as it is asked."""
+    queries = list(animals.queries.values())
+    qrels = {
+        split: "query-id\tcorpus-id\tscore\n"
+        + "".join(f"{q.id}\t{d}\t{n}\n" for q in queries if q.split == split for d, n in animals.qrels[q.id].items())
+        for split in ("train", "test")
+    }
+    files = {
+        "corpus.jsonl": jsonl({"_id": d.id, "title": "", "text": d.text} for d in animals.documents),
+        "queries.jsonl": jsonl({"_id": q.id, "text": q.text} for q in queries),
+        **{f"qrels/{split}.tsv": text for split, text in qrels.items()},
+    }
+    folder = write(tmp_path / "animals", files)
+    recorded = tmp_path / "teacher.jsonl"
+    rows = [
+        {"qid": query.id, "expansion": f"{word} of the {place}", "model": "m/big"}
+        for query in queries
+        for word, place in (("savanna", PLACES[1]), ("unicorns", PLACES[2]))
+    ]
+    recorded.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    make_expansions(
+        [
+            *("--collection", str(folder), "--prompts", "keywords-neighbours-zero-shot", "--num_train", "-1"),
+            *("--expander", "recorded", "--recorded", str(recorded), "--select", "all", "--samples", "2"),
+            *("--output_dir", str(tmp_path / "expansions")),
+        ]
+    )
+    raw = {row["candidate_id"]: row for row in read_rows(tmp_path / "expansions", "raw", "train")}
+    assert any(row["grounding"] for row in raw.values())
+    for row in read_rows(tmp_path / "expansions", "distillation", "train"):
+        shown = raw[row["candidate_id"]]["grounding"]
+        assert row["prompt"][-1]["content"] == f"{row['query']}\n\n{shown}".strip()
+    make_preferences(
+        [
+            *("--expansions", str(tmp_path / "expansions"), "--output_dir", str(tmp_path / "preferences")),
+            *("--min_margin", "0.0001", "--max_length_ratio", "9"),
+        ]
+    )
+    pairs = read_rows(tmp_path / "preferences", "preference", "train")
+    assert pairs and all(
+        row["prompt"][-1]["content"] == f"{row['query']}\n\n{raw[row['chosen_id']]['grounding']}".strip()
+        for row in pairs
+    )
