@@ -105,6 +105,7 @@ def raw_row(number: int) -> dict[str, Any]:
         **_query(number),
         "candidate_id": f"q{number}#0",
         "candidate": f"the number {number}",
+        "grounding": "",
         "condition": "zero-shot",
         "prompt_id": "zero",
         "prompt_version": 1,
