@@ -36,10 +36,6 @@ SCIFACT ?= BeIR/scifact
 DATA := builders/recipes
 
 results-pydocs: .venv/.test ## All systems on pydocs, in hours: out/pydocs/results.md
-	$(BUILD) expansions --config $(DATA)/pydocs/expansions-teacher.yaml
-	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-pydocs.yaml
-	$(BUILD) expansions --config $(DATA)/pydocs/expansions-sure.yaml
-	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-pydocs-sure.yaml
 	$(call systems,pydocs,pydocs)
 	$(BIN)/python train/rounds.py --config $(RECIPES)/rounds-pydocs.yaml
 	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-pydocs.yaml
@@ -62,12 +58,13 @@ results-rfd: .venv/.test ## RFD on recorded teachers: make results-rfd SCIFACT=f
 	  "7b-zero-shot=$(RECORDED),method=query2doc,mode=zs,model=Qwen/Qwen2.5-7B-Instruct"
 
 results-scifact: .venv/.test ## All systems on SciFact: make results-scifact SCIFACT=folder
-	$(BUILD) expansions --config $(DATA)/scifact/expansions-teacher.yaml --collection $(SCIFACT)
-	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-scifact.yaml
 	$(call systems,scifact,$(SCIFACT))
 	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-scifact.yaml --collection $(SCIFACT)
 
 define systems
+$(BUILD) expansions --config $(DATA)/$(1)/expansions-teacher.yaml --collection $(2)
+$(LAUNCH) train/sft.py --config $(RECIPES)/sft-$(1).yaml
+$(BUILD) expansions --config $(DATA)/$(1)/expansions-pool.yaml --collection $(2)
 $(BUILD) preferences --config $(DATA)/$(1)/preferences-teacher.yaml
 $(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-$(1).yaml
 $(BUILD) expansions --config $(DATA)/$(1)/expansions-own.yaml --collection $(2)
