@@ -141,7 +141,8 @@ def _candidates(folder: Path, known: Mapping[str, Rendered]) -> Iterator[str]:
 def _trained_on(folder: Path, known: Mapping[str, Rendered]) -> Iterator[str]:
     data = _record(folder / TRAINING, "settings", "data")
     others = _has(known, "expansions", "preferences")
-    for role, needed in data.items():
+    for role, source in data.items():
+        needed = source["build_sha256"]
         if others and needed not in known:
             raise KitError(
                 f"{folder}: was trained on other {role} than are in the release ({', '.join(others)}): give the "

@@ -55,7 +55,12 @@ def trained(folder: Path, seed: int, parent: Path | None = None, **data: Path) -
     adapter(folder, seed)
     record = json.loads((folder / "training.json").read_text())
     record |= {
-        "settings": {"data": {role: file_hash(source / "build.json") for role, source in data.items()}},
+        "settings": {
+            "data": {
+                role: {"build_sha256": file_hash(source / "build.json"), "split": "train"}
+                for role, source in data.items()
+            }
+        },
         "parent": adapter_name(str(parent)) if parent else None,
         "base": {"model_id": BASE, "revision": "0" * 40, "weights": "the Hub"},
     }
