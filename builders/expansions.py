@@ -15,21 +15,14 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from builders.answers import cost, write_answers
-from builders.candidates import graded_candidates, summary
 from builders.collections.collection import Collection, Query, Split
 from builders.command import parse, say
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Sampling, joint_identity
 from builders.expanders.load import ExpanderOptions, load_expanders
-from builders.grading import DEPTH, Grader
-from builders.grounding.load import shown_texts
 from builders.processes import join_processes
-from builders.prompts.exemplars import draw_exemplars
 from builders.prompts.prompt import Message, Prompt, load_prompt, require_language
-from builders.provenance import code_version, collection_provenance, versions
 from builders.publishing.folder import Rows, is_current, render_dataset, renew_card
-from builders.retrievers.formation import load_formation
 from builders.sampling import sample_queries
 from builders.schema import TEMPLATE_KWARGS
 from builders.selection import SELECTIONS
@@ -80,9 +73,9 @@ class ExpansionsArguments(ExpanderOptions):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 1 from the command line."""
+    (args,) = parse(ExpansionsArguments, argv, "python -m builders expansions", (__doc__ or "").splitlines()[0])
     from builders.publishing.hub import check_repo_id, publish_folder
 
-    (args,) = parse(ExpansionsArguments, argv, "python -m builders expansions", (__doc__ or "").splitlines()[0])
     if args.push_to_hub:
         check_repo_id(args.repo_id)
     folder = build_expansions(args)
@@ -96,7 +89,15 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     Raises:
         KitError: an argument names nothing known, or the result would be empty.
     """
+    # Here, so that --help need not wait for them.
+    from builders.answers import cost, write_answers
+    from builders.candidates import graded_candidates, summary
     from builders.collections.load import load_collection
+    from builders.grading import DEPTH, Grader
+    from builders.grounding.load import shown_texts
+    from builders.prompts.exemplars import draw_exemplars
+    from builders.provenance import code_version, collection_provenance, versions
+    from builders.retrievers.formation import load_formation
     from builders.retrievers.load import load_retriever
 
     _check(args)

@@ -58,9 +58,9 @@ class PreferencesArguments:
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 2 from the command line."""
+    (args,) = parse(PreferencesArguments, argv, "python -m builders preferences", (__doc__ or "").splitlines()[0])
     from builders.publishing.hub import check_repo_id, publish_folder
 
-    (args,) = parse(PreferencesArguments, argv, "python -m builders preferences", (__doc__ or "").splitlines()[0])
     if args.push_to_hub:
         check_repo_id(args.repo_id)
     folder = build_preferences(args)

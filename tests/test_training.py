@@ -72,6 +72,7 @@ def test_the_adapter_of_the_best_check_is_saved(world, trained):
     assert plain == {sum(grade.ndcg_at_10 for grade in grader.plain(four)) / 4}
 
 
+@pytest.mark.slow
 def test_watching_changes_nothing_and_the_same_seed_gives_the_same_adapter(world, trained, tmp_path):
     watched = world.sft(tmp_path / "watched", **world.validation(3, keep_best=False))
     alone = world.sft(tmp_path / "alone")
@@ -89,6 +90,7 @@ def test_patience_ends_a_training_that_gets_no_better(world, trained, tmp_path):
     assert file_hash(tmp_path / "stopped" / WEIGHTS) == file_hash(trained / WEIGHTS)
 
 
+@pytest.mark.slow
 def test_an_interrupted_training_ends_as_an_undisturbed_one(world, trained, tmp_path, capsys):
     folder = tmp_path / "trained"
     work = interrupted_sft(world, folder, at_step=5)

@@ -15,7 +15,6 @@ from typing import Any
 from builders.collections.collection import Collection, Query
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling, estimated_tokens
-from builders.terms.judged_terms import JudgedTerms
 
 
 # Regularisation of the ridge, on tf-idf vectors of length 1.
@@ -61,6 +60,8 @@ class TermRegressionExpander(Expander):
     free = True
 
     def __init__(self, collection: Collection, options: TermRegressionOptions) -> None:
+        from builders.terms.judged_terms import JudgedTerms
+
         if options.words < 1 or options.least_score < 0:
             raise KitError("--words must be at least 1, --least_score not below 0")
         self._queries, self._options = collection.queries, options
