@@ -98,6 +98,7 @@ def build_preferences(args: PreferencesArguments) -> Path:
         candidates: dict[str, Rows] = {}
         for row in read_rows(source, "raw", split):
             candidates.setdefault(row["query_id"], []).append(row)
+        _require_same_condition(candidates, student, source)
         counts = yields[split] = Yield()
         pairs = [pair for rows in candidates.values() for pair in pairing.pairs(rows, counts)]
         tables[split] = [_preference_row(pair, student, args.rule) for pair in pairs]
@@ -130,6 +131,17 @@ def build_preferences(args: PreferencesArguments) -> Path:
     render_dataset(folder, {"preference": tables}, build, timing, args.repo_id)
     say(f"{folder}: {sum(len(rows) for rows in tables.values())} pairs")
     return folder
+
+
+def _require_same_condition(candidates: dict[str, Rows], student: Prompt, source: Path) -> None:
+    """Raise KitError where the student's prompt shows what the expansions lack, or has no place for what they show."""
+    shows = any(row.get("grounding") for rows in candidates.values() for row in rows)
+    if candidates and shows != (student.grounding is not None):
+        raise KitError(
+            f"{source}: its prompts {'show' if shows else 'do not show'} what the collection knows, and prompt "
+            f"{student.id!r} {'has no place for it' if shows else 'must'}: build the expansions with that prompt, or "
+            "give --student_prompt one of the same kind"
+        )
 
 
 def _preference_row(pair: Pair, student: Prompt, rule: str) -> dict[str, Any]:

@@ -130,3 +130,11 @@ def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):  # n
         row["prompt"][-1]["content"] == f"{row['query']}\n\n{raw[row['chosen_id']]['grounding']}".strip()
         for row in pairs
     )
+    with pytest.raises(KitError, match="its prompts show what the collection knows.*has no place for it"):
+        make_preferences(
+            [
+                *("--expansions", str(tmp_path / "expansions"), "--output_dir", str(tmp_path / "other")),
+                *("--student_prompt", "keywords-zero-shot"),
+            ]
+        )
+    assert not (tmp_path / "other").exists()
