@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,8 @@ from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading import Grader
-from builders.grounding.load import shown_texts
+from builders.grounding.grounding import Grounding
+from builders.grounding.load import load_grounding
 from builders.prompts.prompt import Prompt, load_prompt, require_language
 from builders.retrievers.formation import load_formation
 from builders.retrievers.load import load_retriever
@@ -105,11 +107,14 @@ class Plan:
 
     def requests(self, queries: Sequence[Query], samples: int = 1) -> list[Request]:
         """What students are asked; the keys are query ids."""
-        (shown,) = shown_texts([self.prompt], self.collection, self.args.retriever, queries).values()
         return [
-            Request(query.id, tuple(self.prompt.messages(query.text, (), shown[query.id])), samples)
-            for query in queries
+            Request(query.id, tuple(self.prompt.messages(query.text, (), text)), samples)
+            for query, text in zip(queries, self._grounding.texts(queries), strict=True)
         ]
+
+    @cached_property
+    def _grounding(self) -> Grounding:
+        return load_grounding(self.prompt, self.collection, self.args.retriever)
 
 
 def make_plan(args: "EvaluationArguments") -> Plan:

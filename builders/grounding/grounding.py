@@ -1,21 +1,13 @@
 """The grounding: what of the collection a prompt shows beside the query."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from builders.collections.collection import Query
 
 
 class Grounding(ABC):
-    """Gives each query the text that its prompt shows.
-
-    Attributes:
-        settings (`Mapping`):
-            All that the texts depend on beside the queries; plain JSON values.
-    """
-
-    settings: Mapping[str, Any]
+    """Gives each query the text that its prompt shows."""
 
     @abstractmethod
     def texts(self, queries: Sequence[Query]) -> list[str]:
@@ -24,8 +16,6 @@ class Grounding(ABC):
 
 class NoGrounding(Grounding):
     """Shows nothing."""
-
-    settings: Mapping[str, Any] = {}
 
     def texts(self, queries: Sequence[Query]) -> list[str]:
         """Empty texts."""

@@ -1,7 +1,6 @@
 """Neighbours: the words of pages that were judged relevant to similar train queries."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from builders.collections.collection import Collection, Query
 from builders.grounding.grounding import Grounding
@@ -28,12 +27,6 @@ class Neighbours(Grounding):
 
     def __init__(self, collection: Collection) -> None:
         self._terms = JudgedTerms(collection)
-        self.settings: Mapping[str, Any] = {
-            "grounding": "neighbours",
-            "neighbours": NEIGHBOURS,
-            "words": WORDS,
-            "train_queries": len(self._terms.train),
-        }
 
     def texts(self, queries: Sequence[Query]) -> list[str]:
         """See [`Grounding.texts`].

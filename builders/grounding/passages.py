@@ -1,7 +1,6 @@
 """Passages: how the pages begin that the plain query finds first (LameR, arXiv 2304.14233; CSQE, 2402.18031)."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from builders.collections.collection import Collection, Query
 from builders.grounding.grounding import Grounding
@@ -27,12 +26,6 @@ class Passages(Grounding):
 
     def __init__(self, collection: Collection, retriever: Retriever) -> None:
         self._collection, self._retriever = collection, retriever
-        self.settings: Mapping[str, Any] = {
-            "grounding": "passages",
-            "passages": PASSAGES,
-            "words": WORDS,
-            "retriever": retriever.name,
-        }
 
     def texts(self, queries: Sequence[Query]) -> list[str]:
         """See [`Grounding.texts`]."""
