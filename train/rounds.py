@@ -8,6 +8,7 @@ The best student's folder is named in rounds.json, beside the table of all round
 it was.
 """
 
+import hashlib
 import json
 import os
 import shlex
@@ -195,7 +196,6 @@ def _stage(args: RoundsArguments, command: Sequence[str], launched: bool = True)
 def _validated(args: RoundsArguments, grader: "Grader", prompt: "Prompt", adapter: Path) -> dict[str, Any]:
     """The student's greedy answers to the validation queries, graded; asked once and kept beside the rounds."""
     from builders.comparison import SAME
-    from builders.expanders.adapter import adapter_name
     from builders.expanders.expander import Request, greedy
     from builders.expanders.generation_log import GenerationLog
     from builders.expanders.local import LocalExpander
@@ -204,18 +204,18 @@ def _validated(args: RoundsArguments, grader: "Grader", prompt: "Prompt", adapte
 
     queries = sample_queries(grader.collection, "validation", args.num_validation, args.seed)
     expander = LocalExpander(args.model, str(adapter), args.dtype, False, args.block)
-    decoding = {"max_new_tokens": args.max_new_tokens, "dtype": args.dtype, "block": args.block}
+    (shown,) = shown_texts([prompt], grader.collection, args.retriever, queries).values()
+    requests = [Request(query.id, tuple(prompt.messages(query.text, (), shown[query.id])), 1) for query in queries]
     log = GenerationLog(
         Path(args.output_dir) / "validation.work",
         {
-            "adapter": adapter_name(str(adapter)),
-            "prompt": prompt.sha256,
-            "queries": [query.id for query in queries],
-            **decoding,
+            "expander": asdict(expander.identity),
+            **expander.settings,
+            "max_new_tokens": args.max_new_tokens,
+            # Conversations, not only ids: a prompt may hold more than the query.
+            "requests": hashlib.sha256(repr(requests).encode()).hexdigest(),
         },
     )
-    (shown,) = shown_texts([prompt], grader.collection, args.retriever, queries).values()
-    requests = [Request(query.id, tuple(prompt.messages(query.text, (), shown[query.id])), 1) for query in queries]
     for key, expansions in expander.expand(requests, greedy(args.max_new_tokens), set(log.answers)):
         log.append(key, expansions)
     ids = [query.id for query in queries]
