@@ -8,10 +8,13 @@ from builders.command import fail, run
 
 COMMANDS = {
     "expansions": "stage 1: queries → graded candidates and rows to imitate",
+    "regrade": "the same candidates, graded by another retriever",
+    "references": "queries and their judged documents → one self-reference answer each",
     "preferences": "stage 2: graded candidates → chosen/rejected pairs",
+    "triplets": "graded candidates → queries, expansions, relevant documents and hard negatives for a retriever",
     "export": "an adapter → a merged model or a GGUF file that stands alone",
     "grade": "recorded expansions, or a run, on any collection: gain, harm, significance",
-    "publish": "a rendered folder (dataset, adapter, export, Space) → the Hub",
+    "publish": "a rendered folder (dataset, adapter, retriever, export, Space) → the Hub",
     "release": "datasets, adapters and Space that belong together → the Hub, and a collection of them",
 }
 

@@ -6,8 +6,9 @@ from dataclasses import asdict
 from statistics import mean
 from typing import Any
 
+from builders.answers import Answer
 from builders.collections.collection import Query
-from builders.expanders.expander import Expansion, Identity, Sampling
+from builders.expanders.expander import Identity
 from builders.grading import Grade, Grader
 from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.prompt import Prompt
@@ -21,21 +22,18 @@ SAMPLED = ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
 def graded_candidates(
     queries: Sequence[Query],
     prompts: Sequence[Prompt],
-    answers: Mapping[tuple[str, str], Sequence[Expansion]],
+    answers: Mapping[tuple[str, str], Sequence[Answer]],
     grader: Grader,
     identities: Mapping[str, Identity],
-    samplings: Mapping[str, Sampling | None],
     shown: Mapping[str, str],
 ) -> Rows:
     """Grade all answers.
 
     Args:
         answers (`Mapping`):
-            (Prompt id, query id) → expansions.
+            (Prompt id, query id) → answers.
         identities (`Mapping`):
             Prompt id → who answered it.
-        samplings (`Mapping`):
-            Prompt id → how its answers were sampled, `None` where nobody knows.
         shown (`Mapping`):
             Query id → what the student's prompt shows of the collection.
 
@@ -44,15 +42,26 @@ def graded_candidates(
     """
     plain = dict(zip((q.id for q in queries), grader.plain([q.id for q in queries]), strict=True))
     flat = [
-        (query, prompt, number, expansion)
+        (query, prompt, number, answer)
         for query in queries
         for prompt in prompts
-        for number, expansion in enumerate(answers[prompt.id, query.id])
+        for number, answer in enumerate(answers[prompt.id, query.id])
     ]
-    grades = grader.expanded([(query.id, expansion.text) for query, _, _, expansion in flat])
+    grades = grader.expanded([(query.id, answer.expansion.text) for query, _, _, answer in flat])
     return [
-        _raw_row(query, prompt, number, expansion, grade, plain[query.id], grader, identities, samplings, shown)
-        for (query, prompt, number, expansion), grade in zip(flat, grades, strict=True)
+        _raw_row(query, prompt, number, answer, identities[prompt.id], shown[query.id])
+        | _grade_columns(grade, plain[query.id], grader)
+        for (query, prompt, number, answer), grade in zip(flat, grades, strict=True)
+    ]
+
+
+def regraded_candidates(raw: Rows, grader: Grader) -> Rows:
+    """The same candidates, graded by another retriever or with another formation; all other columns as they are."""
+    ids = list(dict.fromkeys(row["query_id"] for row in raw))
+    plain = dict(zip(ids, grader.plain(ids), strict=True))
+    grades = grader.expanded([(row["query_id"], row["candidate"]) for row in raw])
+    return [
+        row | _grade_columns(grade, plain[row["query_id"]], grader) for row, grade in zip(raw, grades, strict=True)
     ]
 
 
@@ -60,22 +69,18 @@ def _raw_row(
     query: Query,
     prompt: Prompt,
     number: int,
-    expansion: Expansion,
-    grade: Grade,
-    plain: Grade,
-    grader: Grader,
-    identities: Mapping[str, Identity],
-    samplings: Mapping[str, Sampling | None],
-    shown: Mapping[str, str],
+    answer: Answer,
+    identity: Identity,
+    shown: str,
 ) -> dict[str, Any]:
-    identity, sampling = identities[prompt.id], samplings[prompt.id]
-    sampled = dict.fromkeys(SAMPLED) if sampling is None else asdict(sampling)
+    expansion = answer.expansion
+    sampled = dict.fromkeys(SAMPLED) if answer.sampling is None else asdict(answer.sampling)
     return {
         "query_id": query.id,
         "query": query.text,
         "candidate_id": f"{query.id}#{prompt.id}#{number}",
         "candidate": expansion.text,
-        "grounding": shown[query.id],
+        "grounding": shown,
         "condition": prompt.condition,
         "prompt_id": prompt.id,
         "prompt_version": prompt.version,
@@ -89,6 +94,11 @@ def _raw_row(
         "completion_tokens": expansion.completion_tokens,
         "finish_reason": expansion.finish_reason,
         "check": prompt.check.reason(expansion.text, query.text, expansion.finish_reason) or "ok",
+    }
+
+
+def _grade_columns(grade: Grade, plain: Grade, grader: Grader) -> dict[str, Any]:
+    return {
         "retriever": grader.retriever.name,
         "formation": grader.formation.name,
         "ndcg_at_10": grade.ndcg_at_10,

@@ -21,11 +21,10 @@ from builders.errors import KitError
 from builders.expanders.expander import Expander, Sampling, joint_identity
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.processes import join_processes
-from builders.prompts.prompt import Message, Prompt, load_prompt, require_language
+from builders.prompts.prompt import Prompt, load_prompt, require_language
 from builders.publishing.folder import Rows, is_current, render_dataset, renew_card
 from builders.sampling import sample_queries
-from builders.schema import TEMPLATE_KWARGS
-from builders.selection import SELECTIONS
+from builders.selection import SELECTIONS, distillation_row
 
 
 # Where things lie and go; they do not change a byte of the dataset. Expanders say themselves what changes one.
@@ -47,8 +46,10 @@ class ExpansionsArguments(ExpanderOptions):
         default_factory=lambda: ["api-docs-zero-shot", "api-docs-few-shot"],
         metadata={"help": "Prompt ids, YAML files or `querygym:ID`; the first zero-shot one is the student's."},
     )
-    samples: int = field(default=4, metadata={"help": "Candidates per query and prompt."})
-    temperature: float = field(default=0.9, metadata={"help": "Sampling temperature."})
+    samples: int = field(default=4, metadata={"help": "Candidates per query, prompt and temperature."})
+    temperature: list[float] = field(
+        default_factory=lambda: [0.9], metadata={"help": "Sampling temperature, or several, each sampled by itself."}
+    )
     top_p: float = field(default=1.0, metadata={"help": "Nucleus."})
     top_k: int | None = field(
         default=None, metadata={"help": "Most likely tokens to choose from; 0 is all (default: 50 if local, else 0)."}
@@ -70,6 +71,11 @@ class ExpansionsArguments(ExpanderOptions):
     push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
     repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
+    def __post_init__(self) -> None:
+        # A recipe may say `temperature: 0.9`.
+        if not isinstance(self.temperature, list):
+            self.temperature = [self.temperature]
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 1 from the command line."""
@@ -90,7 +96,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
         KitError: an argument names nothing known, or the result would be empty.
     """
     # Here, so that --help need not wait for them.
-    from builders.answers import cost, write_answers
+    from builders.answers import cost, joint_sampling, sweep, write_answers
     from builders.candidates import graded_candidates, summary
     from builders.collections.load import load_collection
     from builders.grading import DEPTH, Grader
@@ -116,8 +122,9 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     expanders = load_expanders(args, collection, prompts, student, work)
     prompts = [prompt for prompt, _ in expanders]
     expander = expanders[0][1]
-    sampling = _sampling(args)
-    settings = _settings(args, collection, expanders, sampling)
+    samplings = sweep(_sampling(args), args.temperature)
+    sampled = joint_sampling(expanders, samplings)
+    settings = _settings(args, collection, expanders, samplings)
     if is_current(folder, settings):
         if processes.is_main:
             renew_card(folder, args.repo_id)
@@ -130,18 +137,16 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     grader = Grader(collection, load_retriever(args.retriever, collection), formation) if processes.is_main else None
     exemplars = {prompt.id: draw_exemplars(collection, prompt.exemplars, args.seed) for prompt in prompts}
     shown = shown_texts([*prompts, student], collection, args.retriever, queries)
-    answers = write_answers(queries, expanders, exemplars, shown, args.samples, sampling, work, processes)
+    answers = write_answers(queries, expanders, exemplars, shown, args.samples, samplings, work, processes)
     generated = time.time()
     if grader is None:
         return folder
 
     say(f"grading: {sum(map(len, answers.values()))} candidates with {args.retriever}")
-    samplings = {prompt.id: one.sampled(sampling) for prompt, one in expanders}
     identities = {prompt.id: one.identity for prompt, one in expanders}
-    raw = graded_candidates(queries, prompts, answers, grader, identities, samplings, shown[student.id])
-    distillation = [_distillation_row(row, student) for row in SELECTIONS[args.select](raw)]
+    raw = graded_candidates(queries, prompts, answers, grader, identities, shown[student.id])
+    distillation = [distillation_row(row, student) for row in SELECTIONS[args.select](raw)]
     split_of = {query.id: query.split for query in queries}
-    common = list(samplings.values())
     build = {
         "kind": "expansions",
         "settings": settings,
@@ -154,7 +159,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
         "prompts": [{"id": p.id, "version": p.version, "condition": p.condition, "sha256": p.sha256} for p in prompts],
         "student_prompt": student.id,
         "exemplar_queries": sorted({e.query_id for drawn in exemplars.values() for e in drawn}),
-        "sampling": asdict(common[0]) if common[0] is not None and common.count(common[0]) == len(common) else None,
+        "sampling": sampled,
         "retriever": grader.retriever.name,
         "formation": grader.formation.name,
         "grading_depth": DEPTH,
@@ -178,7 +183,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     if args.expander != "none":
         tables["distillation"] = _by_split(distillation, split_of)
     render_dataset(folder, tables, build, timing, args.repo_id)
-    _report(folder, build)
+    report(folder, build)
     if expander.spent is not None and expander.prices is not None:
         say(f"  paid so far: {expander.prices.bill(expander.spent)}")
     return folder
@@ -192,21 +197,23 @@ def _check(args: ExpansionsArguments) -> None:
 
 
 def _sampling(args: ExpansionsArguments) -> Sampling:
+    """The sampling without its temperatures."""
     top_k = args.top_k if args.top_k is not None else LOCAL_TOP_K if args.expander == "local" else 0
-    return Sampling(args.temperature, args.top_p, top_k, args.max_new_tokens, args.seed)
+    return Sampling(0.0, args.top_p, top_k, args.max_new_tokens, args.seed)
 
 
 def _settings(
     args: ExpansionsArguments,
     collection: Collection,
     expanders: Sequence[tuple[Prompt, Expander]],
-    sampling: Sampling,
+    samplings: Sequence[Sampling],
 ) -> dict[str, Any]:
     """All that decides the dataset's bytes: a folder with equal settings need not be made again."""
     expander = expanders[0][1]
     return {
         **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
-        **asdict(sampling),
+        **asdict(samplings[0]),
+        **({"temperature": args.temperature} if len(samplings) > 1 else {}),
         "collection_fingerprint": collection.fingerprint,
         "expander": asdict(joint_identity([one.identity for _, one in expanders])),
         "expander_settings": [dict(one.settings) for _, one in expanders],
@@ -228,22 +235,12 @@ def _sampled(
     return [q for split, number in wanted.items() for q in sample_queries(collection, split, number, args.seed)]
 
 
-def _distillation_row(row: dict[str, Any], student: Prompt) -> dict[str, Any]:
-    completion = [Message(role="assistant", content=row["candidate"])]
-    kept = ("query_id", "query", "candidate_id", "ndcg_at_10", "plain_ndcg_at_10")
-    return {
-        "prompt": student.messages(row["query"], (), row["grounding"]),
-        "completion": completion,
-        "chat_template_kwargs": TEMPLATE_KWARGS,
-        **{name: row[name] for name in kept},
-    }
-
-
 def _by_split(rows: Rows, split_of: dict[str, Any]) -> dict[str, Rows]:
     return {split: [row for row in rows if split_of[row["query_id"]] == split] for split in ("train", "validation")}
 
 
-def _report(folder: Path, build: dict[str, Any]) -> None:
+def report(folder: Path, build: dict[str, Any]) -> None:
+    """Tell the person at the terminal what came of it."""
     counts = build["yield"]
     say(f"{folder}: {counts['queries']} queries, {counts['candidates']} candidates, checks {counts['checks']}")
     say(

@@ -8,15 +8,15 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from builders.command import parse, say
 from builders.errors import KitError
-from builders.pairing.load import load_rule
-from builders.pairing.pairing import Pair, Pairing, Yield
-from builders.prompts.prompt import Message, Prompt, load_prompt
+from builders.pairing.load import REWARD, load_rule
+from builders.pairing.pairing import Pair, Pairing, Rule, Yield
+from builders.prompts.prompt import Message, Prompt, load_prompt, refuse_gold
 from builders.provenance import code_version, versions
 from builders.publishing.folder import (
     BUILD,
@@ -28,24 +28,30 @@ from builders.publishing.folder import (
     render_dataset,
     renew_card,
 )
+from builders.reward import Reward, RewardOptions
 from builders.schema import TEMPLATE_KWARGS
 
 
 # Carried over from the expansions, so that a preference dataset explains itself alone.
 INHERITED = ("collection", "expander", "prompts", "sampling", "retriever", "formation", "grading_depth", "seed")
-# Where things lie and go; they do not change a byte of the dataset.
-NOT_SETTINGS = ("output_dir", "expansions", "push_to_hub", "repo_id")
+# Where things lie and go; they do not change a byte of the dataset. The reward says itself what does.
+NOT_SETTINGS = {
+    *("output_dir", "expansions", "push_to_hub", "repo_id"),
+    *(field.name for field in fields(RewardOptions)),
+}
 
 
 @dataclass
-class PreferencesArguments:
+class PreferencesArguments(RewardOptions):
     """Settings of `python -m builders preferences`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
     expansions: str = field(metadata={"help": "Folder made by `python -m builders expansions`."})
-    rule: str = field(default="ndcg-margin", metadata={"help": "`ndcg-margin` (RFD) or `gold-rank` (AQE)."})
+    rule: str = field(
+        default="ndcg-margin", metadata={"help": "`ndcg-margin` (RFD), `gold-rank` (AQE) or `reward` (ExpandR)."}
+    )
     min_margin: float = field(
-        default=0.05, metadata={"help": "Smallest difference of scores: nDCG@10, or places for gold-rank."}
+        default=0.05, metadata={"help": "Smallest difference of scores: nDCG@10, places for gold-rank, or rewards."}
     )
     max_length_ratio: float = field(default=3.0, metadata={"help": "Longer / shorter of a pair, in tokens, at most."})
     pairs_per_query: int = field(default=2, metadata={"help": "At most so many pairs per query."})
@@ -76,13 +82,18 @@ def build_preferences(args: PreferencesArguments) -> Path:
     """
     if args.min_margin < 0 or args.max_length_ratio < 1 or args.pairs_per_query < 1:
         raise KitError("--min_margin must be ≥ 0, --max_length_ratio ≥ 1 and --pairs_per_query ≥ 1")
+    args.check(args.rule)
+    if args.rule != REWARD:
+        load_rule(args.rule)  # An unknown one is refused before anything is read.
     started = time.time()
     folder, source = Path(args.output_dir), Path(args.expansions)
-    pairing = Pairing(load_rule(args.rule), args.min_margin, args.max_length_ratio, args.pairs_per_query)
     expansions = open_dataset(source, "expansions")
     student = load_prompt(args.student_prompt or expansions["student_prompt"])
+    refuse_gold([student])
+    reward = Reward(args, source, expansions) if args.rule == REWARD else None
     settings = {
         **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
+        **(reward.settings if reward is not None else {}),
         "expansions_sha256": file_hash(source / BUILD),
         "prompt_sha256": student.sha256,
     }
@@ -91,21 +102,28 @@ def build_preferences(args: PreferencesArguments) -> Path:
         say(f"{folder}: up to date")
         return folder
 
+    by_split: dict[str, dict[str, Rows]] = {}
+    for split in expansions["rows"]["raw"]:
+        queries = by_split[split] = {}
+        for row in read_rows(source, "raw", split):
+            queries.setdefault(row["query_id"], []).append(row)
+        _require_same_condition(queries, student, source)
+    together = {name: rows for queries in by_split.values() for name, rows in queries.items()}
+    rule: Rule = load_rule(args.rule) if reward is None else reward.rule(together)
+    pairing = Pairing(rule, args.min_margin, args.max_length_ratio, args.pairs_per_query)
     yields: dict[str, Yield] = {}
     by_margin: dict[str, list[dict[str, float]]] = {}
     tables: dict[str, Rows] = {}
-    for split in expansions["rows"]["raw"]:
-        candidates: dict[str, Rows] = {}
-        for row in read_rows(source, "raw", split):
-            candidates.setdefault(row["query_id"], []).append(row)
-        _require_same_condition(candidates, student, source)
+    for split, candidates in by_split.items():
         counts = yields[split] = Yield()
         pairs = [pair for rows in candidates.values() for pair in pairing.pairs(rows, counts)]
-        tables[split] = [_preference_row(pair, student, args.rule) for pair in pairs]
+        tables[split] = [_preference_row(pair, student, rule.name) for pair in pairs]
         by_margin[split] = pairing.by_margin(candidates.values())
         say(f"{split}: {_sentence(counts)}; {_margins(by_margin[split])}")
     if not any(tables.values()):
-        raise KitError(f"{source}: no query gives a pair; lower --min_margin or draw more samples per query")
+        reasons = sum((counts.dropped_queries for counts in yields.values()), Counter[str]())
+        said = "; ".join(f"{number} {reason}" for reason, number in reasons.most_common(3))
+        raise KitError(f"{source}: no query gives a pair ({said}); lower --min_margin or draw more samples per query")
 
     build: dict[str, Any] = {
         "kind": "preferences",
@@ -116,7 +134,8 @@ def build_preferences(args: PreferencesArguments) -> Path:
         **{name: expansions[name] for name in INHERITED},
         "student_prompt": student.id,
         "expansions": {"build_sha256": settings["expansions_sha256"], "code_version": expansions["code_version"]},
-        "rule": args.rule,
+        **(reward.provenance if reward is not None else {}),
+        "rule": rule.name,
         "min_margin": args.min_margin,
         "max_length_ratio": args.max_length_ratio,
         "pairs_per_query": args.pairs_per_query,

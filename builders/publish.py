@@ -1,4 +1,4 @@
-"""Publish a folder that the kit rendered: a dataset, an adapter or a Space.
+"""Publish a folder that the kit rendered: a dataset, an adapter, a retriever or a Space.
 
     python -m builders publish out/demo/preferences --repo_id OWNER/NAME --tag v1.0
 

@@ -13,11 +13,12 @@ SCHEMA_VERSION = 1
 
 MESSAGES = "messages"
 JSON_KWARGS = "chat_template_kwargs"
+LIST_OF = "list of "
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One field: name, type (a `datasets.Value` type, `messages`, or `chat_template_kwargs`), meaning."""
+    """One field: name, type (a `datasets.Value` type, a list of one, or one of the two above), meaning."""
 
     name: str
     dtype: str
@@ -89,7 +90,49 @@ PREFERENCE = (
     Column("plain_ndcg_at_10", "float64", "nDCG@10 of the query without expansion"),
 )
 
-CONFIGS: dict[str, tuple[Column, ...]] = {"raw": RAW, "distillation": DISTILLATION, "preference": PREFERENCE}
+REFERENCE = (
+    *_QUERY,
+    Column("document_id", "string", "the judged document that the model was shown"),
+    Column("reference", "string", "the self-reference answer: what the document says to the query"),
+    Column("prompt_id", "string", "name of the prompt file"),
+    Column("prompt_version", "int32", "version of the prompt's wording; 0 where a recording does not say"),
+    Column("model_id", "string", "Hub id of the model that wrote the answer"),
+    Column("model_revision", "string", "revision of that model, or the package that carried it"),
+    Column("adapter", "string", "LoRA adapter on that model, if any"),
+    Column("provider", "string", "who ran the model: `local`, a provider, a server's name, or `recorded`"),
+    Column("temperature", "float64", "sampling temperature; 0 is greedy, empty where a recording does not say"),
+    Column("top_p", "float64", "nucleus"),
+    Column("top_k", "int32", "number of most likely tokens to choose from; 0 is all"),
+    Column("max_new_tokens", "int32", "token limit of the answer"),
+    Column("seed", "int64", "sampling seed"),
+    Column("prompt_tokens", "int32", "length of the prompt in the model's tokens"),
+    Column("completion_tokens", "int32", "length of the answer in the model's tokens, the end token included"),
+    Column("finish_reason", "string", "`stop`, or `length` when the token limit cut it off"),
+    Column("check", "string", "`ok`, or why the output check rejected the answer"),
+)
+
+RETRIEVER = (
+    *_QUERY,
+    Column("expansion", "string", "what the query's vector is averaged with; an empty one leaves the query alone"),
+    Column("candidate_id", "string", "candidate in config `raw` of the expansions"),
+    Column("positive_id", "string", "document judged relevant"),
+    Column("positive", "string", "its text, as retrievers index it"),
+    Column("positive_relevance", "int32", "its grade"),
+    Column("positive_similarity", "float64", "its cosine with the query, where an encoder filtered the negatives"),
+    Column("negative_ids", "list of string", "documents that the miner found and nobody judged relevant"),
+    Column("negatives", "list of string", "their texts, as retrievers index them"),
+    Column("negative_ranks", "list of int32", "their ranks for the plain query, from 1"),
+    Column("negative_scores", "list of float64", "their scores by the miner"),
+    Column("negative_similarities", "list of float64", "their cosines with the query; empty without such an encoder"),
+)
+
+CONFIGS: dict[str, tuple[Column, ...]] = {
+    "raw": RAW,
+    "distillation": DISTILLATION,
+    "preference": PREFERENCE,
+    "reference": REFERENCE,
+    "retriever": RETRIEVER,
+}
 
 # Qwen3 and its kin think aloud unless told not to; templates without the switch ignore it.
 TEMPLATE_KWARGS = {"enable_thinking": False}
@@ -109,4 +152,6 @@ def _feature(dtype: str) -> Any:
         return List({"role": Value("string"), "content": Value("string")})
     if dtype == JSON_KWARGS:
         return {"enable_thinking": Value("bool")}
+    if dtype.startswith(LIST_OF):
+        return List(Value(dtype.removeprefix(LIST_OF)))
     return Value(dtype)

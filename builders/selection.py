@@ -2,7 +2,9 @@
 
 from typing import Any
 
+from builders.prompts.prompt import Message, Prompt
 from builders.publishing.folder import Rows
+from builders.schema import TEMPLATE_KWARGS
 
 
 def all_valid(rows: Rows) -> Rows:
@@ -32,6 +34,18 @@ def best(rows: Rows) -> Rows:
         if held is None or rank < (-held["ndcg_at_10"], held["gold_rank"], held["completion_tokens"]):
             held_best[row["query_id"]] = row
     return [row for row in held_best.values() if row["ndcg_at_10"] >= row["plain_ndcg_at_10"]]
+
+
+def distillation_row(row: dict[str, Any], student: Prompt) -> dict[str, Any]:
+    """A selected candidate, a row of config `raw`, as a row of config `distillation`."""
+    completion = [Message(role="assistant", content=row["candidate"])]
+    kept = ("query_id", "query", "candidate_id", "ndcg_at_10", "plain_ndcg_at_10")
+    return {
+        "prompt": student.messages(row["query"], (), row["grounding"]),
+        "completion": completion,
+        "chat_template_kwargs": TEMPLATE_KWARGS,
+        **{name: row[name] for name in kept},
+    }
 
 
 SELECTIONS = {"all": all_valid, "better": better, "harmless": harmless, "best": best}

@@ -1,6 +1,9 @@
-"""Write the card of each adapter, from its training record and an evaluation's results.
+"""Write the card of each adapter or retriever, from its training record and an evaluation's results.
 
-python -m model_cards --adapters out/demo/models/sft out/demo/models/dpo --results out/demo/results.json
+    python -m model_cards --adapters out/demo/models/sft out/demo/models/dpo --results out/demo/results.json
+    python -m model_cards --retrievers out/pydocs-expandr/models/retriever --matrix out/pydocs-expandr/matrix.json
+
+A retriever without a matrix gets a card that says that it was not evaluated.
 """
 
 import sys
@@ -14,13 +17,18 @@ from builders.command import parse, run, say
 class CardArguments:
     """Settings of `python -m model_cards`."""
 
-    adapters: list[str] = field(metadata={"help": "Adapter folders, as training left them."})
-    results: str = field(metadata={"help": "results.json of an evaluation of these very adapters."})
+    adapters: list[str] = field(default_factory=list, metadata={"help": "Adapter folders, as training left them."})
+    results: str | None = field(
+        default=None, metadata={"help": "results.json of an evaluation of these very adapters."}
+    )
+    retrievers: list[str] = field(default_factory=list, metadata={"help": "Retriever folders, as training left them."})
+    matrix: str | None = field(default=None, metadata={"help": "matrix.json that has these very retrievers."})
     repo_ids: list[str] = field(
-        default_factory=list, metadata={"help": "Hub ids they will be published under, in the same order."}
+        default_factory=list,
+        metadata={"help": "Hub ids they will be published under: of the adapters, then of the retrievers."},
     )
     datasets: list[str] = field(default_factory=list, metadata={"help": "Hub ids of the datasets trained on."})
-    license: str = field(default="apache-2.0", metadata={"help": "Licence of the adapters: that of the base model."})
+    license: str = field(default="apache-2.0", metadata={"help": "Licence of the models: that of the base model."})
     eval_results: str | None = field(
         default=None,
         metadata={
@@ -38,16 +46,27 @@ def main() -> None:
     from builders.errors import KitError
     from model_cards.card import model_card
     from model_cards.eval_results import eval_results, read_benchmark
+    from model_cards.retriever_card import retriever_card
 
-    if args.repo_ids and len(args.repo_ids) != len(args.adapters):
-        raise KitError(f"--repo_ids: {len(args.repo_ids)} given for {len(args.adapters)} adapters; give one for each")
+    models = [*args.adapters, *args.retrievers]
+    if not models:
+        raise KitError("give --adapters with their --results, or --retrievers, with their --matrix if there is one")
+    if bool(args.adapters) != bool(args.results):
+        raise KitError("--adapters and --results go together: the card of an adapter is made of both")
+    if args.repo_ids and len(args.repo_ids) != len(models):
+        raise KitError(f"--repo_ids: {len(args.repo_ids)} given for {len(models)} models; give one for each")
     benchmark = read_benchmark(args.eval_results) if args.eval_results else None
+    ids = dict(zip(models, args.repo_ids or [None] * len(models), strict=True))
     texts = {}
-    for number, adapter in enumerate(map(Path, args.adapters)):
-        repo_id = args.repo_ids[number] if args.repo_ids else None
-        texts[adapter / "README.md"] = model_card(adapter, Path(args.results), repo_id, args.datasets, args.license)
+    for adapter in args.adapters:
+        folder, results = Path(adapter), Path(args.results)
+        texts[folder / "README.md"] = model_card(folder, results, ids[adapter], args.datasets, args.license)
         if benchmark:
-            texts[adapter / benchmark.path] = eval_results(adapter, Path(args.results), benchmark)
+            texts[folder / benchmark.path] = eval_results(folder, results, benchmark)
+    matrix = Path(args.matrix) if args.matrix else None
+    for retriever in args.retrievers:
+        folder = Path(retriever)
+        texts[folder / "README.md"] = retriever_card(folder, matrix, ids[retriever], args.datasets, args.license)
     for path, text in texts.items():
         if path.exists() and path.read_text() == text:
             say(f"{path}: up to date")

@@ -50,7 +50,7 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             where=repo_id or folder.as_posix(),
             training=training,
             recipe={**training["settings"]["model"], **training["settings"]["training"]},
-            timing=_read_timing(folder),
+            timing=read_timing(folder),
             data=_sources(training, folder),
             results=results,
             systems={name: results["systems"][name] for name in _shown(results, system)},
@@ -59,10 +59,10 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             curves=(folder / "curves.png").is_file(),
             guarded=any("kept" in results["systems"][name] for name in _shown(results, system)),
             verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
-            system_literal=_literal(prompt.system),
-            user_literal=_literal(prompt.user),
+            system_literal=literal(prompt.system),
+            user_literal=literal(prompt.user),
             grounding=prompt.grounding,
-            query_literal=_literal(_example_query(results_path)),
+            query_literal=literal(_example_query(results_path)),
             searched=_searched(results["formation"]),
             measures=MEASURES,
         )
@@ -77,16 +77,21 @@ def _searched(formation: str) -> str:
     return f"print(expansion)  # search with the query and this, put together as {formation}"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """A string as it stands in Python source."""
     return json.dumps(text, ensure_ascii=False)
 
 
-def _read_timing(folder: Path) -> dict[str, Any]:
+def read_timing(folder: Path) -> dict[str, Any]:
+    """What a training took.
+
+    Raises:
+        KitError: its folder does not say.
+    """
     try:
         return dict(json.loads((folder / TIMING).read_text()))
     except (OSError, ValueError) as error:
-        raise KitError(f"{folder}: {TIMING} is missing or broken; train the adapter again") from error
+        raise KitError(f"{folder}: {TIMING} is missing or broken; train it again") from error
 
 
 def _shown(results: dict[str, Any], system: str) -> list[str]:

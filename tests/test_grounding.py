@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from builders.collections.collection import Query
+from builders.collections.collection import Document, Query
 from builders.errors import KitError
 from builders.expansions import main as make_expansions
+from builders.grounding.gold import WORDS, Gold
 from builders.grounding.load import load_grounding, shown_texts
 from builders.preferences import main as make_preferences
 from builders.prompts.prompt import load_prompt
@@ -54,7 +55,10 @@ def test_a_prompt_shows_what_it_has_a_place_for():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("grounding: neighbours", "grounding: rumours"), "grounding must be neighbours or passages, not 'rumours'"),
+        (
+            ("grounding: neighbours", "grounding: rumours"),
+            "grounding must be one of neighbours, passages, gold, not 'rumours'",
+        ),
         (("{grounding}", ""), "a grounding needs {grounding} in field user"),
         (("grounding: neighbours\n", ""), "a grounding needs {grounding} in field user"),
     ],
@@ -69,6 +73,57 @@ def test_a_prompt_file_that_contradicts_itself_is_refused(tmp_path, change, mess
     path.write_text(source.replace(*change))
     with pytest.raises(KitError, match=message):
         load_prompt(str(path))
+
+
+def gold(collection, *ids):
+    return Gold(collection).texts([collection.queries[query_id] for query_id in ids])
+
+
+def test_gold_shows_how_the_best_judged_document_begins(animals):  # noqa: F811
+    from dataclasses import replace
+
+    text_of = {document.id: document.text for document in animals.documents}
+    assert gold(animals, "qstripes0", "qhorn") == [f"{text_of['dstripes0']} …", f"{text_of['u0']} …"]
+    # The highest grade, of equals the first by id; title and text, as they are indexed; cut.
+    judged = {"u3": 1, "u2": 2, "u1": 2}
+    titled = [Document("u1", "Horns", " ".join(f"w{n}" for n in range(300))), *animals.documents]
+    changed = replace(animals, qrels={**animals.qrels, "qhorn": judged}, documents=titled)
+    first = replace(changed, documents=[document for document in titled if document.text != "unicorns are shy"])
+    (shown,) = gold(first, "qhorn")
+    assert (
+        shown.split()[:2] == ["Horns", "w0"] and shown.endswith(f"w{WORDS - 2} …") and len(shown.split()) == WORDS + 1
+    )
+
+
+def test_gold_is_never_shown_for_a_test_query(animals):  # noqa: F811
+    from dataclasses import replace
+
+    with pytest.raises(KitError, match="'qother' is a test query: its judged document must not be shown"):
+        gold(animals, "qhorn", "qother")
+    held_out = replace(animals, queries={**animals.queries, "qhorn": Query("qhorn", "a horn", "validation")})
+    assert gold(held_out, "qhorn")
+
+
+def test_gold_that_is_not_there_is_refused(animals):  # noqa: F811
+    from dataclasses import replace
+
+    lost = replace(animals, documents=[document for document in animals.documents if document.id != "u0"])
+    with pytest.raises(KitError, match="document 'u0', judged for query 'qhorn', is missing or empty"):
+        gold(lost, "qhorn")
+    with pytest.raises(KitError, match="has no relevant document"):
+        gold(replace(animals, qrels={}), "qhorn")
+
+
+@pytest.mark.parametrize("name", ["api-docs", "claim-evidence", "web-passage"])
+def test_what_shows_the_answer_can_be_asked_by_nobody_else(animals, name):  # noqa: F811
+    """One place refuses it for expansions, evaluation, rounds, validation and Space: what loads groundings."""
+    prompt = load_prompt(f"{name}-self-reference")
+    asked = prompt.messages("sort an array", (), "the page")[-1]["content"]
+    assert "sort an array" in asked and "the page" in asked
+    with pytest.raises(KitError, match="shows the judged document, which is the answer"):
+        load_grounding(prompt, animals, "bm25s")
+    with pytest.raises(KitError, match="shows the judged document, which is the answer"):
+        shown_texts([load_prompt("keywords-zero-shot"), prompt], animals, "bm25s", [animals.queries["qhorn"]])
 
 
 def test_without_judged_train_queries_there_are_no_neighbours(animals):  # noqa: F811

@@ -56,6 +56,32 @@ def test_every_drop_has_its_reason(rows, reason):
     assert counts.pairs == counts.queries_with_pairs == 0
 
 
+def test_a_rule_sees_all_usable_candidates_of_a_query_and_may_drop_it():
+    class Rank:
+        """By the order of their texts; too few are not scored."""
+
+        name, margins = "rank", (0.0,)
+
+        def scores(self, candidates):
+            seen.append([candidate["candidate_id"] for candidate in candidates])
+            order = sorted(candidate["candidate"] for candidate in candidates)
+            found = [1 / (1 + order.index(candidate["candidate"])) for candidate in candidates]
+            return found if len(found) > 2 else "too few to rank"
+
+    seen, counts = [], Yield()
+    rows = [
+        candidate(0, 0.5, text="b"),
+        candidate(1, 0.1, check="empty", text="a"),
+        candidate(2, 0.9, text="c"),
+        candidate(3, 0.2, text="b"),
+        candidate(4, 0.3, text="a"),
+    ]
+    assert names(pairing(Rank(), margin=0, most=1).pairs(rows, counts)) == [("q#4", "q#2")]
+    assert pairing(Rank(), margin=0).pairs(rows[:3], counts) == []
+    assert seen == [["q#0", "q#2", "q#4"], ["q#0", "q#2"]], "no rejected one, no text twice"
+    assert counts.as_dict()["dropped_queries"] == {"too few to rank": 1}
+
+
 def test_equal_scores_are_no_pair_even_without_a_margin():
     assert pairing(margin=0).pairs([candidate(0, 0.5), candidate(1, 0.5)], Yield()) == []
 
@@ -110,5 +136,5 @@ def test_the_yield_of_other_margins_is_what_they_would_leave():
 
 
 def test_an_unknown_rule_is_refused():
-    with pytest.raises(KitError, match="ndcg-margin or gold-rank"):
+    with pytest.raises(KitError, match="ndcg-margin, gold-rank or reward"):
         load_rule("best-guess")

@@ -22,8 +22,10 @@ FOLDER = Path(builders.prompts.__file__).parent
 # and another line.
 WORDING = {
     "api-docs-few-shot@1": "7b399f8636635c96",
+    "api-docs-self-reference@1": "19b873edac2c3678",
     "api-docs-zero-shot@1": "253d8a6bbf930dcd",
     "claim-evidence-few-shot@1": "e4f28607976d2ea7",
+    "claim-evidence-self-reference@1": "a42497c8f24d3672",
     "claim-evidence-zero-shot@1": "874c36b8a1f1c81e",
     "counter-argument-few-shot@1": "638f3e9d651b73fe",
     "counter-argument-zero-shot@1": "9b14a5f53adaa5a8",
@@ -34,6 +36,7 @@ WORDING = {
     "keywords-passages-zero-shot@1": "f1987c7071d043d8",
     "keywords-zero-shot@1": "ab4ce2750218e6f1",
     "web-passage-few-shot@1": "41539eddf242dbb9",
+    "web-passage-self-reference@1": "d84e71e0c78beb9a",
     "web-passage-zero-shot@1": "8c20cf55dd962c6f",
     "web-passage-zh-few-shot@1": "617434929df08fe0",
     "web-passage-zh-zero-shot@1": "7d6434690a94cc21",

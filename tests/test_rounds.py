@@ -1,11 +1,22 @@
 """On-policy rounds: each begins with the student that the one before it left, and validation says when to stop."""
 
 import json
+import shutil
 
 import pytest
 
+from builders.collections.load import load_collection
+from builders.errors import KitError
+from builders.expanders.expander import Request, greedy
+from builders.expanders.local import LocalExpander
+from builders.grading import Grader
+from builders.prompts.prompt import load_prompt
+from builders.retrievers.formation import load_formation
+from builders.retrievers.load import load_retriever
 from tests.commands import RECIPES, ROOT, command
-from train.rounds import rounds_table
+from tests.small_training import PROMPT, make_world
+from tests.tiny_student import student
+from train.rounds import RoundsArguments, rounds_table, run_rounds
 
 
 def arguments(demo, folder, model, *more):
@@ -42,6 +53,44 @@ def read(folder):
     from builders.publishing.folder import read_rows
 
     return list(read_rows(folder, "raw", "train"))
+
+
+def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
+    """The third round fails: the figures of those before it are there, by the student and the grader themselves."""
+    world = make_world(tmp_path / "world")
+    adapter = student(tmp_path, world.base)
+    rounds, calls = tmp_path / "rounds", []
+
+    def stage(call, folder, accelerate_config=None):
+        """Stands in for the commands."""
+        calls.append(call)
+        if len(calls) == 7:
+            raise KitError("the power failed")
+        if folder.name.startswith("round-"):
+            shutil.copytree(adapter, folder)
+        else:
+            folder.mkdir(parents=True)
+            (folder / "build.json").write_text(json.dumps({"yield": {"train": {"pairs": len(calls)}}}))
+
+    monkeypatch.setattr("train.stages.run_stage", stage)
+    settings = {"model": str(world.base), "collection": str(world.collection), "prompt": PROMPT, "formation": "q*1+e"}
+    args = RoundsArguments(str(rounds), str(adapter), "x", **settings, max_new_tokens=6, patience=3)
+    with pytest.raises(KitError, match="the power failed"):
+        run_rounds(args)
+    results = json.loads((rounds / "rounds.json").read_text())
+    assert [(entry["round"], entry["pairs"]) for entry in results["rounds"]] == [(0, 0), (1, 2), (2, 5)]
+    assert (rounds / "rounds.md").read_text() == rounds_table(results)
+    fruit = load_collection(str(world.collection))
+    asked = fruit.split("validation")
+    requests = [Request(query.id, tuple(load_prompt(PROMPT).messages(query.text)), 1) for query in asked]
+    expander = LocalExpander(str(world.base), adapter=str(adapter), block=64)
+    answers = {key: found[0].text for key, found in expander.expand(requests, greedy(6))}
+    grader = Grader(fruit, load_retriever("bm25s", fruit), load_formation("q*1+e"))
+    grades = grader.expanded(list(answers.items()))
+    for entry in results["rounds"]:
+        assert entry["ndcg_at_10"] == pytest.approx(sum(grade.ndcg_at_10 for grade in grades) / len(asked))
+    # Equal figures: the beginning is the best, and the record of the rounds says so.
+    assert results["best"] == str(adapter) and results["best_adapter"].startswith("sft@sha256:")
 
 
 def test_a_missing_student_is_named_before_anything_runs(tmp_path):

@@ -15,7 +15,7 @@ from builders.expanders.local import LocalExpander
 from builders.prompts.prompt import load_prompt
 from builders.publishing.folder import file_hash
 from tests.commands import ROOT, command, launch, stages
-from tests.small_training import PROMPT, arguments, interrupted_sft, make_world
+from tests.small_training import PROMPT, RECIPES, arguments, interrupted_sft, make_world, train
 
 
 QUERIES = ["Sort an array.", "Merge two frames.", "Compute the determinant of a matrix by elimination.", "Fit a line."]
@@ -126,6 +126,22 @@ def test_dpo_goes_on_with_plain_lora_in_float32(world, trained, tmp_path):
     }
     # Loss and validation; loss, rewards and validation.
     assert width(tmp_path / "dpo/curves.png") == pytest.approx(width(trained / "curves.png") * 3 / 2, abs=2)
+
+
+def test_dpo_begins_with_the_base_model(world, tmp_path):
+    """By ExpandR's recipe: a new adapter, the base model its reference, the first loss ln 2."""
+    recipe = RECIPES / "smollm2-135m/dpo-pydocs-expandr.yaml"
+    given = {"preferences": world.preferences, "config": recipe, "learning_rate": 0.002, "logging_steps": 1}
+    aligned = train("dpo", world.base, tmp_path / "dpo", {**given, "gradient_accumulation_steps": 1})
+    assert aligned["log"][0]["loss"] == pytest.approx(math.log(2), abs=1e-6)
+    assert aligned["log"][0]["rewards/margins"] == pytest.approx(0, abs=1e-6)
+    assert aligned["log"][-1]["rewards/margins"] > 0.05
+    assert aligned["parent"] is None and aligned["reference"] == "the base model"
+    shape = json.loads((tmp_path / "dpo/adapter_config.json").read_text())
+    assert (shape["r"], shape["lora_alpha"], shape["lora_dropout"]) == (8, 32, 0.1)
+    with pytest.raises(KitError, match="give --adapter, or use_peft: true and a LoRA shape for a new one"):
+        train("dpo", world.base, tmp_path / "bare", {**given, "use_peft": False})
+    assert not (tmp_path / "bare").exists()
 
 
 def width(png):

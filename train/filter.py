@@ -56,13 +56,12 @@ def main() -> None:
     if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
         parse(FilterData, ["--help"], "python train/filter.py", __doc__ or "")
     from builders.errors import KitError
-    from builders.filtering.cross_encoder import require_sentence_transformers
+    from builders.retrievers.encoder import Encoder, require_sentence_transformers
 
-    require_sentence_transformers()
+    require_sentence_transformers("query filters")
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
     from builders.filtering.lists import candidate_lists, held_out
-    from builders.retrievers.encoder import Encoder
     from train.pairs import load_pairs
 
     data, config = parse((FilterData, CrossEncoderTrainingArguments), None, "train/filter.py", "")
@@ -98,16 +97,14 @@ def train_filter(
     Raises:
         KitError: the loss is not a number, or the recipe asks for a tracker that is not installed.
     """
-    from builders.cache import atomic_folder
     from builders.errors import KitError
-    from builders.expanders.adapter import TIMING, TRAINING
     from builders.filtering.cross_encoder import read_filter
     from builders.provenance import code_version, versions
-    from builders.publishing.folder import dump_json
     from train.listwise import listwise_trainer
     from train.memory import PeakMemory
+    from train.outcome import save_outcome, timing_of, untimed
     from train.recipe import chosen, given, last_checkpoint, work_folder
-    from train.run import check_trackers
+    from train.run import check_trackers, hardware
 
     folder = Path(str(config.output_dir))
     settings = {
@@ -132,8 +129,7 @@ def train_filter(
         say(f"going on from {resume}")
     with PeakMemory() as memory:
         trainer.train(resume_from_checkpoint=resume)
-    history = trainer.state.log_history
-    history = [{k: v for k, v in entry.items() if "second" not in k and "runtime" not in k} for entry in history]
+    history = untimed(trainer.state.log_history)
     checks = [entry for entry in history if "eval_picked_delta" in entry]
     best = max(checks, key=lambda entry: (entry["eval_picked_delta"], -entry["step"]))
     record = {
@@ -152,18 +148,11 @@ def train_filter(
         "log": [entry for entry in history if "loss" in entry],
         "checks": checks,
     }
-    timing = {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "seconds": round(time.time() - started, 1),
-        "peak_memory_mib": round(memory.mebibytes),
-    }
+    timing = timing_of(started, memory, hardware(trainer.accelerator.device))
     if trainer.is_world_process_zero():
-        with atomic_folder(folder) as made:
-            trainer.model.save_pretrained(str(made), create_model_card=False)
-            (made / TRAINING).write_text(dump_json(record))
-            (made / TIMING).write_text(dump_json(timing))
-            for path in made.iterdir():  # safetensors writes files that only their owner can read.
-                path.chmod(0o644)
+        save_outcome(
+            folder, lambda made: trainer.model.save_pretrained(str(made), create_model_card=False), record, timing
+        )
         shutil.rmtree(work, ignore_errors=True)
         say(
             f"{folder}: filter of step {best['step']} saved after {trainer.state.global_step} steps; on "

@@ -71,14 +71,14 @@ class Evaluation:
     guards: Mapping[str, Any] = field(default_factory=dict)
 
 
-def results_are_current(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether all files are there, made with exactly these settings."""
+def results_are_current(folder: Path, settings: dict[str, Any], files: Sequence[str] = FILES) -> bool:
+    """Whether all files are there, the first of which says that they were made with exactly these settings."""
     try:
-        results = json.loads((folder / "results.json").read_text())
+        results = json.loads((folder / files[0]).read_text())
     except (OSError, ValueError):
         return False
     same = results.get("settings") == json.loads(json.dumps(settings))
-    wanted = (*FILES, GUARDS) if results.get("guards") else FILES
+    wanted = (*files, GUARDS) if results.get("guards") else files
     return same and all((folder / name).is_file() for name in wanted)
 
 
@@ -118,7 +118,7 @@ def write_results(folder: Path, evaluation: Evaluation) -> None:
             "sha256": evaluation.prompt.sha256,
         },
         "decoding": {"greedy": True, "max_new_tokens": evaluation.settings["max_new_tokens"]},
-        "hardware": _hardware(),
+        "hardware": hardware(),
     }
     folder.mkdir(parents=True, exist_ok=True)
     table = markdown_table(results)
@@ -134,7 +134,7 @@ def write_results(folder: Path, evaluation: Evaluation) -> None:
     say(table)
 
 
-def _hardware() -> str:
+def hardware() -> str:
     """Where students wrote: on the GPU, if there is one."""
     import torch
 

@@ -4,20 +4,16 @@
 
 Each round leaves its datasets in `<output_dir>/round-N` and its adapter in `<output_dir>/models/round-N`. After every
 round the student answers the validation queries; when it has not become better for `patience` rounds, the rounds end.
-The best student's folder is named in rounds.json, beside the table of all rounds. An interrupted command goes on where
-it was.
+rounds.json, written after every round, names the best student's folder beside the table of all rounds. An interrupted
+command goes on where it was.
 """
 
-import hashlib
 import json
-import os
 import shlex
-import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
@@ -27,10 +23,6 @@ from builders.cache import atomic_write
 from builders.command import parse, run, say
 from builders.errors import KitError
 
-
-if TYPE_CHECKING:
-    from builders.grading import Grader
-    from builders.prompts.prompt import Prompt
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -75,51 +67,41 @@ def main() -> None:
 
 
 def run_rounds(args: RoundsArguments) -> dict[str, Any]:
-    """Run the rounds, write `rounds.json` and `rounds.md`, and return what the JSON holds.
+    """Run the rounds, write `rounds.json` and `rounds.md` after each, and return what the JSON holds.
 
     Raises:
         KitError: an argument names nothing known, or a stage failed (it has said why).
     """
     from builders.collections.load import load_collection
     from builders.expanders.adapter import adapter_name, read_training
+    from builders.expanders.local import LocalExpander
     from builders.grading import Grader
-    from builders.prompts.prompt import load_prompt
     from builders.provenance import code_version
     from builders.retrievers.formation import load_formation
     from builders.retrievers.load import load_retriever
+    from train.held_out import HeldOut
+    from train.history import best_round, is_over
+    from train.stages import run_stage
 
     if args.rounds < 1 or args.patience < 1:
         raise KitError("--rounds and --patience must be at least 1")
     read_training(Path(args.adapter))
-    prompt = load_prompt(args.prompt)
     collection = load_collection(args.collection, args.language)
     grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
     out = Path(args.output_dir)
-    current, history = Path(args.adapter), []
-    history.append({"round": 0, "adapter": str(current), "pairs": 0, **_validated(args, grader, prompt, current)})
-    for number in range(1, args.rounds + 1):
-        folder = out / f"round-{number}"
-        say(f"round {number} of at most {args.rounds}")
-        _stage(args, _expansions(args, folder, current, number))
-        _stage(args, _preferences(args, folder), launched=False)
-        student = out / "models" / f"round-{number}"
-        _stage(args, _dpo(args, folder, current, number, student))
-        current = student
-        pairs = json.loads((folder / "preferences/build.json").read_text())["yield"]["train"]["pairs"]
-        history.append(
-            {"round": number, "adapter": str(current), "pairs": pairs, **_validated(args, grader, prompt, current)}
-        )
-        best = max(history, key=lambda entry: entry["ndcg_at_10"])
-        say(
-            f"round {number}: validation nDCG@10 {history[-1]['ndcg_at_10']:.4f}, best so far {best['ndcg_at_10']:.4f}"
-        )
-        if number - best["round"] >= args.patience:
-            break
-    best = max(history, key=lambda entry: entry["ndcg_at_10"])
-    results = {
-        "best": best["adapter"],
-        "best_adapter": adapter_name(best["adapter"]),
-        "rounds": history,
+    held_out = HeldOut(
+        collection,
+        args.num_validation,
+        args.seed,
+        args.prompt,
+        args.max_new_tokens,
+        args.retriever,
+        out / "validation.work",
+    )
+    results: dict[str, Any] = {
+        "best": "",
+        "best_adapter": "",
+        "rounds": [],
         "settings": asdict(args),
         "command": f"python train/rounds.py {shlex.join(sys.argv[1:])}",
         "code_version": code_version(),
@@ -127,10 +109,33 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
         "retriever": grader.retriever.name,
         "formation": grader.formation.name,
     }
-    table = rounds_table(results)
-    atomic_write(out / "rounds.md", table.encode())
-    atomic_write(out / "rounds.json", (json.dumps(results, indent=2, ensure_ascii=False) + "\n").encode())
-    say(table)
+
+    def finish(number: int, adapter: Path, pairs: int) -> None:
+        """Validate a round's student, and write what is known by now: the next round may take hours."""
+        expander = LocalExpander(args.model, str(adapter), args.dtype, False, args.block)
+        figures = held_out.figures(grader, held_out.answers(adapter.name, expander))
+        results["rounds"].append({"round": number, "adapter": str(adapter), "pairs": pairs, **figures})
+        best = best_round(results["rounds"])
+        results["best"], results["best_adapter"] = best["adapter"], adapter_name(best["adapter"])
+        atomic_write(out / "rounds.md", rounds_table(results).encode())
+        atomic_write(out / "rounds.json", (json.dumps(results, indent=2, ensure_ascii=False) + "\n").encode())
+        say(f"round {number}: validation nDCG@10 {figures['ndcg_at_10']:.4f}, best so far {best['ndcg_at_10']:.4f}")
+
+    current = Path(args.adapter)
+    finish(0, current, 0)
+    for number in range(1, args.rounds + 1):
+        folder, student = out / f"round-{number}", out / "models" / f"round-{number}"
+        say(f"round {number} of at most {args.rounds}")
+        launched = args.accelerate_config
+        run_stage(_expansions(args, folder, current, number), folder / "expansions", launched)
+        run_stage(_preferences(args, folder), folder / "preferences")
+        run_stage(_dpo(args, folder, current, number, student), student, launched)
+        current = student
+        pairs = json.loads((folder / "preferences/build.json").read_text())["yield"]["train"]["pairs"]
+        finish(number, current, pairs)
+        if is_over(results["rounds"], args.patience):
+            break
+    say(rounds_table(results))
     return results
 
 
@@ -179,55 +184,6 @@ def _dpo(args: RoundsArguments, folder: Path, adapter: Path, number: int, studen
         *("--preferences", str(folder / "preferences"), "--adapter", str(adapter)),
         *("--output_dir", str(student), "--seed", str(args.seed + number)),
     ]
-
-
-def _stage(args: RoundsArguments, command: Sequence[str], launched: bool = True) -> None:
-    """Run a stage in a process of its own; it says itself what it does, and is passed over when it is done."""
-    launcher = ["-m", "accelerate.commands.launch", "--quiet", "--config_file", args.accelerate_config]
-    # The launcher takes `-m` for itself where what it starts is a module.
-    done = subprocess.run(
-        [sys.executable, *(launcher if launched else []), *command],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
-    )
-    if done.returncode:
-        raise KitError(f"a stage of {args.output_dir} failed; mend what it says above and run the command again")
-
-
-def _validated(args: RoundsArguments, grader: "Grader", prompt: "Prompt", adapter: Path) -> dict[str, Any]:
-    """The student's greedy answers to the validation queries, graded; asked once and kept beside the rounds."""
-    from builders.comparison import SAME
-    from builders.expanders.expander import Request, greedy
-    from builders.expanders.generation_log import GenerationLog
-    from builders.expanders.local import LocalExpander
-    from builders.grounding.load import shown_texts
-    from builders.sampling import sample_queries
-
-    queries = sample_queries(grader.collection, "validation", args.num_validation, args.seed)
-    expander = LocalExpander(args.model, str(adapter), args.dtype, False, args.block)
-    (shown,) = shown_texts([prompt], grader.collection, args.retriever, queries).values()
-    requests = [Request(query.id, tuple(prompt.messages(query.text, (), shown[query.id])), 1) for query in queries]
-    log = GenerationLog(
-        Path(args.output_dir) / "validation.work",
-        {
-            "expander": asdict(expander.identity),
-            **expander.settings,
-            "max_new_tokens": args.max_new_tokens,
-            # Conversations, not only ids: a prompt may hold more than the query.
-            "requests": hashlib.sha256(repr(requests).encode()).hexdigest(),
-        },
-    )
-    for key, expansions in expander.expand(requests, greedy(args.max_new_tokens), set(log.answers)):
-        log.append(key, expansions)
-    ids = [query.id for query in queries]
-    plain = [grade.ndcg_at_10 for grade in grader.plain(ids)]
-    own = [grade.ndcg_at_10 for grade in grader.expanded([(key, log.answers[key][0].text) for key in ids])]
-    return {
-        "queries": len(ids),
-        "ndcg_at_10": sum(own) / len(ids),
-        "plain_ndcg_at_10": sum(plain) / len(ids),
-        "helped": sum(a > b + SAME for a, b in zip(own, plain, strict=True)) / len(ids),
-        "hurt": sum(a < b - SAME for a, b in zip(own, plain, strict=True)) / len(ids),
-    }
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def train_student(
         "rows": {role: len(pairs.rows) for role, pairs in data.items()},
         "data": {role: pairs.build for role, pairs in data.items()},
         "parent": settings["parent"],
-        "reference": "frozen copy of the SFT adapter" if stage == "dpo" else None,
+        "reference": ("frozen copy of the SFT adapter" if parent else "the base model") if stage == "dpo" else None,
         "quantization": "NF4 with double quantization" if model_args.load_in_4bit else None,
         "log": [{name: value for name, value in entry.items() if name != "num_tokens"} for entry in losses],
         "validation": {"checks": checks(history), "kept_step": kept} if options.validation_steps else None,
@@ -135,7 +135,7 @@ def train_student(
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 1),
         "peak_memory_mib": round(memory.mebibytes),
-        "hardware": _hardware(trainer.accelerator.device),
+        "hardware": hardware(trainer.accelerator.device),
     }
     weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None
     if state.is_main_process:
@@ -191,7 +191,8 @@ def _last(training: dict[str, Any]) -> str:
     return f"{told}, validation nDCG@10 {scores.get(done['kept_step'], float('nan')):.4f} (before: {scores[0]:.4f})"
 
 
-def _hardware(device: Any) -> str:
+def hardware(device: Any) -> str:
+    """What a training ran on."""
     import os
 
     import torch

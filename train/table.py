@@ -24,7 +24,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         "searching comes on top.",
         "",
     ]
-    return "\n".join([*lines, *_remarks(results), *_second(results), *_leakage(results)])
+    return "\n".join([*lines, *_remarks(results), *_second(results), *leakage_lines(results)])
 
 
 def _cost(name: str, digits: int) -> Column:
@@ -119,7 +119,8 @@ def _second(results: Mapping[str, Any]) -> list[str]:
     return [*lines, "", " ".join(notes), ""]
 
 
-def _leakage(results: Mapping[str, Any]) -> list[str]:
+def leakage_lines(results: Mapping[str, Any]) -> list[str]:
+    """What is copied, and what was seen in training: of the systems that write; nothing where none does."""
     rows = {name: row["leakage"] for name, row in results["systems"].items() if row.get("leakage", {}).get("copies")}
     if not rows:
         return []

@@ -1,7 +1,6 @@
 """The trained query filter: a cross-encoder that reads query and expansion together."""
 
 import functools
-import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from builders.expanders.adapter import TRAINING
 from builders.expanders.expander import Expansion
 from builders.filtering.filter import Filter, Score
 from builders.publishing.folder import file_hash
+from builders.retrievers.encoder import require_sentence_transformers
 
 
 WEIGHTS = "model.safetensors"
@@ -35,7 +35,7 @@ class CrossEncoderFilter(Filter):
     """
 
     def __init__(self, folder: Path) -> None:
-        require_sentence_transformers()
+        require_sentence_transformers("query filters")
         self.training = read_filter(folder)
         self.identity = f"{folder.resolve().name}@sha256:{file_hash(folder / WEIGHTS)[:16]}"
         self._folder = folder
@@ -83,9 +83,3 @@ def read_filter(folder: Path) -> dict[str, Any]:
     if not (folder / WEIGHTS).is_file():
         raise KitError(f"{folder}: {WEIGHTS} is missing; train the filter again")
     return training
-
-
-def require_sentence_transformers() -> None:
-    """Raise KitError unless the library that trains and runs cross-encoders is installed."""
-    if importlib.util.find_spec("sentence_transformers") is None:
-        raise KitError("query filters need sentence-transformers: pip install 'query-expansion-kit[dense]'")

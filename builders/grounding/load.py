@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from builders.collections.collection import Collection, Query
 from builders.grounding.grounding import Grounding, NoGrounding
-from builders.prompts.prompt import Prompt
+from builders.prompts.prompt import Prompt, refuse_gold
 
 
 def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Grounding:
@@ -17,8 +17,10 @@ def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Gr
             Setting that names what searches, for a prompt that shows what a search finds.
 
     Raises:
-        KitError: the collection or the retriever cannot give it.
+        KitError: the collection or the retriever cannot give it, or it is the judged document ([`Gold`] is for
+            self-reference answers alone).
     """
+    refuse_gold([prompt])
     if prompt.grounding == "neighbours":
         from builders.grounding.neighbours import Neighbours
 

@@ -1,5 +1,6 @@
 """AQE's rule: the candidate that brings the gold document nearer to the top is preferred (arXiv 2507.11042)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -12,6 +13,6 @@ class GoldRank:
     name = "gold-rank"
     margins: tuple[float, ...] = (1.0, 5.0, 10.0, 20.0)
 
-    def score(self, candidate: dict[str, Any]) -> float:
+    def scores(self, candidates: Sequence[dict[str, Any]]) -> list[float]:
         """Minus the rank of the gold document."""
-        return -float(candidate["gold_rank"])
+        return [-float(candidate["gold_rank"]) for candidate in candidates]

@@ -6,8 +6,11 @@ from builders.pairing.ndcg_margin import NdcgMargin
 from builders.pairing.pairing import Rule
 
 
+REWARD = "reward"
+
+
 def load_rule(name: str) -> Rule:
-    """The rule of that name.
+    """The rule of that name, of those that read nothing but the candidates; the reward is made by `builders.reward`.
 
     Raises:
         KitError: there is none.
@@ -15,4 +18,4 @@ def load_rule(name: str) -> Rule:
     for rule in (NdcgMargin(), GoldRank()):
         if rule.name == name:
             return rule
-    raise KitError(f"unknown pairing rule {name!r}: give ndcg-margin or gold-rank")
+    raise KitError(f"unknown pairing rule {name!r}: give ndcg-margin, gold-rank or {REWARD}")

@@ -1,5 +1,6 @@
 """RFD's rule: the candidate whose retrieval has the higher nDCG@10 is preferred (arXiv 2603.13776)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
@@ -9,6 +10,6 @@ class NdcgMargin:
     name = "ndcg-margin"
     margins: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2)
 
-    def score(self, candidate: dict[str, Any]) -> float:
-        """nDCG@10 of the candidate's retrieval."""
-        return float(candidate["ndcg_at_10"])
+    def scores(self, candidates: Sequence[dict[str, Any]]) -> list[float]:
+        """nDCG@10 of each candidate's retrieval."""
+        return [float(candidate["ndcg_at_10"]) for candidate in candidates]

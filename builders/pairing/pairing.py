@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class Rule(Protocol):
-    """Scores candidates of one query; the higher the better.
+    """Scores the candidates of one query; the higher the better.
 
     `margins` are the smallest differences of scores for which a build reports what they would leave.
     """
@@ -15,9 +15,31 @@ class Rule(Protocol):
     name: str
     margins: tuple[float, ...]
 
-    def score(self, candidate: dict[str, Any]) -> float:
-        """The score of a candidate, a row of config `raw`."""
+    def scores(self, candidates: Sequence[dict[str, Any]]) -> list[float] | str:
+        """The scores of candidates, rows of config `raw`, in their order; or why no pair is to be made of the query.
+
+        Args:
+            candidates (`Sequence`):
+                All usable candidates of one query, no text twice.
+        """
         ...
+
+
+def usable_candidates(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The candidates of one query that passed their output check, the first of each text, in their order."""
+    first: dict[str, dict[str, Any]] = {}
+    for candidate in candidates:
+        if candidate["check"] == "ok":
+            first.setdefault(candidate["candidate"], candidate)
+    return list(first.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A candidate, a row of config `raw`, with its score under the rule."""
+
+    candidate: dict[str, Any]
+    score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +107,29 @@ class Pairing:
         Ties in the score are broken by the rank of the gold document, then by the candidate's id. `into` is updated
         with what was kept and why the rest was not.
         """
-        usable = [candidate for candidate in candidates if candidate["check"] == "ok"]
         into.queries += 1
         into.candidates += len(candidates)
         into.rejected_candidates.update(c["check"] for c in candidates if c["check"] != "ok")
-        distinct = {candidate["candidate"]: candidate for candidate in reversed(usable)}
-        pool = sorted(distinct.values(), key=lambda c: (-self.rule.score(c), c["gold_rank"], c["candidate_id"]))
-        if len(pool) < 2:
+        usable = usable_candidates(candidates)
+        if len(usable) < 2:
             into.dropped_queries["fewer than two usable candidates"] += 1
             return []
-        if self.rule.score(pool[0]) == self.rule.score(pool[-1]):
+        scores = self.rule.scores(usable)
+        if isinstance(scores, str):
+            into.dropped_queries[scores] += 1
+            return []
+        pool = [Scored(*one) for one in zip(usable, scores, strict=True)]
+        pool.sort(key=lambda one: (-one.score, one.candidate["gold_rank"], one.candidate["candidate_id"]))
+        if pool[0].score == pool[-1].score:
             into.dropped_queries["all candidates tie"] += 1
             return []
-        if self.rule.score(pool[0]) - self.rule.score(pool[-1]) < self.min_margin:
+        if pool[0].score - pool[-1].score < self.min_margin:
             into.dropped_queries["margin too small"] += 1
             return []
         pairs: list[Pair] = []
         while len(pairs) < self.pairs_per_query and (pair := self._best_pair(pool)):
             pairs.append(pair)
-            pool = [c for c in pool if c is not pair.chosen and c is not pair.rejected]
+            pool = [one for one in pool if one.candidate is not pair.chosen and one.candidate is not pair.rejected]
         if not pairs:
             into.dropped_queries["length ratio too large"] += 1
         into.queries_with_pairs += bool(pairs)
@@ -126,15 +152,15 @@ class Pairing:
             report.append({"margin": margin, "pairs": counts.pairs, "queries_with_pairs": counts.queries_with_pairs})
         return report
 
-    def _best_pair(self, pool: Sequence[dict[str, Any]]) -> Pair | None:
+    def _best_pair(self, pool: Sequence[Scored]) -> Pair | None:
         """The pair with the widest margin that both bounds allow; `pool` is sorted best first."""
         best: Pair | None = None
         for chosen in pool:
             for rejected in reversed(pool):
-                pair = Pair(chosen, rejected, self.rule.score(chosen), self.rule.score(rejected))
+                pair = Pair(chosen.candidate, rejected.candidate, chosen.score, rejected.score)
                 if pair.margin <= 0 or pair.margin < self.min_margin or (best and pair.margin <= best.margin):
                     break  # Further rejected candidates of this chosen one are better still.
-                if self._similar_length(chosen, rejected):
+                if self._similar_length(pair.chosen, pair.rejected):
                     best = pair
                     break
         return best

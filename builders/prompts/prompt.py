@@ -12,6 +12,7 @@ from builders.prompts.output_check import OutputCheck
 
 
 Condition = Literal["zero-shot", "few-shot"]
+GROUNDINGS = ("neighbours", "passages", "gold")
 
 
 class Message(TypedDict):
@@ -51,7 +52,7 @@ class Prompt:
             What an answer must look like.
         sha256 (`str`):
             Of the file's bytes, so that provenance notices an edit without a new version.
-        grounding (`"neighbours"` or `"passages"`, *optional*):
+        grounding (`"neighbours"`, `"passages"` or `"gold"`, *optional*):
             What of the collection stands in place of `{grounding}`: see `builders.grounding`.
     """
 
@@ -125,10 +126,26 @@ def require_language(prompts: Iterable[Prompt], language: str, collection: str) 
     """
     for prompt in prompts:
         if prompt.language != language:
-            fitting = [name for name in prompt_names() if load_prompt(name).language == language]
+            others = [load_prompt(name) for name in prompt_names()]
+            gold = prompt.grounding == "gold"
+            fitting = [p.id for p in others if p.language == language and (p.grounding == "gold") == gold]
             raise KitError(
                 f"prompt {prompt.id!r} is for language {prompt.language!r}, but collection {collection!r} is in "
                 f"{language!r}: give {' or '.join(fitting) if fitting else 'a prompt file of your own'}"
+            )
+
+
+def refuse_gold(prompts: Iterable[Prompt]) -> None:
+    """Refuse prompts that show the judged document: nobody may learn from them, or be measured with them.
+
+    Raises:
+        KitError: one does.
+    """
+    for prompt in prompts:
+        if prompt.grounding == "gold":
+            raise KitError(
+                f"prompt {prompt.id!r} shows the judged document, which is the answer: it is for python -m builders "
+                "references alone; give a prompt that can be asked about any query"
             )
 
 
@@ -155,8 +172,9 @@ def _read(path: Path) -> Prompt:
             re.compile(pattern)
         except re.error as error:
             raise KitError(f"prompt file {path}: forbidden pattern {pattern!r}: {error}") from error
-    if prompt.grounding not in (None, "neighbours", "passages"):
-        raise KitError(f"prompt file {path}: grounding must be neighbours or passages, not {prompt.grounding!r}")
+    if prompt.grounding not in (None, *GROUNDINGS):
+        known = ", ".join(GROUNDINGS)
+        raise KitError(f"prompt file {path}: grounding must be one of {known}, not {prompt.grounding!r}")
     if (prompt.grounding is not None) != ("{grounding}" in prompt.user) or (prompt.grounding and prompt.exemplars):
         raise KitError(f"prompt file {path}: a grounding needs {{grounding}} in field user, and no exemplars")
     if "{query}" not in prompt.user:

@@ -21,9 +21,11 @@ FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*(?:\r?\n|\Z)"
 # The one in C is ten times faster, and not everywhere.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Where a generated card loads its own repository from; rendered before that has a name, it is a folder of ours.
-ADDRESS = re.compile(
-    r"""(?:load_dataset\(|PeftModel\.from_pretrained\(model, |AutoTokenizer\.from_pretrained\()("[^"\n]+")"""
+LOADERS = (
+    *(r"load_dataset\(", r"SentenceTransformer\("),
+    *(r"PeftModel\.from_pretrained\(model, ", r"AutoTokenizer\.from_pretrained\("),
 )
+ADDRESS = re.compile(rf"""(?:{"|".join(LOADERS)})("[^"\n]+")""")
 # Only used where a template has no marks of its own: then all of its text is generated.
 OPENING_LINE = f"{OPEN} everything down to the closing mark; write your own words outside of it -->"
 

@@ -10,6 +10,12 @@ from builders.schema import CONFIGS, features
 
 TEMPLATE = Path(__file__).with_name("dataset_card.md")
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+TITLES = {
+    "expansions": "Query expansions",
+    "references": "Self-reference answers",
+    "preferences": "Query expansion preferences",
+    "triplets": "Expanded queries and hard negatives",
+}
 LICENCES = {"BSD-3-Clause": "bsd-3-clause", "Apache-2.0": "apache-2.0", "CC BY 4.0": "cc-by-4.0"}
 
 
@@ -38,13 +44,18 @@ def dataset_card(folder: Path, tables: Tables, build: dict[str, Any], where: str
             examples={config: _example(splits) for config, splits in tables.items()},
             title=_title(build),
             where=where,
+            several=_several,
         )
     )
 
 
 def _title(build: dict[str, Any]) -> str:
-    what = {"expansions": "Query expansions", "preferences": "Query expansion preferences"}[build["kind"]]
-    return f"{what} for {build['collection']['name']}"
+    return f"{TITLES[build['kind']]} for {build['collection']['name']}"
+
+
+def _several(value: Any) -> str:
+    """A value that may be a list: one for each temperature."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def _example(splits: Any) -> str:
@@ -63,10 +74,11 @@ def _front_matter(folder: Path, tables: Tables, build: dict[str, Any]) -> Any:
         language=build["collection"]["language"],
         license=LICENCES.get(build["collection"]["licence"], "other"),
         annotations_creators=["machine-generated"],
-        task_categories=["text-generation"],
+        task_categories=["text-retrieval" if build["kind"] == "triplets" else "text-generation"],
         size_categories=[next((name for limit, name in SIZES if total < limit), "n>1M")],
         pretty_name=_title(build),
-        tags=["trl", "synthetic", "query-expansion", "information-retrieval"]
+        tags=["sentence-transformers" if build["kind"] == "triplets" else "trl"]
+        + ["synthetic", "query-expansion", "information-retrieval"]
         + (["preference"] if build["kind"] == "preferences" else []),
     )
     infos, configs = DatasetInfosDict(), MetadataConfigs()

@@ -131,7 +131,7 @@ def open_dataset(folder: Path, kind: str) -> dict[str, Any]:
         folder (`Path`):
             The folder.
         kind (`str`):
-            `expansions` or `preferences`.
+            `expansions`, `references` or `preferences`.
 
     Raises:
         KitError: the folder is missing, unfinished, truncated, of another kind or of another schema version.

@@ -21,7 +21,7 @@ TAG = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+-]+)*")
 def publish_folder(
     folder: str | Path, repo_id: str, wishes: Wishes | None = None, api: "HfApi | None" = None
 ) -> Published:
-    """Publish a folder that the kit rendered: a dataset, an adapter or a Space.
+    """Publish a folder that the kit rendered: a dataset, an adapter, a retriever or a Space.
 
     Args:
         folder (`str` or `Path`):

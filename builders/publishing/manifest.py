@@ -17,7 +17,7 @@ class Manifest:
 
     Args:
         kind (`str`):
-            `expansions`, `preferences`, `adapter` or `space`.
+            `expansions`, `references`, `preferences`, `triplets`, `adapter`, `retriever` or `space`.
         publish_id (`str`):
             Hash of the folder; empty where it is not known.
         files (`frozenset[str]`):

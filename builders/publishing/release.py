@@ -28,7 +28,9 @@ from builders.publishing.repository import Repository
 
 NOTES = {
     "expansions": "Queries with candidate expansions, each graded by the search it leads to.",
+    "references": "What a model answers to each query with its judged document in view.",
     "preferences": "Pairs of expansions, chosen and rejected by what retrieval gained.",
+    "triplets": "Expanded queries, their relevant documents and hard negatives, for a dense retriever.",
     "adapter": "LoRA adapter that writes query expansions.",
     "space": "The plain query and the expanded one, side by side.",
 }

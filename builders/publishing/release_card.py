@@ -42,7 +42,7 @@ def _made(part: Part, tag: str, commits: Mapping[str, str]) -> str:
     data, adapters = (", ".join(_link(source, tag, commits) for source in group) for group in _split(part.sources))
     if part.rendered.kind == "space":
         return f"Runs {adapters}." if adapters else ""
-    if part.rendered.kind == "preferences":
+    if part.rendered.repo_type == "dataset":
         return f"Made from {data}." if data else ""
     if data:
         return f"Trained on {data}{f', going on with {adapters}' if adapters else ''}."

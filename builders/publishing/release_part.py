@@ -19,7 +19,7 @@ from builders.publishing.repository import Repository
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
-RECORDS = {"expansions": BUILD, "preferences": BUILD, "space": SPACE}
+RECORDS = {"expansions": BUILD, "references": BUILD, "preferences": BUILD, "triplets": BUILD, "space": SPACE}
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def _needs(rendered: Rendered, known: Mapping[str, Rendered]) -> set[str]:
     Raises:
         KitError: one of them is not known, although the release has others of its kind.
     """
-    find = {"preferences": _candidates, "adapter": _trained_on, "space": _carried}.get(rendered.kind)
+    made_of = dict.fromkeys(("references", "preferences", "triplets"), _candidates)
+    find = {**made_of, "adapter": _trained_on, "space": _carried}.get(rendered.kind)
     return {needed for needed in find(rendered.folder, known) if needed in known} if find else set()
 
 
@@ -128,14 +129,17 @@ def _has(known: Mapping[str, Rendered], *kinds: str) -> list[str]:
 
 
 def _candidates(folder: Path, known: Mapping[str, Rendered]) -> Iterator[str]:
-    needed = str(_record(folder / BUILD, "expansions", "build_sha256"))
-    others = _has(known, "expansions")
-    if others and needed not in known:
-        raise KitError(
-            f"{folder}: its pairs were made from other expansions than {', '.join(others)}: give the folder that they "
-            "were made from, or make the pairs again"
-        )
-    yield needed
+    """The datasets that a dataset was made from, as its build.json names them."""
+    build = _record(folder / BUILD)
+    for kind in ("expansions", *(kind for kind in ("references",) if kind in build)):
+        needed = str(_record(folder / BUILD, kind, "build_sha256"))
+        others = _has(known, kind)
+        if others and needed not in known:
+            raise KitError(
+                f"{folder}: was made from other {kind} than {', '.join(others)}: give the folder that it was made "
+                "from, or make it again"
+            )
+        yield needed
 
 
 def _trained_on(folder: Path, known: Mapping[str, Rendered]) -> Iterator[str]:

@@ -22,7 +22,8 @@ class Rendered:
         folder (`Path`):
             Where it lies.
         kind (`str`):
-            `expansions`, `preferences`, `adapter`, `merged`, `gguf` or `space`.
+            `expansions`, `references`, `preferences`, `triplets`, `adapter`, `retriever`, `merged`, `gguf` or
+            `space`.
         repo_type (`str`):
             The Hub's word for it: `dataset`, `model` or `space`.
         files (`Mapping[str, Path]`):
@@ -70,16 +71,19 @@ def open_rendered(folder: Path) -> Rendered:
     """
     from builders.publishing.rendered_adapter import TRAINING, open_adapter
     from builders.publishing.rendered_dataset import BUILD, open_rendered_dataset
+    from builders.publishing.rendered_encoder import open_encoder
     from builders.publishing.rendered_export import EXPORT, open_export
     from builders.publishing.rendered_space import SPACE, open_space
+    from builders.retrievers.trained import is_retriever
 
     if not folder.is_dir():
         raise KitError(f"{folder}: no such folder")
-    opens = {BUILD: open_rendered_dataset, TRAINING: open_adapter, EXPORT: open_export, SPACE: open_space}
+    open_trained = open_encoder if is_retriever(folder) else open_adapter
+    opens = {BUILD: open_rendered_dataset, TRAINING: open_trained, EXPORT: open_export, SPACE: open_space}
     found = [name for name in opens if (folder / name).is_file()]
     if len(found) != 1:
         raise KitError(
-            f"{folder}: no finished dataset, adapter, export or Space of the kit's "
+            f"{folder}: no finished dataset, adapter, retriever, export or Space of the kit's "
             f"(one of {', '.join(opens)} would be there)"
         )
     rendered = opens[found[0]](folder)

@@ -39,7 +39,7 @@ def carded_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """
     training = read_training(folder)
     _check_base(folder, training)
-    _check_weights(folder / WEIGHTS)
+    check_weights(folder / WEIGHTS)
     return training, _read_card(folder, training)
 
 
@@ -54,7 +54,7 @@ def open_adapter(folder: Path) -> Rendered:
     refuse_dirty(folder, training)
     carded_adapter(folder)
     inside = files_below(folder)
-    left_out = tuple(name for name in inside if _is_left_out(name))
+    left_out = tuple(name for name in inside if is_left_out(name))
     return Rendered(
         folder=folder,
         kind="adapter",
@@ -66,7 +66,8 @@ def open_adapter(folder: Path) -> Rendered:
     )
 
 
-def _is_left_out(name: str) -> bool:
+def is_left_out(name: str) -> bool:
+    """Whether a file of a model's folder stays here: what trainers leave behind, and what is hidden."""
     hidden = any(part.startswith(".") for part in name.split("/")) and not EVAL_RESULTS.fullmatch(name)
     return hidden or any(fnmatch(name, pattern) for pattern in LEFT_OUT)
 
@@ -86,8 +87,8 @@ def _check_base(folder: Path, training: dict[str, Any]) -> None:
         raise KitError(f"{folder}: {CONFIG} names {base!r}, {TRAINING} names {trained_on!r}; train the adapter again")
 
 
-def _check_weights(path: Path) -> None:
-    """Read the header, which promises the file's length."""
+def check_weights(path: Path) -> None:
+    """Raise KitError unless a safetensors file is as long as its header promises."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -99,7 +100,7 @@ def _check_weights(path: Path) -> None:
         if not ends or 8 + length + max(ends) != size:
             raise ValueError("length of the tensors")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise KitError(f"{path}: truncated or broken; train the adapter again") from error
+        raise KitError(f"{path}: truncated or broken; train it again") from error
 
 
 def _read_card(folder: Path, training: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from builders.publishing.folder import BUILD, CARD, TIMING, open_dataset, read_b
 from builders.publishing.rendered import Rendered, files_below, refuse_dirty
 
 
-KINDS = ("expansions", "preferences")
+KINDS = ("expansions", "references", "preferences", "triplets")
 
 
 def open_rendered_dataset(folder: Path) -> Rendered:

