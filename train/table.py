@@ -83,6 +83,8 @@ def _remarks(results: Mapping[str, Any]) -> list[str]:
         if row.get("filter"):
             role = "the upper bound and no method" if row["filter"] == "oracle" else f"chosen by `{row['filter']}`"
             lines.append(f"`{name}`: one of {results['pool']['samples']} candidates, {role}; its cost is the pool's.")
+    if shown := results.get("shown"):
+        lines.append(f"`{shown}`: what the prompt shows beside the query, searched as it stands, without a model.")
     if any("kept" in row for row in results["systems"].values()):
         lines.append("`+ guard`: a rule fitted on validation queries leaves some queries alone.")
     lines += [f"{name} is missing: {remedy}" for name, remedy in results.get("missing", {}).items()]
