@@ -54,7 +54,10 @@ def test_a_prompt_shows_what_it_has_a_place_for():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (("grounding: neighbours", "grounding: rumours"), "grounding must be neighbours or passages, not 'rumours'"),
+        (
+            ("grounding: neighbours", "grounding: rumours"),
+            "grounding must be judged, neighbours or passages, not 'rumours'",
+        ),
         (("{grounding}", ""), "a grounding needs {grounding} in field user"),
         (("grounding: neighbours\n", ""), "a grounding needs {grounding} in field user"),
     ],

@@ -51,7 +51,7 @@ class Prompt:
             What an answer must look like.
         sha256 (`str`):
             Of the file's bytes, so that provenance notices an edit without a new version.
-        grounding (`"neighbours"` or `"passages"`, *optional*):
+        grounding (`"judged"`, `"neighbours"` or `"passages"`, *optional*):
             What of the collection stands in place of `{grounding}`: see `builders.grounding`.
     """
 
@@ -155,8 +155,10 @@ def _read(path: Path) -> Prompt:
             re.compile(pattern)
         except re.error as error:
             raise KitError(f"prompt file {path}: forbidden pattern {pattern!r}: {error}") from error
-    if prompt.grounding not in (None, "neighbours", "passages"):
-        raise KitError(f"prompt file {path}: grounding must be neighbours or passages, not {prompt.grounding!r}")
+    if prompt.grounding not in (None, "judged", "neighbours", "passages"):
+        raise KitError(
+            f"prompt file {path}: grounding must be judged, neighbours or passages, not {prompt.grounding!r}"
+        )
     if (prompt.grounding is not None) != ("{grounding}" in prompt.user) or (prompt.grounding and prompt.exemplars):
         raise KitError(f"prompt file {path}: a grounding needs {{grounding}} in field user, and no exemplars")
     if "{query}" not in prompt.user:
