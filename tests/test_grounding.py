@@ -34,6 +34,21 @@ def test_a_train_query_is_not_its_own_neighbour(animals):  # noqa: F811
     assert "unicorns" in unseen.split() and "unicorns" not in seen.split()
 
 
+def test_judged_words_are_few_and_those_that_similar_queries_share_come_first(animals):  # noqa: F811
+    name = "keywords-judged-zero-shot"
+    ids = [f"q{mark}7" for mark in ANIMALS]
+    for shown, animal in zip(texts(animals, name, ids), ANIMALS.values(), strict=True):
+        assert shown.split()[0] == animal and len(shown.split()) <= 10
+        assert not {"swamp", *ANIMALS} & set(shown.split()), "the query's own words"
+    assert "unicorns" in texts(animals, name, ["qother"])[0].split()
+    assert "unicorns" not in texts(animals, name, ["qhorn"])[0].split(), "it is not its own neighbour"
+
+
+def test_of_a_query_that_is_like_no_other_no_judged_words_are_shown(animals):  # noqa: F811
+    stranger = Query("qnew", "zyxw vutsr", "test")
+    assert load_grounding(load_prompt("keywords-judged-zero-shot"), animals, "bm25s").texts([stranger]) == [""]
+
+
 def test_passages_show_how_the_first_pages_begin(animals):  # noqa: F811
     retriever = load_retriever("bm25s", animals)
     query = animals.queries["qstripes0"]
