@@ -183,17 +183,19 @@ def check_flags(start: tuple[str, ...], words: list[str], line: str, helps: dict
         assert (ROOT / words[words.index("--config") + 1]).is_file(), line
 
 
-def test_the_readmes_table_is_the_one_that_the_demo_wrote():
-    """The README shows the table of a real run, kept beside it as JSON; no number is typed by hand."""
+def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
+    """The README shows tables of real runs, kept beside it as JSON; no number is typed by hand."""
     import json
 
-    from train.results import markdown_table
+    from train.table import gain_table
 
-    results = json.loads((ROOT / "benchmarks/results/demo.json").read_text())
     readme = (ROOT / "README.md").read_text()
-    for row in markdown_table(results).splitlines():
-        if row.startswith("|"):
-            assert row in readme, row
+    shown = re.findall(r"<!-- (\w+) table -->\n(.*?)<!-- end of \1 table -->", readme, flags=re.DOTALL)
+    assert {name for name, _ in shown} >= {"demo", "pydocs"}
+    for name, text in shown:
+        rows = [row for row in text.splitlines() if row.startswith("|")]
+        table = gain_table(json.loads((ROOT / f"benchmarks/results/{name}.json").read_text()))
+        assert rows == [row for row in table.splitlines() if row.startswith("|")], name
 
 
 @pytest.mark.slow

@@ -11,6 +11,11 @@ Column = Callable[[Row], str]
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """All tables with what their columns mean; a column that no system has a figure for is left out."""
+    return "\n".join([gain_table(results), *_second(results), *_leakage(results)])
+
+
+def gain_table(results: Mapping[str, Any]) -> str:
+    """The first table, what a reader in a hurry needs: gain, harm and cost of each system."""
     systems: dict[str, Row] = results["systems"]
     more = {"top-20": _share("top_20_accuracy")} if _any(systems, "top_20_accuracy") else {}
     tests = results.get("correction", {}).get("tests")
@@ -24,7 +29,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         "searching comes on top.",
         "",
     ]
-    return "\n".join([*lines, *_remarks(results), *_second(results), *_leakage(results)])
+    return "\n".join([*lines, *_remarks(results)])
 
 
 def _cost(name: str, digits: int) -> Column:
