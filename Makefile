@@ -12,7 +12,7 @@ LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process $(shell
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo results-pydocs results-scifact results-rfd space test test-all lint clean-demo
+.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,11 @@ results-scifact: .venv/.test ## All systems on SciFact: make results-scifact SCI
 	$(call systems,scifact,$(SCIFACT))
 	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-scifact.yaml --collection $(SCIFACT)
 
+results-expandr: .venv/.test ## ExpandR on pydocs and SciFact: make results-expandr SCIFACT=folder
+	$(call expandr,pydocs,pydocs)
+	$(BIN)/python train/alternation.py --config $(RECIPES)/alternation-pydocs.yaml
+	$(call expandr,scifact,$(SCIFACT))
+
 define systems
 $(BUILD) expansions --config $(DATA)/$(1)/expansions-teacher.yaml --collection $(2)
 $(LAUNCH) train/sft.py --config $(RECIPES)/sft-$(1).yaml
@@ -72,6 +77,17 @@ $(BUILD) preferences --config $(DATA)/$(1)/preferences-own.yaml
 $(LAUNCH) train/sft.py --config $(RECIPES)/sft-$(1)-rsft.yaml
 $(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-$(1)-rsft.yaml
 $(BIN)/python train/filter.py --config $(RECIPES)/filter-$(1).yaml
+endef
+
+define expandr
+$(BUILD) expansions --config $(DATA)/$(1)-expandr/expansions.yaml --collection $(2)
+$(BUILD) references --config $(DATA)/$(1)-expandr/references.yaml --collection $(2)
+$(BUILD) triplets --config $(DATA)/$(1)-expandr/triplets.yaml --collection $(2)
+$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-$(1).yaml
+$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-$(1)-plain.yaml
+$(BUILD) preferences --config $(DATA)/$(1)-expandr/preferences.yaml --collection $(2)
+$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-$(1)-expandr.yaml
+$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-$(1)-expandr.yaml --collection $(2)
 endef
 
 test: .venv/.test ## The fast tier of tests, lint and types among them

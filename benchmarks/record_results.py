@@ -3,7 +3,7 @@
     make results-pydocs && python benchmarks/record_results.py pydocs
 
 Reads `out/NAME` and writes `benchmarks/results/NAME.json`, `.md` and `-ndcg-delta.png`. Where README.md has marks for
-NAME, the table stands there too.
+NAME, the first table stands there too.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from train.table import markdown_table  # noqa: E402
+from train.table import gain_table, markdown_table  # noqa: E402
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
     readme = ROOT / "README.md"
     text, count = re.subn(
         rf"(<!-- {name} table -->\n).*?(<!-- end of {name} table -->)",
-        lambda marks: f"{marks[1]}{markdown_table(results)}{marks[2]}",
+        lambda marks: f"{marks[1]}{gain_table(results)}{marks[2]}",
         readme.read_text(),
         flags=re.DOTALL,
     )

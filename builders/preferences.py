@@ -55,6 +55,10 @@ class PreferencesArguments(RewardOptions):
     )
     max_length_ratio: float = field(default=3.0, metadata={"help": "Longer / shorter of a pair, in tokens, at most."})
     pairs_per_query: int = field(default=2, metadata={"help": "At most so many pairs per query."})
+    with_plain: bool = field(
+        default=False,
+        metadata={"help": "The plain query is a candidate too: silence is preferred to what hurts, words to silence."},
+    )
     student_prompt: str | None = field(
         default=None, metadata={"help": "Zero-shot prompt of the pairs; by default the expansions' own."}
     )
@@ -83,6 +87,10 @@ def build_preferences(args: PreferencesArguments) -> Path:
     if args.min_margin < 0 or args.max_length_ratio < 1 or args.pairs_per_query < 1:
         raise KitError("--min_margin must be ≥ 0, --max_length_ratio ≥ 1 and --pairs_per_query ≥ 1")
     args.check(args.rule)
+    if args.with_plain and args.rule == REWARD:
+        raise KitError(
+            "--with_plain needs a rule that grades searches, ndcg-margin or gold-rank: silence has no vector"
+        )
     if args.rule != REWARD:
         load_rule(args.rule)  # An unknown one is refused before anything is read.
     started = time.time()
@@ -108,6 +116,9 @@ def build_preferences(args: PreferencesArguments) -> Path:
         for row in read_rows(source, "raw", split):
             queries.setdefault(row["query_id"], []).append(row)
         _require_same_condition(queries, student, source)
+        if args.with_plain:
+            for rows in queries.values():
+                rows.append(_plain_candidate(rows[0]))
     together = {name: rows for queries in by_split.values() for name, rows in queries.items()}
     rule: Rule = load_rule(args.rule) if reward is None else reward.rule(together)
     pairing = Pairing(rule, args.min_margin, args.max_length_ratio, args.pairs_per_query)
@@ -139,6 +150,7 @@ def build_preferences(args: PreferencesArguments) -> Path:
         "min_margin": args.min_margin,
         "max_length_ratio": args.max_length_ratio,
         "pairs_per_query": args.pairs_per_query,
+        "with_plain": args.with_plain,
         "queries": dict(Counter({split: counts.queries_with_pairs for split, counts in yields.items()})),
         "yield": {split: counts.as_dict() for split, counts in yields.items()},
         "yield_by_margin": by_margin,
@@ -161,6 +173,13 @@ def _require_same_condition(candidates: dict[str, Rows], student: Prompt, source
             f"{student.id!r} {'has no place for it' if shows else 'must'}: build the expansions with that prompt, or "
             "give --student_prompt one of the same kind"
         )
+
+
+def _plain_candidate(row: dict[str, Any]) -> dict[str, Any]:
+    """The empty expansion of a query as a candidate: its grades are the plain query's, its one token is the end."""
+    plain = {name: row[f"plain_{name}"] for name in ("ndcg_at_10", "reciprocal_rank", "gold_rank")}
+    silent = {"candidate_id": f"{row['query_id']}#plain", "candidate": "", "completion_tokens": 1, "check": "ok"}
+    return {**row, **silent, **plain}
 
 
 def _preference_row(pair: Pair, student: Prompt, rule: str) -> dict[str, Any]:

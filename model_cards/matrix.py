@@ -51,9 +51,7 @@ def measured_retriever(matrix: dict[str, Any], revision: str, folder: Path, path
     for name, one in matrix["retrievers"].items():
         if one["name"].startswith("dense(") and f",{revision}," in one["name"]:
             return str(name)
-    raise KitError(
-        f"{path}: no results for the weights in {folder}; run train/matrix.py on it first"
-    )
+    raise KitError(f"{path}: no results for the weights in {folder}; run train/matrix.py on it first")
 
 
 def cell(row: dict[str, Any]) -> str:

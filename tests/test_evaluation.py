@@ -21,7 +21,7 @@ from builders.grading import Grade, Grader
 from builders.guarding.guard import Fit, Guard
 from builders.guarding.signals import first_pass
 from builders.measures.diversity import mean_pairwise_cosine
-from builders.prompts.script import segments
+from builders.prompts.script import opening, segments
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formation import load_formation
 from tests.collection_folders import jsonl, tsv, write
@@ -324,6 +324,25 @@ def test_generate_then_filter_is_a_row_below_its_upper_bound(made, tmp_path):
     text = (tmp_path / "out/results.md").read_text()
     assert f"one of 4 candidates, chosen by `{chooser.identity}`; its cost is the pool's" in text
     assert "retention" not in text and "guard" not in text
+
+
+def test_what_the_prompt_shows_is_a_row_that_students_are_held_against(made, tmp_path):
+    """Of a prompt that shows words of the collection the model has to beat those words as they stand there."""
+    changes = {"guard": False, "teachers": [], "adapters": [], "pool_samples": 0, "baselines": [], "max_new_tokens": 2}
+    prompt = "keywords-passages-zero-shot"
+    evaluate(replace(made.args, output_dir=str(tmp_path / "out"), prompt=prompt, **changes))
+    results, rows = json.loads((tmp_path / "out/results.json").read_text()), rows_of(tmp_path / "out")
+    assert list(results["systems"]) == ["plain", "passages alone", "base"]
+    assert results["systems"]["base"]["against"].keys() == {"passages alone"}
+    found = load_collection(made.args.collection)
+    retriever = Bm25sRetriever(found)
+    text_of = {document.id: document.text for document in found.documents}
+    grader = Grader(found, retriever, load_formation(made.args.formation))
+    for row in rows["passages alone"]:
+        (hits,) = retriever.search([row["query"]], 3)
+        assert row["expansion"] == " ".join(opening(text_of[hit.document_id], 25) for hit in hits)
+        assert row["ndcg_at_10"] == grader.expanded([(row["query_id"], row["expansion"])])[0].ndcg_at_10
+    assert "`passages alone`: what the prompt shows beside the query" in (tmp_path / "out/results.md").read_text()
 
 
 # ------------------------------------------------------------------------------------------------------- the audit

@@ -1,6 +1,7 @@
 """What a grounded prompt shows of the collection, and what it must not show."""
 
 import json
+from itertools import cycle
 
 import pytest
 
@@ -35,6 +36,21 @@ def test_a_train_query_is_not_its_own_neighbour(animals):  # noqa: F811
     assert "unicorns" in unseen.split() and "unicorns" not in seen.split()
 
 
+def test_judged_words_are_few_and_those_that_similar_queries_share_come_first(animals):  # noqa: F811
+    name = "keywords-judged-zero-shot"
+    ids = [f"q{mark}7" for mark in ANIMALS]
+    for shown, animal in zip(texts(animals, name, ids), ANIMALS.values(), strict=True):
+        assert shown.split()[0] == animal and len(shown.split()) <= 10
+        assert not {"swamp", *ANIMALS} & set(shown.split()), "the query's own words"
+    assert "unicorns" in texts(animals, name, ["qother"])[0].split()
+    assert "unicorns" not in texts(animals, name, ["qhorn"])[0].split(), "it is not its own neighbour"
+
+
+def test_of_a_query_that_is_like_no_other_no_judged_words_are_shown(animals):  # noqa: F811
+    stranger = Query("qnew", "zyxw vutsr", "test")
+    assert load_grounding(load_prompt("keywords-judged-zero-shot"), animals, "bm25s").texts([stranger]) == [""]
+
+
 def test_passages_show_how_the_first_pages_begin(animals):  # noqa: F811
     retriever = load_retriever("bm25s", animals)
     query = animals.queries["qstripes0"]
@@ -57,7 +73,7 @@ def test_a_prompt_shows_what_it_has_a_place_for():
     [
         (
             ("grounding: neighbours", "grounding: rumours"),
-            "grounding must be one of neighbours, passages, gold, not 'rumours'",
+            "grounding must be one of judged, neighbours, passages, gold, not 'rumours'",
         ),
         (("{grounding}", ""), "a grounding needs {grounding} in field user"),
         (("grounding: neighbours\n", ""), "a grounding needs {grounding} in field user"),
@@ -141,20 +157,27 @@ def test_every_prompt_finds_its_own_text(animals):  # noqa: F811
     assert "zebras" in shown["keywords-neighbours-zero-shot"]["qstripes7"]
 
 
-def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):  # noqa: F811
-    """In `raw`, in what is imitated and in what is preferred: the student is trained as it is asked."""
-    queries = list(animals.queries.values())
+def on_disk(collection, root):
+    """The collection as a folder of BEIR's files."""
+    queries = list(collection.queries.values())
     qrels = {
         split: "query-id\tcorpus-id\tscore\n"
-        + "".join(f"{q.id}\t{d}\t{n}\n" for q in queries if q.split == split for d, n in animals.qrels[q.id].items())
+        + "".join(
+            f"{q.id}\t{d}\t{n}\n" for q in queries if q.split == split for d, n in collection.qrels[q.id].items()
+        )
         for split in ("train", "test")
     }
     files = {
-        "corpus.jsonl": jsonl({"_id": d.id, "title": "", "text": d.text} for d in animals.documents),
+        "corpus.jsonl": jsonl({"_id": d.id, "title": "", "text": d.text} for d in collection.documents),
         "queries.jsonl": jsonl({"_id": q.id, "text": q.text} for q in queries),
         **{f"qrels/{split}.tsv": text for split, text in qrels.items()},
     }
-    folder = write(tmp_path / "animals", files)
+    return write(root, files)
+
+
+def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):  # noqa: F811
+    """In `raw`, in what is imitated and in what is preferred: the student is trained as it is asked."""
+    folder, queries = on_disk(animals, tmp_path / "animals"), list(animals.queries.values())
     recorded = tmp_path / "teacher.jsonl"
     rows = [
         {"qid": query.id, "expansion": f"{word} of the {place}", "model": "m/big"}
@@ -193,3 +216,28 @@ def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):  # n
             ]
         )
     assert not (tmp_path / "other").exists()
+
+
+def test_the_plain_query_is_a_candidate_where_it_is_asked_for(animals, tmp_path):  # noqa: F811
+    """With one expansion a query there is nothing to choose from but to say nothing."""
+    recorded = tmp_path / "teacher.jsonl"
+    said = {query.id: f"{place} dazzle" for query, place in zip(animals.queries.values(), cycle(PLACES), strict=False)}
+    recorded.write_text(jsonl({"qid": name, "expansion": text, "model": "m/big"} for name, text in said.items()))
+    make_expansions(
+        [
+            *("--collection", str(on_disk(animals, tmp_path / "animals")), "--prompts", "keywords-zero-shot"),
+            *("--expander", "recorded", "--recorded", str(recorded), "--num_train", "-1", "--samples", "1"),
+            *("--output_dir", str(tmp_path / "expansions")),
+        ]
+    )
+    arguments = ["--expansions", str(tmp_path / "expansions"), "--min_margin", "0.0001", "--max_length_ratio", "99"]
+    with pytest.raises(KitError, match="no query gives a pair"):
+        make_preferences([*arguments, "--output_dir", str(tmp_path / "without")])
+    make_preferences([*arguments, "--output_dir", str(tmp_path / "with"), "--with_plain", "true"])
+    rows = read_rows(tmp_path / "with", "preference", "train")
+    for row in rows:
+        silent, words = ("chosen", "rejected") if row["chosen"][0]["content"] == "" else ("rejected", "chosen")
+        assert row[silent][0]["content"] == "" and row[words][0]["content"] == said[row["query_id"]]
+        assert row[f"{silent}_id"] == f"{row['query_id']}#plain"
+        assert row[f"{silent}_score"] == row["plain_ndcg_at_10"]
+    assert {row["chosen"][0]["content"] == "" for row in rows} == {True, False}, "some words help, others hurt"

@@ -52,6 +52,9 @@ def test_imports_run_one_way(room):
         ["train/evaluate.py", "--help"],
         ["train/filter.py", "--help"],
         ["train/rounds.py", "--help"],
+        ["train/retriever.py", "--help"],
+        ["train/matrix.py", "--help"],
+        ["train/alternation.py", "--help"],
         ["train/memory_estimate.py", "--help"],
         ["-m", "model_cards", "--help"],
         ["-m", "space", "--help"],
@@ -102,12 +105,16 @@ def test_every_training_recipe_parses_with_the_installed_trl(recipe, monkeypatch
     import trl
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
+    import train.alternation
     import train.dpo
     import train.evaluate
     import train.filter
+    import train.matrix
+    import train.retriever
     import train.rounds
     import train.sft
     from builders.command import parse
+    from train.retriever_trainer import RetrieverTrainingArguments
 
     types = {
         "sft": (train.sft.SFTData, trl.SFTConfig, trl.ModelConfig),
@@ -115,6 +122,9 @@ def test_every_training_recipe_parses_with_the_installed_trl(recipe, monkeypatch
         "evaluate": (train.evaluate.EvaluationArguments,),
         "filter": (train.filter.FilterData, CrossEncoderTrainingArguments),
         "rounds": (train.rounds.RoundsArguments,),
+        "retriever": (train.retriever.RetrieverData, RetrieverTrainingArguments),
+        "matrix": (train.matrix.MatrixArguments,),
+        "alternation": (train.alternation.AlternationArguments,),
     }[recipe.stem.split("-")[0]]
     # Recipes for GPUs must parse on machines without one.
     cpu = ["--use_cpu", "true"] if len(types) > 1 else []
@@ -183,17 +193,19 @@ def check_flags(start: tuple[str, ...], words: list[str], line: str, helps: dict
         assert (ROOT / words[words.index("--config") + 1]).is_file(), line
 
 
-def test_the_readmes_table_is_the_one_that_the_demo_wrote():
-    """The README shows the table of a real run, kept beside it as JSON; no number is typed by hand."""
+def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
+    """The README shows tables of real runs, kept beside it as JSON; no number is typed by hand."""
     import json
 
-    from train.results import markdown_table
+    from train.table import gain_table
 
-    results = json.loads((ROOT / "benchmarks/results/demo.json").read_text())
     readme = (ROOT / "README.md").read_text()
-    for row in markdown_table(results).splitlines():
-        if row.startswith("|"):
-            assert row in readme, row
+    shown = re.findall(r"<!-- (\w+) table -->\n(.*?)<!-- end of \1 table -->", readme, flags=re.DOTALL)
+    assert {name for name, _ in shown} >= {"demo", "pydocs"}
+    for name, text in shown:
+        rows = [row for row in text.splitlines() if row.startswith("|")]
+        table = gain_table(json.loads((ROOT / f"benchmarks/results/{name}.json").read_text()))
+        assert rows == [row for row in table.splitlines() if row.startswith("|")], name
 
 
 @pytest.mark.slow

@@ -150,7 +150,7 @@ for repo, config in (("expansions", "raw"), ("expansions", "distillation"), ("pr
 @pytest.fixture
 def committed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders as if made by committed code: others are refused by `publish`, and a test runs before its commit too."""
-    for module in ("builders.expansions", "builders.preferences"):
+    for module in ("builders.provenance", "builders.preferences"):  # where each finds it when it is called
         monkeypatch.setattr(f"{module}.code_version", lambda: VERSION)
 
 

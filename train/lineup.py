@@ -15,7 +15,14 @@ from train.guards import SUFFIX, fitted_guard, guarded
 from train.plan import BASE, CHOSEN, ORACLE, Plan
 from train.pool import chosen_writing, likeness_of
 from train.results import Evaluation
-from train.systems import System, baseline_system, expanded_system, plain_system, student_writing
+from train.systems import (
+    System,
+    baseline_system,
+    expanded_system,
+    plain_system,
+    shown_writing,
+    student_writing,
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +85,7 @@ def measured(plan: Plan, settings: Mapping[str, Any], grader: Grader, written: W
             students.append(
                 expanded_system(f"{name}{SUFFIX}", grader, queries, guarded(grader, queries, guard, writing))
             )
-    facts: dict[str, Any] = {}
+    facts: dict[str, Any] = {"shown": plan.shown} if plan.shown else {}
     if written.pool is not None:
         for name, chooser in ((CHOSEN, plan.chooser), (ORACLE, OracleFilter(grader))):
             if chooser is not None:
@@ -91,6 +98,9 @@ def measured(plan: Plan, settings: Mapping[str, Any], grader: Grader, written: W
             "mean_pairwise_cosine": likeness_of(queries, written.pool),
         }
     teachers = [expanded_system(one.name, grader, queries, one.write()) for one in plan.teachers]
+    if plan.shown is not None:  # What the prompt gives away, searched without a model's choosing from it.
+        writing = shown_writing(queries, plan.shown_texts(queries))
+        teachers.append(expanded_system(plan.shown, grader, queries, writing))
     # Java comes last: its memory is not a student's.
     baselines = [
         baseline_system(name, grader, load_retriever(name, plan.collection), queries) for name in plan.baselines
@@ -101,7 +111,7 @@ def measured(plan: Plan, settings: Mapping[str, Any], grader: Grader, written: W
         queries=queries,
         prompt=plan.prompt,
         systems=[plain_system(PLAIN, grader, queries), *baselines, *teachers, *students],
-        references=[*plan.baselines, BASE],
+        references=[*plan.baselines, *([plan.shown] if plan.shown else []), BASE],
         teacher=plan.teachers[0].name if plan.teachers else None,
         missing=plan.missing,
         seed=seed,

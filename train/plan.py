@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from train.evaluate import EvaluationArguments
 
 BASE, CHOSEN, ORACLE = "base", "generate-then-filter", "oracle"
+ALONE = " alone"
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,15 @@ class Plan:
             for query, text in zip(queries, self._grounding.texts(queries), strict=True)
         ]
 
+    @property
+    def shown(self) -> str | None:
+        """Name of the system that searches with what the prompt shows of the collection, if it shows anything."""
+        return f"{self.prompt.grounding}{ALONE}" if self.prompt.grounding else None
+
+    def shown_texts(self, queries: Sequence[Query]) -> list[str]:
+        """What the prompt shows of the collection beside each query."""
+        return [" ".join(text.split()) for text in self._grounding.texts(queries)]
+
     @cached_property
     def _grounding(self) -> Grounding:
         return load_grounding(self.prompt, self.collection, self.args.retriever)
@@ -137,7 +147,7 @@ def make_plan(args: "EvaluationArguments") -> Plan:
     students: dict[str, str | None] = {BASE: None, **{Path(name).name: name for name in args.adapters}}
     names = [PLAIN, *args.baselines, *(teacher.name for teacher in teachers), BASE]
     names += [*(Path(name).name for name in args.adapters), CHOSEN, ORACLE]
-    if twice := sorted({name for name in names if names.count(name) > 1 or name.endswith(SUFFIX)}):
+    if twice := sorted({name for name in names if names.count(name) > 1 or name.endswith((SUFFIX, ALONE))}):
         raise KitError(
             f"systems need names of their own, and {', '.join(twice)} is taken: rename a folder or a teacher"
         )

@@ -79,6 +79,12 @@ def student_writing(queries: Sequence[Query], generation: Generation, prompts: S
     return Writing(expansions, prompts, [one.completion_tokens for one in expansions], facts)
 
 
+def shown_writing(queries: Sequence[Query], texts: Sequence[str]) -> Writing:
+    """What a prompt shows of the collection, searched as if a model had written it: what the model has to beat."""
+    expansions = [Expansion(text, 0, 0, "stop") for text in texts]
+    return Writing(expansions, [(query.text,) for query in queries], [0] * len(expansions), {"tokens_per_query": 0.0})
+
+
 def _searched(
     name: str, grader: Grader, queries: Sequence[Query], texts: Sequence[str], writing: Writing | None
 ) -> System:

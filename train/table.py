@@ -11,6 +11,11 @@ Column = Callable[[Row], str]
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """All tables with what their columns mean; a column that no system has a figure for is left out."""
+    return "\n".join([gain_table(results), *_second(results), *leakage_lines(results)])
+
+
+def gain_table(results: Mapping[str, Any]) -> str:
+    """The first table, what a reader in a hurry needs: gain, harm and cost of each system."""
     systems: dict[str, Row] = results["systems"]
     more = {"top-20": _share("top_20_accuracy")} if _any(systems, "top_20_accuracy") else {}
     tests = results.get("correction", {}).get("tests")
@@ -24,7 +29,7 @@ def markdown_table(results: Mapping[str, Any]) -> str:
         "searching comes on top.",
         "",
     ]
-    return "\n".join([*lines, *_remarks(results), *_second(results), *leakage_lines(results)])
+    return "\n".join([*lines, *_remarks(results)])
 
 
 def _cost(name: str, digits: int) -> Column:
@@ -83,6 +88,8 @@ def _remarks(results: Mapping[str, Any]) -> list[str]:
         if row.get("filter"):
             role = "the upper bound and no method" if row["filter"] == "oracle" else f"chosen by `{row['filter']}`"
             lines.append(f"`{name}`: one of {results['pool']['samples']} candidates, {role}; its cost is the pool's.")
+    if shown := results.get("shown"):
+        lines.append(f"`{shown}`: what the prompt shows beside the query, searched as it stands, without a model.")
     if any("kept" in row for row in results["systems"].values()):
         lines.append("`+ guard`: a rule fitted on validation queries leaves some queries alone.")
     lines += [f"{name} is missing: {remedy}" for name, remedy in results.get("missing", {}).items()]

@@ -25,6 +25,10 @@ def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Gr
         from builders.grounding.neighbours import Neighbours
 
         return Neighbours(collection)
+    if prompt.grounding == "judged":
+        from builders.grounding.judged_words import JudgedWords
+
+        return JudgedWords(collection)
     if prompt.grounding == "passages":
         from builders.grounding.passages import Passages
         from builders.retrievers.load import load_retriever
