@@ -54,6 +54,7 @@ class RoundsArguments:
     min_margin: float = field(default=0.05, metadata={"help": "Smallest difference of scores of a pair."})
     pairs_per_query: int = field(default=2, metadata={"help": "At most so many pairs per query."})
     max_length_ratio: float = field(default=3.0, metadata={"help": "Longer / shorter of a pair, in tokens, at most."})
+    with_plain: bool = field(default=False, metadata={"help": "The plain query is a candidate too."})
     accelerate_config: str = field(
         default="train/accelerate/cpu.yaml", metadata={"help": "How generation and training are launched."}
     )
@@ -175,6 +176,7 @@ def _preferences(args: RoundsArguments, folder: Path) -> list[str]:
         *("-m", "builders", "preferences", "--expansions", str(folder / "expansions")),
         *("--output_dir", str(folder / "preferences"), "--rule", args.rule, "--min_margin", str(args.min_margin)),
         *("--pairs_per_query", str(args.pairs_per_query), "--max_length_ratio", str(args.max_length_ratio)),
+        *("--with_plain", str(args.with_plain)),
     ]
 
 
