@@ -32,6 +32,7 @@ WORDING = {
     "finance-passage-few-shot@1": "7f995d555bb4b343",
     "finance-passage-zero-shot@1": "8dd40f0a876181b3",
     "keywords-few-shot@1": "7410ce60bef21540",
+    "keywords-judged-zero-shot@1": "f1987c7071d043d8",
     "keywords-neighbours-zero-shot@1": "f1987c7071d043d8",
     "keywords-passages-zero-shot@1": "f1987c7071d043d8",
     "keywords-zero-shot@1": "ab4ce2750218e6f1",
