@@ -22,6 +22,7 @@ from builders.expanders.expander import Expander, Sampling, joint_identity
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.processes import join_processes
 from builders.prompts.prompt import Prompt, load_prompt, require_language
+from builders.publishing.built import PublishingOptions, build_and_publish
 from builders.publishing.folder import Rows, is_current, render_dataset, renew_card
 from builders.sampling import sample_queries
 from builders.selection import SELECTIONS, distillation_row
@@ -34,7 +35,7 @@ LOCAL_TOP_K = 50
 
 
 @dataclass
-class ExpansionsArguments(ExpanderOptions):
+class ExpansionsArguments(ExpanderOptions, PublishingOptions):
     """Settings of `python -m builders expansions`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
@@ -68,8 +69,6 @@ class ExpansionsArguments(ExpanderOptions):
         },
     )
     seed: int = field(default=0, metadata={"help": "Seeds the sample of queries, the exemplars and the generation."})
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
-    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
     def __post_init__(self) -> None:
         # A recipe may say `temperature: 0.9`.
@@ -80,13 +79,7 @@ class ExpansionsArguments(ExpanderOptions):
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 1 from the command line."""
     (args,) = parse(ExpansionsArguments, argv, "python -m builders expansions", (__doc__ or "").splitlines()[0])
-    from builders.publishing.hub import check_repo_id, publish_folder
-
-    if args.push_to_hub:
-        check_repo_id(args.repo_id)
-    folder = build_expansions(args)
-    if args.push_to_hub and join_processes().is_main:
-        publish_folder(folder, args.repo_id)
+    build_and_publish(args, build_expansions)
 
 
 def build_expansions(args: ExpansionsArguments) -> Path:

@@ -18,6 +18,7 @@ from builders.pairing.load import REWARD, load_rule
 from builders.pairing.pairing import Pair, Pairing, Rule, Yield
 from builders.prompts.prompt import Message, Prompt, load_prompt, refuse_gold
 from builders.provenance import code_version, versions
+from builders.publishing.built import PublishingOptions, build_and_publish
 from builders.publishing.folder import (
     BUILD,
     Rows,
@@ -42,7 +43,7 @@ NOT_SETTINGS = {
 
 
 @dataclass
-class PreferencesArguments(RewardOptions):
+class PreferencesArguments(RewardOptions, PublishingOptions):
     """Settings of `python -m builders preferences`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
@@ -62,20 +63,12 @@ class PreferencesArguments(RewardOptions):
     student_prompt: str | None = field(
         default=None, metadata={"help": "Zero-shot prompt of the pairs; by default the expansions' own."}
     )
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
-    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 2 from the command line."""
     (args,) = parse(PreferencesArguments, argv, "python -m builders preferences", (__doc__ or "").splitlines()[0])
-    from builders.publishing.hub import check_repo_id, publish_folder
-
-    if args.push_to_hub:
-        check_repo_id(args.repo_id)
-    folder = build_preferences(args)
-    if args.push_to_hub:
-        publish_folder(folder, args.repo_id)
+    build_and_publish(args, build_preferences)
 
 
 def build_preferences(args: PreferencesArguments) -> Path:

@@ -21,6 +21,7 @@ from builders.expanders.expander import Expander, Sampling
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.processes import join_processes
 from builders.prompts.prompt import Prompt, load_prompt, require_language
+from builders.publishing.built import PublishingOptions, build_and_publish
 from builders.publishing.folder import (
     BUILD,
     file_hash,
@@ -48,7 +49,7 @@ SAMPLED = ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
 
 
 @dataclass
-class ReferencesArguments(ExpanderOptions):
+class ReferencesArguments(ExpanderOptions, PublishingOptions):
     """Settings of `python -m builders references`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
@@ -64,20 +65,12 @@ class ReferencesArguments(ExpanderOptions):
     )
     max_new_tokens: int = field(default=64, metadata={"help": "Token limit of one answer."})
     seed: int = field(default=0, metadata={"help": "Seeds the generation."})
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
-    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the references from the command line."""
     (args,) = parse(ReferencesArguments, argv, "python -m builders references", (__doc__ or "").splitlines()[0])
-    from builders.publishing.hub import check_repo_id, publish_folder
-
-    if args.push_to_hub:
-        check_repo_id(args.repo_id)
-    folder = build_references(args)
-    if args.push_to_hub and join_processes().is_main:
-        publish_folder(folder, args.repo_id)
+    build_and_publish(args, build_references)
 
 
 def build_references(args: ReferencesArguments) -> Path:

@@ -16,6 +16,7 @@ from pathlib import Path
 from builders.command import parse, say
 from builders.errors import KitError
 from builders.prompts.prompt import load_prompt
+from builders.publishing.built import PublishingOptions, build_and_publish
 from builders.publishing.folder import (
     BUILD,
     Rows,
@@ -34,7 +35,7 @@ NOT_SETTINGS = ("output_dir", "expansions", "collection", "push_to_hub", "repo_i
 
 
 @dataclass
-class RegradeArguments:
+class RegradeArguments(PublishingOptions):
     """Settings of `python -m builders regrade`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
@@ -52,20 +53,12 @@ class RegradeArguments:
     student_prompt: str | None = field(
         default=None, metadata={"help": "Zero-shot prompt of the rows to imitate; by default the expansions' own."}
     )
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
-    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Grade anew from the command line."""
     (args,) = parse(RegradeArguments, argv, "python -m builders regrade", (__doc__ or "").splitlines()[0])
-    from builders.publishing.hub import check_repo_id, publish_folder
-
-    if args.push_to_hub:
-        check_repo_id(args.repo_id)
-    folder = build_regraded(args)
-    if args.push_to_hub:
-        publish_folder(folder, args.repo_id)
+    build_and_publish(args, build_regraded)
 
 
 def build_regraded(args: RegradeArguments) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.command import parse, say
 from builders.errors import KitError
+from builders.publishing.built import PublishingOptions, build_and_publish
 from builders.publishing.folder import (
     BUILD,
     Rows,
@@ -43,7 +44,7 @@ NOT_SETTINGS = ("output_dir", "expansions", "collection", "push_to_hub", "repo_i
 
 
 @dataclass
-class TripletsArguments:
+class TripletsArguments(PublishingOptions):
     """Settings of `python -m builders triplets`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
@@ -65,20 +66,12 @@ class TripletsArguments:
         default=0.95, metadata={"help": "A negative's cosine stays below so much of the relevant document's."}
     )
     seed: int = field(default=0, metadata={"help": "Seeds the choice of candidates and of negatives."})
-    push_to_hub: bool = field(default=False, metadata={"help": "Publish the folder, as `builders publish` does."})
-    repo_id: str | None = field(default=None, metadata={"help": "With --push_to_hub: OWNER/NAME."})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Mine from the command line."""
     (args,) = parse(TripletsArguments, argv, "python -m builders triplets", (__doc__ or "").splitlines()[0])
-    from builders.publishing.hub import check_repo_id, publish_folder
-
-    if args.push_to_hub:
-        check_repo_id(args.repo_id)
-    folder = build_triplets(args)
-    if args.push_to_hub:
-        publish_folder(folder, args.repo_id)
+    build_and_publish(args, build_triplets)
 
 
 def build_triplets(args: TripletsArguments) -> Path:
