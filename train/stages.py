@@ -1,5 +1,6 @@
 """The stages: the kit's own commands, each in a process of its own, and what they took."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -18,6 +19,8 @@ from builders.publishing.folder import TIMING
 ROOT = Path(__file__).resolve().parent.parent
 # Between two looks at a stage's memory.
 SECONDS = 0.2
+# That a stage may take to end when it is told to.
+GRACE = 10
 
 
 @dataclass(frozen=True)
@@ -57,8 +60,7 @@ def run_stage(command: Sequence[str], folder: Path, accelerate_config: str | Non
             peak = max(peak, _resident(process.pid))
             time.sleep(SECONDS)
     except BaseException:
-        process.kill()
-        process.wait()
+        _end(process)
         raise
     if process.returncode:
         raise KitError(f"the stage that makes {folder} failed; mend what it says above and run the command again")
@@ -76,6 +78,20 @@ def _timing(folder: Path) -> str | None:
         return (folder / TIMING).read_text()
     except OSError:
         return None
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End a stage and all that it started: a launcher that is killed alone leaves its training behind, writing."""
+    try:
+        family = [*psutil.Process(process.pid).children(recursive=True), psutil.Process(process.pid)]
+    except psutil.Error:  # It has just ended.
+        family = []
+    for end in ("terminate", "kill"):
+        for one in family:
+            with contextlib.suppress(psutil.Error):
+                getattr(one, end)()
+        _, family = psutil.wait_procs(family, timeout=GRACE)
+    process.wait()
 
 
 def _resident(pid: int) -> float:
