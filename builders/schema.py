@@ -32,6 +32,22 @@ _QUERY = (
 _TEMPLATE = Column(
     "chat_template_kwargs", JSON_KWARGS, "arguments for the chat template; TRL's trainers read them (no thinking)"
 )
+_PROMPT = (
+    Column("prompt_id", "string", "name of the prompt file"),
+    Column("prompt_version", "int32", "version of the prompt's wording; 0 where a recording does not say"),
+)
+_SAMPLING = (
+    Column("adapter", "string", "LoRA adapter on that model, if any"),
+    Column("provider", "string", "who ran the model: `local`, a provider, a server's name, or `recorded`"),
+    Column("temperature", "float64", "sampling temperature; 0 is greedy, empty where a recording does not say"),
+    Column("top_p", "float64", "nucleus"),
+    Column("top_k", "int32", "number of most likely tokens to choose from; 0 is all"),
+)
+_LENGTH = (
+    Column("prompt_tokens", "int32", "length of the prompt in the model's tokens"),
+    Column("completion_tokens", "int32", "length of the answer in the model's tokens, the end token included"),
+    Column("finish_reason", "string", "`stop`, or `length` when the token limit cut it off"),
+)
 
 RAW = (
     *_QUERY,
@@ -39,21 +55,14 @@ RAW = (
     Column("candidate", "string", "the expansion as the model wrote it, white space collapsed"),
     Column("grounding", "string", "what the student's prompt shows of the collection beside the query; often nothing"),
     Column("condition", "string", "`zero-shot` or `few-shot`"),
-    Column("prompt_id", "string", "name of the prompt file"),
-    Column("prompt_version", "int32", "version of the prompt's wording; 0 where a recording does not say"),
+    *_PROMPT,
     Column("model_id", "string", "Hub id of the model that wrote the candidate"),
     Column("model_revision", "string", "revision of that model, or the package that carried it"),
-    Column("adapter", "string", "LoRA adapter on that model, if any"),
-    Column("provider", "string", "who ran the model: `local`, a provider, a server's name, or `recorded`"),
-    Column("temperature", "float64", "sampling temperature; 0 is greedy, empty where a recording does not say"),
-    Column("top_p", "float64", "nucleus"),
-    Column("top_k", "int32", "number of most likely tokens to choose from; 0 is all"),
+    *_SAMPLING,
     Column("max_new_tokens", "int32", "token limit of one expansion"),
     Column("seed", "int64", "sampling seed"),
     Column("sample", "int32", "number of the sample under its prompt, from 0"),
-    Column("prompt_tokens", "int32", "length of the prompt in the model's tokens"),
-    Column("completion_tokens", "int32", "length of the answer in the model's tokens, the end token included"),
-    Column("finish_reason", "string", "`stop`, or `length` when the token limit cut it off"),
+    *_LENGTH,
     Column("check", "string", "`ok`, or why the output check rejected the candidate"),
     Column("retriever", "string", "engine, analysis and parameters that graded it"),
     Column("formation", "string", "how query and expansion became the searched text"),
@@ -94,20 +103,13 @@ REFERENCE = (
     *_QUERY,
     Column("document_id", "string", "the judged document that the model was shown"),
     Column("reference", "string", "the self-reference answer: what the document says to the query"),
-    Column("prompt_id", "string", "name of the prompt file"),
-    Column("prompt_version", "int32", "version of the prompt's wording; 0 where a recording does not say"),
+    *_PROMPT,
     Column("model_id", "string", "Hub id of the model that wrote the answer"),
     Column("model_revision", "string", "revision of that model, or the package that carried it"),
-    Column("adapter", "string", "LoRA adapter on that model, if any"),
-    Column("provider", "string", "who ran the model: `local`, a provider, a server's name, or `recorded`"),
-    Column("temperature", "float64", "sampling temperature; 0 is greedy, empty where a recording does not say"),
-    Column("top_p", "float64", "nucleus"),
-    Column("top_k", "int32", "number of most likely tokens to choose from; 0 is all"),
+    *_SAMPLING,
     Column("max_new_tokens", "int32", "token limit of the answer"),
     Column("seed", "int64", "sampling seed"),
-    Column("prompt_tokens", "int32", "length of the prompt in the model's tokens"),
-    Column("completion_tokens", "int32", "length of the answer in the model's tokens, the end token included"),
-    Column("finish_reason", "string", "`stop`, or `length` when the token limit cut it off"),
+    *_LENGTH,
     Column("check", "string", "`ok`, or why the output check rejected the answer"),
 )
 
