@@ -38,11 +38,8 @@ class Neighbours(Grounding):
 
         terms = self._terms
         idf, written = np.array(terms.vocabulary.idf, dtype=np.float32), terms.vocabulary.written
-        similar = (terms.vectors(queries) @ terms.inputs.T).toarray() if queries else []
         texts = []
-        for query, similarity in zip(queries, similar, strict=True):
-            if query.id in terms.row:
-                similarity[terms.row[query.id]] = 0
+        for query, similarity in zip(queries, terms.similarities(queries), strict=True):
             nearest = [int(n) for n in np.argsort(-similarity, kind="stable")[:NEIGHBOURS] if similarity[n] > 0]
             own = terms.own_terms(query)
             lines = []

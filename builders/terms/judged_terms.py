@@ -72,6 +72,24 @@ class JudgedTerms:
         """
         return self._vectorizer.transform([query.text for query in queries])
 
+    def similarities(self, queries: Sequence[Query]) -> Any:
+        """Cosines of queries and train queries, a dense matrix; 0 between a train query and itself.
+
+        So that a train query is answered as an unseen one is: from the others.
+
+        Raises:
+            KitError: scikit-learn is missing.
+        """
+        import numpy as np
+
+        if not queries:
+            return np.zeros((0, len(self.train)))
+        similar = (self.vectors(queries) @ self.inputs.T).toarray()
+        for number, query in enumerate(queries):
+            if query.id in self.row:
+                similar[number, self.row[query.id]] = 0
+        return similar
+
     def own_terms(self, query: Query) -> list[int]:
         """Numbers of the terms that the query has itself."""
         number = self.vocabulary.number
