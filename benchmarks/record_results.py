@@ -1,9 +1,10 @@
 """Take over an evaluation's results into the project: JSON, Markdown and picture, with the time that each stage took.
 
     make results-pydocs && python benchmarks/record_results.py pydocs
+    make results-expandr SCIFACT=folder && python benchmarks/record_results.py pydocs-expandr
 
-Reads `out/NAME` and writes `benchmarks/results/NAME.json`, `.md` and `-ndcg-delta.png`. Where README.md has marks for
-NAME, the first table stands there too.
+Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json`, `.md` and a
+picture. Where README.md has marks for NAME, the first table stands there too.
 """
 
 import argparse
@@ -11,6 +12,8 @@ import json
 import re
 import shutil
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,29 +21,48 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from train.matrix_table import matrix_table, score_table  # noqa: E402
 from train.table import gain_table, markdown_table  # noqa: E402
+
+
+@dataclass(frozen=True)
+class Results:
+    """What an evaluation leaves: its file, its picture, and the functions that make its tables."""
+
+    file: str
+    picture: str
+    table: Callable[[Mapping[str, Any]], str]
+    first_table: Callable[[Mapping[str, Any]], str]
+
+
+RESULTS = (
+    Results("results.json", "ndcg_delta.png", markdown_table, gain_table),
+    Results("matrix.json", "matrix.png", matrix_table, score_table),
+)
 
 
 def main() -> None:
     """Copy, add the stages, rewrite."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", help="folder under out/: pydocs, scifact, rfd")
+    parser.add_argument("name", help="folder under out/, e.g. pydocs, rfd or pydocs-expandr")
     name = parser.parse_args().name
     source, kept = ROOT / "out" / name, ROOT / "benchmarks/results"
-    if not (source / "results.json").is_file():
-        sys.exit(f"out/{name}/results.json is not there: make it first")
-    results = json.loads((source / "results.json").read_text())
+    made = [result for result in RESULTS if (source / result.file).is_file()]
+    if not made:
+        sys.exit(f"out/{name}: neither {' nor '.join(result.file for result in RESULTS)} is there: make it first")
+    (result,) = made
+    results = json.loads((source / result.file).read_text())
     results["stages"] = stages(source)
-    table = markdown_table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
     (kept / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    table = result.table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
     (kept / f"{name}.md").write_text(table)
-    shutil.copyfile(source / "ndcg_delta.png", kept / f"{name}-ndcg-delta.png")
-    for rounds in source.glob("rounds/rounds.*"):
+    shutil.copyfile(source / result.picture, kept / f"{name}-ndcg-delta.png")
+    for rounds in source.glob("*/rounds.*"):
         shutil.copyfile(rounds, kept / f"{name}-{rounds.name}")
     readme = ROOT / "README.md"
     text, count = re.subn(
         rf"(<!-- {name} table -->\n).*?(<!-- end of {name} table -->)",
-        lambda marks: f"{marks[1]}{gain_table(results)}{marks[2]}",
+        lambda marks: f"{marks[1]}{result.first_table(results)}{marks[2]}",
         readme.read_text(),
         flags=re.DOTALL,
     )

@@ -11,6 +11,21 @@ from train.table import leakage_lines
 
 def matrix_table(results: Mapping[str, Any]) -> str:
     """All tables with what their columns mean: one row a cell, grouped by retriever."""
+    lines = [
+        *_expansions(results["rows"]),
+        "",
+        "The same cells, each beside its own retriever without expansion (p corrected over these rows). ms: writing "
+        f"the expansion, {results['settings']['block']} queries at a time, and searching, for one query; peak MiB: "
+        "the most memory of either.",
+        "",
+        *_against(results),
+    ]
+    named = {f"{row['expander']}/{row['retriever']}": row for row in results["rows"]}
+    return score_table(results) + "\n".join([*lines, *leakage_lines({**results, "systems": named})])
+
+
+def score_table(results: Mapping[str, Any]) -> str:
+    """The first table, what a reader in a hurry needs: how well each cell finds, and how sure that is."""
     reference, tests = results["reference"], results["correction"]["tests"]
     split = "judged" if results["split"] == "all" else results["split"]
     lines = [
@@ -29,16 +44,9 @@ def matrix_table(results: Mapping[str, Any]) -> str:
         f"test against it, corrected by Holm's method for {tests} cells. helped / hurt: share of queries whose "
         "nDCG@10 rises or falls against it. Bold: the best of each retriever.",
         "",
-        *_expansions(results["rows"]),
         "",
-        "The same cells, each beside its own retriever without expansion (p corrected over these rows). ms: writing "
-        f"the expansion, {results['settings']['block']} queries at a time, and searching, for one query; peak MiB: "
-        "the most memory of either.",
-        "",
-        *_against(results),
     ]
-    named = {f"{row['expander']}/{row['retriever']}": row for row in results["rows"]}
-    return "\n".join([*lines, *leakage_lines({**results, "systems": named})])
+    return "\n".join(lines)
 
 
 def _scores(rows: list[Row], reference: str) -> list[str]:
