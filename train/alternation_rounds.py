@@ -60,9 +60,9 @@ class AlternationRounds:
             self._out / "validation.work",
         )
         # What cannot be had must cost no answers.
-        LocalExpander(args.model)
+        self._expander: Path | None = None if args.adapter is None else Path(args.adapter)
+        LocalExpander(args.model, args.adapter)
         self._grader(args.encoder)
-        self._expander: Path | None = None
         self._retriever = args.encoder
         # The entry of a round whose pair is not measured yet.
         self._underway: dict[str, Any] | None = None
@@ -80,8 +80,8 @@ class AlternationRounds:
         }
 
     def begin(self) -> None:
-        """Round 0: the base expander and the base encoder."""
-        self._validate({"round": 0, "expander": None, "retriever": self._retriever})
+        """Round 0: the expander to begin with and the base encoder."""
+        self._validate({"round": 0, "expander": self._args.adapter, "retriever": self._retriever})
 
     def go_on(self, number: int) -> None:
         """One round, from the candidates to the figures.
@@ -97,11 +97,14 @@ class AlternationRounds:
         adapter = ["--adapter", str(old_expander)] if old_expander else []
         language = [] if args.language is None else ["--language", args.language]
         # The same seed in every round: its queries are those that the references answer.
-        self._stage(
-            *(number, "expansions", expansions, args.expansions_recipe, True),
-            ["--model", args.model, "--collection", args.collection, *language, *adapter, "--seed", str(args.seed)],
-        )
-        self._stage(number, "triplets", triplets, args.triplets_recipe, False, ["--expansions", str(expansions)])
+        asked = ["--model", args.model, "--collection", args.collection, *language, *adapter, "--seed", str(args.seed)]
+        self._stage(number, "expansions", expansions, args.expansions_recipe, True, asked)
+        learned_from = expansions
+        if args.retriever_expansions_recipe:
+            learned_from = folder / "retriever-expansions"
+            recipe = args.retriever_expansions_recipe
+            self._stage(number, "retriever-expansions", learned_from, recipe, True, asked)
+        self._stage(number, "triplets", triplets, args.triplets_recipe, False, ["--expansions", str(learned_from)])
         trained_from = args.encoder if args.from_base_encoder else old_retriever
         self._stage(
             *(number, "retriever", retriever, args.retriever_recipe, True),
@@ -171,16 +174,17 @@ class AlternationRounds:
 
     def _stage(self, number: int, name: str, folder: Path, recipe: str, launched: bool, settings: list[str]) -> None:
         script = {"retriever": "train/retriever.py", "dpo": "train/dpo.py"}.get(name)
-        command = [str(ROOT / script)] if script else ["-m", "builders", name]
+        builder = name.removeprefix("retriever-")
+        command = [str(ROOT / script)] if script else ["-m", "builders", builder]
         command += ["--config", recipe, "--output_dir", str(folder), *settings]
         spent = run_stage(command, folder, self._args.accelerate_config if launched else None)
         self._record(number, name, folder, spent or self._before.get((number, name)) or recorded(folder))
         self._write()
 
     def _short(self, path: Path | str | None) -> str:
-        """`base`, or the round that made it."""
+        """The round that made it, or `start`."""
         if path is None or not Path(path).is_relative_to(self._out):
-            return "base"
+            return "start"
         return Path(path).relative_to(self._out).parts[0]
 
     def _record(self, number: int, name: str, folder: Path, spent: Spent) -> None:

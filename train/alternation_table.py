@@ -50,7 +50,7 @@ def _subject(results: Row, rounds: list[Row]) -> str:
 
 
 def _name(number: int) -> str:
-    return f"round {number}" if number else "base"
+    return f"round {number}" if number else "start"
 
 
 def _line(expander: str, retriever: str, figures: Row, mark: str) -> list[str]:

@@ -94,10 +94,19 @@ class TermRegressionExpander(Expander):
                     best = np.argsort(-row, kind="stable")[:SAMPLED_AMONG]
                     best = best[row[best] > 0]
                     order[best] = np.log(row[best]) / sampling.temperature + noise[best]
-                chosen = [int(n) for n in np.argsort(-order, kind="stable")[: self._options.words] if row[n] > 0]
-                text = " ".join(self._terms.vocabulary.written[n] for n in chosen)
+                text = self._text(row, order)
                 expansions.append(Expansion(text, 0, estimated_tokens(text), "stop"))
             yield request.key, expansions
+
+    def best_words(self, queries: Sequence[Query]) -> list[str]:
+        """The answer without sampling to each query, of the collection or not; empty where it is sure of nothing."""
+        return [self._text(row, row) for row in self._scores(queries)]
+
+    def _text(self, row: Any, order: Any) -> str:
+        import numpy as np
+
+        chosen = [int(n) for n in np.argsort(-order, kind="stable")[: self._options.words] if row[n] > 0]
+        return " ".join(self._terms.vocabulary.written[n] for n in chosen)
 
     @cached_property
     def _folds(self) -> Any:
@@ -119,7 +128,8 @@ class TermRegressionExpander(Expander):
             kernel = (inputs[seen] @ inputs[seen].T).toarray()
             kernel[np.diag_indices_from(kernel)] += RIDGE
             similar = (asked[mine] @ inputs[seen].T).toarray()
-            weights[mine] = similar @ np.linalg.solve(kernel, targets[seen])
+            # The kernel is symmetric; in this order its inverse meets the queries, which are few beside the terms.
+            weights[mine] = np.linalg.solve(kernel, similar.T).T @ targets[seen]
         scores = np.where(weights > LEAST_WEIGHT, weights * np.array(terms.vocabulary.idf, dtype=np.float32), 0)
         scores[scores < self._options.least_score] = 0
         for row, query in zip(scores, queries, strict=True):

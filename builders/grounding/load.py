@@ -29,6 +29,10 @@ def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Gr
         from builders.grounding.judged_words import JudgedWords
 
         return JudgedWords(collection)
+    if prompt.grounding == "regression":
+        from builders.grounding.regression_words import RegressionWords
+
+        return RegressionWords(collection)
     if prompt.grounding == "passages":
         from builders.grounding.passages import Passages
         from builders.retrievers.load import load_retriever

@@ -12,7 +12,7 @@ from builders.prompts.output_check import OutputCheck
 
 
 Condition = Literal["zero-shot", "few-shot"]
-GROUNDINGS = ("judged", "neighbours", "passages", "gold")
+GROUNDINGS = ("judged", "regression", "neighbours", "passages", "gold")
 
 
 class Message(TypedDict):
@@ -52,7 +52,7 @@ class Prompt:
             What an answer must look like.
         sha256 (`str`):
             Of the file's bytes, so that provenance notices an edit without a new version.
-        grounding (`"judged"`, `"neighbours"`, `"passages"` or `"gold"`, *optional*):
+        grounding (`"judged"`, `"regression"`, `"neighbours"`, `"passages"` or `"gold"`, *optional*):
             What of the collection stands in place of `{grounding}`: see `builders.grounding`.
     """
 
