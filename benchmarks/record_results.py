@@ -89,7 +89,8 @@ def stage_lines(found: list[dict[str, Any]]) -> list[str]:
     lines = ["| stage | minutes | steps | rows | peak MiB |", "| --- | --- | --- | --- | --- |"]
     for made in found:
         seconds = made.get("seconds", made.get("total_seconds"))
-        minutes = "" if seconds is None else f"{seconds / 60:.1f}"
+        # Of an interrupted stage only the last run is known.
+        minutes = "" if seconds is None else f"{'> ' if made.get('resumed') else ''}{seconds / 60:.1f}"
         rows = ", ".join(f"{count} {role}" for role, count in made.get("rows", {}).items())
         lines.append(
             f"| {made['stage']} | {minutes} | {made.get('steps', '')} | {rows} | {made.get('peak_memory_mib', '')} |"

@@ -55,6 +55,11 @@ def _seed(seed: int, temperature: float) -> int:
     return int.from_bytes(hashlib.sha256(f"{seed}\n{temperature}".encode()).digest()[:4], "big") >> 1
 
 
+def has_answers(folder: Path) -> bool:
+    """Whether an interrupted command has left answers to go on from."""
+    return any(path.stat().st_size for path in folder.glob("*.jsonl"))
+
+
 def write_answers(
     queries: Sequence[Query],
     expanders: Sequence[tuple[Prompt, Expander]],

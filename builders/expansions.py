@@ -89,7 +89,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
         KitError: an argument names nothing known, or the result would be empty.
     """
     # Here, so that --help need not wait for them.
-    from builders.answers import cost, joint_sampling, sweep, write_answers
+    from builders.answers import cost, has_answers, joint_sampling, sweep, write_answers
     from builders.candidates import graded_candidates, summary
     from builders.collections.load import load_collection
     from builders.grading import DEPTH, Grader
@@ -130,6 +130,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     grader = Grader(collection, load_retriever(args.retriever, collection), formation) if processes.is_main else None
     exemplars = {prompt.id: draw_exemplars(collection, prompt.exemplars, args.seed) for prompt in prompts}
     shown = shown_texts([*prompts, student], collection, args.retriever, queries)
+    resumed = has_answers(work)
     answers = write_answers(queries, expanders, exemplars, shown, args.samples, samplings, work, processes)
     generated = time.time()
     if grader is None:
@@ -168,6 +169,7 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     timing: dict[str, Any] = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "generation_seconds": round(generated - started, 1),
+        "resumed": resumed,  # Then the seconds are those of the last run.
         "total_seconds": round(time.time() - started, 1),
     }
     if expander.spent is not None:  # With what failed, was cut off or answered nothing: it differs from run to run.

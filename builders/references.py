@@ -80,7 +80,7 @@ def build_references(args: ReferencesArguments) -> Path:
         KitError: the expansions cannot be read, an argument names nothing known, or a query has no judged document.
     """
     # Here, so that --help need not wait for them.
-    from builders.answers import cost, sweep, write_answers
+    from builders.answers import cost, has_answers, sweep, write_answers
     from builders.collections.recorded_collection import load_recorded_collection
     from builders.grounding.gold import Gold
     from builders.provenance import code_version, collection_provenance, versions
@@ -119,6 +119,7 @@ def build_references(args: ReferencesArguments) -> Path:
     flat = [query for some in queries.values() for query in some]
     gold = Gold(collection)
     shown = {prompt.id: dict(zip((query.id for query in flat), gold.texts(flat), strict=True))}
+    resumed = has_answers(work)
     answers = write_answers(flat, expanders, {prompt.id: []}, shown, 1, samplings, work, processes)
     generated = time.time()
     if not processes.is_main:
@@ -162,6 +163,7 @@ def build_references(args: ReferencesArguments) -> Path:
     timing: dict[str, Any] = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "generation_seconds": round(generated - started, 1),
+        "resumed": resumed,  # Then the seconds are those of the last run.
         "total_seconds": round(time.time() - started, 1),
     }
     if expander.spent is not None:  # With what failed, was cut off or answered nothing: it differs from run to run.

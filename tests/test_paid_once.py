@@ -106,7 +106,9 @@ def check_kills(collection, tmp_path, moments: list[tuple[int, float]]) -> None:
             assert not again, f"{len(again)} answers were on disk and asked for again"
         assert len(server.answered) <= REQUESTS + CONCURRENCY * len(moments)
         paid = sum(usage(one.body)["total_tokens"] for one in server.seen)
-        spent = json.loads((folder / "timing.json").read_text())["spent"]
+        timing, calm = (json.loads((one / "timing.json").read_text()) for one in (folder, tmp_path / "undisturbed"))
+        assert timing["resumed"] and not calm["resumed"]
+        spent = timing["spent"]
         assert sum(spent.values()) >= paid, "something was paid for and not accounted for"
 
         asked = len(server.seen)

@@ -334,6 +334,7 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(
     assert "going on from" in capsys.readouterr().err
     assert (whole / "model.safetensors").read_bytes() == (output / "model.safetensors").read_bytes()
     assert losses(whole) == losses(output)
+    assert [json.loads((one / "timing.json").read_text())["resumed"] for one in (whole, output)] == [False, True]
 
 
 def test_a_sampler_of_several_processes_learns_its_epoch() -> None:

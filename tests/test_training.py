@@ -100,6 +100,7 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(world, trained, tmp_
     again, undisturbed = record(folder), record(trained)
     assert again["log"] == undisturbed["log"] and again["validation"] == undisturbed["validation"]
     assert file_hash(folder / WEIGHTS) == file_hash(trained / WEIGHTS)
+    assert [json.loads((one / "timing.json").read_text())["resumed"] for one in (trained, folder)] == [False, True]
     before = {path: file_hash(path) for path in folder.iterdir()}
     world.sft(folder, save_steps=2, **world.validation(3))
     assert "up to date" in capsys.readouterr().err

@@ -148,7 +148,7 @@ def train_filter(
         "log": [entry for entry in history if "loss" in entry],
         "checks": checks,
     }
-    timing = timing_of(started, memory, hardware(trainer.accelerator.device))
+    timing = timing_of(started, memory, hardware(trainer.accelerator.device), resume is not None)
     if trainer.is_world_process_zero():
         save_outcome(
             folder, lambda made: trainer.model.save_pretrained(str(made), create_model_card=False), record, timing

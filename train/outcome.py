@@ -20,11 +20,12 @@ def untimed(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [{k: v for k, v in entry.items() if not any(part in k for part in TIMED)} for entry in history]
 
 
-def timing_of(started: float, memory: PeakMemory, hardware: str) -> dict[str, Any]:
-    """The content of `timing.json`."""
+def timing_of(started: float, memory: PeakMemory, hardware: str, resumed: bool) -> dict[str, Any]:
+    """The content of `timing.json`; of a resumed training the seconds are those of its last run."""
     return {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 1),
+        "resumed": resumed,
         "peak_memory_mib": round(memory.mebibytes),
         "hardware": hardware,
     }

@@ -176,7 +176,8 @@ def train_retriever(
             trained.save_pretrained(str(made), create_model_card=False)
             (made / CURVES).write_bytes(curves_plot(log, None))
 
-        save_outcome(folder, save, record, timing_of(started, memory, hardware(trainer.accelerator.device)))
+        timing = timing_of(started, memory, hardware(trainer.accelerator.device), resume is not None)
+        save_outcome(folder, save, record, timing)
         shutil.rmtree(work, ignore_errors=True)
         say(f"{folder}: retriever saved after {trainer.state.global_step} steps, last loss {log[-1]['loss']}")
     state.wait_for_everyone()

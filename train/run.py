@@ -134,6 +134,7 @@ def train_student(
     timing = {
         "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "seconds": round(time.time() - started, 1),
+        "resumed": resume is not None,  # Then the seconds are those of the last run.
         "peak_memory_mib": round(memory.mebibytes),
         "hardware": hardware(trainer.accelerator.device),
     }
