@@ -49,10 +49,6 @@ def make_matrix_plan(args: "MatrixArguments") -> MatrixPlan:
     """
     searchers = load_searchers(args.retrievers)
     students = named_students(args.adapters)
-    cells = [f"{expander}/{searcher.name}" for searcher in searchers for expander in (NONE, *students)]
-    for option, name in (("reference", args.reference), *(("against", name) for name in args.against)):
-        if name is not None and name not in cells:
-            raise KitError(f"--{option} {name!r} is no cell of the matrix; there are {', '.join(cells)}")
     asking = {one.name: getattr(args, one.name) for one in fields(Asking)}
     asked = replace(
         make_plan(
@@ -60,6 +56,11 @@ def make_matrix_plan(args: "MatrixArguments") -> MatrixPlan:
         ),
         students=students,
     )
+    expanders = [NONE, *([asked.shown] if asked.shown else []), *students]
+    cells = [f"{expander}/{searcher.name}" for searcher in searchers for expander in expanders]
+    for option, name in (("reference", args.reference), *(("against", name) for name in args.against)):
+        if name is not None and name not in cells:
+            raise KitError(f"--{option} {name!r} is no cell of the matrix; there are {', '.join(cells)}")
     identities = {name: asdict(asked.expander(adapter).identity) for name, adapter in students.items()}
     retrievers = {}
     for searcher in searchers:

@@ -21,7 +21,7 @@ from train.generation import Generation
 from train.matrix_plan import MatrixPlan
 from train.matrix_table import matrix_table
 from train.results import hardware
-from train.systems import Writing, student_writing
+from train.systems import Writing, shown_writing, student_writing
 
 
 # The first stands for all of them.
@@ -44,7 +44,10 @@ def write_matrix(folder: Path, plan: MatrixPlan, generations: Mapping[str, Gener
     started = time.time()
     asked = plan.asked
     prompts = [[message["content"] for message in request.messages] for request in asked.requests(asked.queries)]
-    writings = {name: student_writing(asked.queries, one, prompts) for name, one in generations.items()}
+    students = {name: student_writing(asked.queries, one, prompts) for name, one in generations.items()}
+    writings = dict(students)
+    if asked.shown:  # What the prompt gives away, searched without a model's choosing from it.
+        writings = {asked.shown: shown_writing(asked.queries, asked.shown_texts(asked.queries)), **students}
     cells: list[Cell] = []
     audits: dict[str, Row] = {}
     more: dict[str, list[Row]] = {}
@@ -70,7 +73,8 @@ def write_matrix(folder: Path, plan: MatrixPlan, generations: Mapping[str, Gener
         "against": plan.args.against,
         "correction": {"method": "Holm", "tests": len(cells) - 1},
         "expanders": {NONE: None, **plan.settings["expanders"]},
-        "writing": {name: _writing_row(plan, writing) for name, writing in writings.items()},
+        "shown": asked.shown,
+        "writing": {name: _writing_row(plan, writing) for name, writing in students.items()},
         "retrievers": plan.settings["retrievers"],
         "split": asked.args.split,
         "queries": len(asked.queries),

@@ -44,9 +44,19 @@ def score_table(results: Mapping[str, Any]) -> str:
         f"test against it, corrected by Holm's method for {tests} cells. helped / hurt: share of queries whose "
         "nDCG@10 rises or falls against it. Bold: the best of each retriever.",
         "",
+        *_shown(results),
         "",
     ]
     return "\n".join(lines)
+
+
+def _shown(results: Mapping[str, Any]) -> list[str]:
+    if not results.get("shown"):
+        return []
+    return [
+        f"`{results['shown']}`: what the prompt shows beside the query, searched as it stands, without a model.",
+        "",
+    ]
 
 
 def _scores(rows: list[Row], reference: str) -> list[str]:
