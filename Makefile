@@ -61,10 +61,19 @@ results-scifact: .venv/.test ## All systems on SciFact: make results-scifact SCI
 	$(call systems,scifact,$(SCIFACT))
 	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-scifact.yaml --collection $(SCIFACT)
 
-results-expandr: .venv/.test ## ExpandR on pydocs and SciFact: make results-expandr SCIFACT=folder
-	$(call expandr,pydocs,pydocs)
+results-expandr: .venv/.test ## ExpandR, after the two above: make results-expandr SCIFACT=folder
 	$(BIN)/python train/alternation.py --config $(RECIPES)/alternation-pydocs.yaml
-	$(call expandr,scifact,$(SCIFACT))
+	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-pydocs-plain.yaml
+	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-pydocs-expandr.yaml
+	$(BUILD) expansions --config $(DATA)/scifact-expandr/expansions.yaml --collection $(SCIFACT)
+	$(BUILD) expansions --config $(DATA)/scifact-expandr/retriever-expansions.yaml --collection $(SCIFACT)
+	$(BUILD) references --config $(DATA)/scifact-expandr/references.yaml --collection $(SCIFACT)
+	$(BUILD) triplets --config $(DATA)/scifact-expandr/triplets.yaml --collection $(SCIFACT)
+	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-scifact.yaml
+	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-scifact-plain.yaml
+	$(BUILD) preferences --config $(DATA)/scifact-expandr/preferences.yaml --collection $(SCIFACT)
+	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-scifact-expandr.yaml
+	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-scifact-expandr.yaml --collection $(SCIFACT)
 
 define systems
 $(BUILD) expansions --config $(DATA)/$(1)/expansions-teacher.yaml --collection $(2)
@@ -77,17 +86,6 @@ $(BUILD) preferences --config $(DATA)/$(1)/preferences-own.yaml
 $(LAUNCH) train/sft.py --config $(RECIPES)/sft-$(1)-rsft.yaml
 $(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-$(1)-rsft.yaml
 $(BIN)/python train/filter.py --config $(RECIPES)/filter-$(1).yaml
-endef
-
-define expandr
-$(BUILD) expansions --config $(DATA)/$(1)-expandr/expansions.yaml --collection $(2)
-$(BUILD) references --config $(DATA)/$(1)-expandr/references.yaml --collection $(2)
-$(BUILD) triplets --config $(DATA)/$(1)-expandr/triplets.yaml --collection $(2)
-$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-$(1).yaml
-$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-$(1)-plain.yaml
-$(BUILD) preferences --config $(DATA)/$(1)-expandr/preferences.yaml --collection $(2)
-$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-$(1)-expandr.yaml
-$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-$(1)-expandr.yaml --collection $(2)
 endef
 
 test: .venv/.test ## The fast tier of tests, lint and types among them
