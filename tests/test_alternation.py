@@ -284,7 +284,7 @@ def test_a_stage_is_watched(tmp_path):
     [
         ({"rounds": 0}, "--rounds and --patience must be at least 1"),
         ({"triplets_recipe": "nowhere.yaml"}, "--triplets_recipe: no such file: nowhere.yaml"),
-        ({"dpo_recipe": str(RECIPES / "smollm2-135m/dpo-pydocs.yaml")}, "names an adapter, and the first round"),
+        ({"dpo_recipe": str(RECIPES / "smollm2-135m/dpo-pydocs.yaml")}, "names an adapter: say it as --adapter"),
         ({"encoder": "nowhere"}, "unknown encoder 'nowhere'"),
         ({"model": "nowhere"}, "unknown model 'nowhere'"),
         ({"prompt": "nothing-like-it"}, "nothing-like-it"),

@@ -51,6 +51,26 @@ def test_of_a_query_that_is_like_no_other_no_judged_words_are_shown(animals):  #
     assert load_grounding(load_prompt("keywords-judged-zero-shot"), animals, "bm25s").texts([stranger]) == [""]
 
 
+def test_regression_words_are_the_teachers_own_and_few(animals, monkeypatch):  # noqa: F811
+    """What the term regression says of itself is what the prompt shows; of what it is unsure nothing is shown."""
+    from builders.expanders.expander import Request, greedy
+    from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
+
+    # In so small a collection no word is rare enough for the usual bound.
+    monkeypatch.setattr("builders.grounding.regression_words.LEAST_SCORE", 0.3)
+    name = "keywords-regression-zero-shot"
+    ids = [*(f"q{mark}7" for mark in ANIMALS), "qhorn", "qother"]
+    teacher = TermRegressionExpander(animals, TermRegressionOptions(words=10, least_score=0.3))
+    said = dict(teacher.expand([Request(query_id, (), 1) for query_id in ids], greedy(1)))
+    shown = dict(zip(ids, texts(animals, name, ids), strict=True))
+    assert shown == {query_id: said[query_id][0].text for query_id in ids} and any(shown.values())
+    for mark, animal in ANIMALS.items():
+        assert shown[f"q{mark}7"].split()[0] == animal and len(shown[f"q{mark}7"].split()) <= 10
+    assert "unicorns" not in shown["qhorn"].split(), "it is answered without its own judgments"
+    stranger = Query("qnew", "zyxw vutsr", "test")
+    assert load_grounding(load_prompt(name), animals, "bm25s").texts([stranger]) == [""]
+
+
 def test_passages_show_how_the_first_pages_begin(animals):  # noqa: F811
     retriever = load_retriever("bm25s", animals)
     query = animals.queries["qstripes0"]
@@ -73,7 +93,7 @@ def test_a_prompt_shows_what_it_has_a_place_for():
     [
         (
             ("grounding: neighbours", "grounding: rumours"),
-            "grounding must be one of judged, neighbours, passages, gold, not 'rumours'",
+            "grounding must be one of judged, regression, neighbours, passages, gold, not 'rumours'",
         ),
         (("{grounding}", ""), "a grounding needs {grounding} in field user"),
         (("grounding: neighbours\n", ""), "a grounding needs {grounding} in field user"),

@@ -114,6 +114,27 @@ def test_every_cell_is_what_the_grader_makes_of_the_same_answers(made, results, 
         assert (row["generation_ms_per_query"] > 0) == (row["tokens_per_query"] > 0) == (row["expander"] != "none")
 
 
+def test_what_a_prompt_shows_stands_beside_what_a_model_makes_of_it(made, tmp_path, monkeypatch):
+    from train.cells import NONE
+
+    monkeypatch.setattr("builders.measures.significance.RESAMPLES", 999)
+    grounded = {"prompt": "keywords-passages-zero-shot", "adapters": [], "retrievers": ["bm25=bm25s|q*2+e"]}
+    settings = {**grounded, "reference": None, "against": ["passages alone/bm25"], "output_dir": str(tmp_path / "out")}
+    args = replace(made.args, **settings)
+    run_matrix(args)
+    results = json.loads((tmp_path / "out/matrix.json").read_text())
+    assert [row["expander"] for row in results["rows"]] == [NONE, "passages alone", "base"]
+    plan = make_matrix_plan(args)
+    tiny, ids = plan.asked.collection, [query.id for query in plan.asked.queries]
+    texts = plan.asked.shown_texts(plan.asked.queries)
+    grader = Grader(tiny, load_retriever("bm25s", tiny), load_formation("q*2+e"))
+    found = grader.expanded(list(zip(ids, texts, strict=True)))
+    shown = results["rows"][1]
+    assert all(texts) and shown["ndcg_at_10"] == pytest.approx(average(grade.ndcg_at_10 for grade in found))
+    assert shown["tokens_per_query"] == 0 and "passages alone" not in results["writing"]
+    assert "`passages alone`: what the prompt shows" in (tmp_path / "out/matrix.md").read_text()
+
+
 def test_a_dense_cell_by_hand(made, rows):
     """MRR@10 of (f(q) + f(e)) / 2 over parts of length 1, without a line of the kit's retrievers."""
     import numpy as np

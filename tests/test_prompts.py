@@ -35,6 +35,7 @@ WORDING = {
     "keywords-judged-zero-shot@1": "f1987c7071d043d8",
     "keywords-neighbours-zero-shot@1": "f1987c7071d043d8",
     "keywords-passages-zero-shot@1": "f1987c7071d043d8",
+    "keywords-regression-zero-shot@1": "f1987c7071d043d8",
     "keywords-zero-shot@1": "ab4ce2750218e6f1",
     "web-passage-few-shot@1": "41539eddf242dbb9",
     "web-passage-self-reference@1": "d84e71e0c78beb9a",
