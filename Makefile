@@ -12,7 +12,7 @@ LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process $(shell
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr space test test-all lint clean-demo
+.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr results-transfer space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -66,7 +66,7 @@ results-expandr: .venv/.test ## ExpandR, after the two above: make results-expan
 	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-pydocs-plain.yaml
 	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-pydocs-expandr.yaml
 	$(BUILD) expansions --config $(DATA)/scifact-expandr/expansions.yaml --collection $(SCIFACT)
-	$(BUILD) expansions --config $(DATA)/scifact-expandr/retriever-expansions.yaml --collection $(SCIFACT)
+	$(BUILD) expansions --config $(DATA)/scifact-expandr/expansions-retriever.yaml --collection $(SCIFACT)
 	$(BUILD) references --config $(DATA)/scifact-expandr/references.yaml --collection $(SCIFACT)
 	$(BUILD) triplets --config $(DATA)/scifact-expandr/triplets.yaml --collection $(SCIFACT)
 	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-scifact.yaml
@@ -74,6 +74,14 @@ results-expandr: .venv/.test ## ExpandR, after the two above: make results-expan
 	$(BUILD) preferences --config $(DATA)/scifact-expandr/preferences.yaml --collection $(SCIFACT)
 	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-scifact-expandr.yaml
 	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-scifact-expandr.yaml --collection $(SCIFACT)
+
+results-transfer: .venv/.test ## Pairs graded by BM25 against pairs graded by a dense retriever, after results-expandr
+	$(BUILD) regrade --config $(DATA)/transfer/regrade-bm25.yaml
+	$(BUILD) preferences --config $(DATA)/transfer/preferences-bm25.yaml
+	$(BUILD) preferences --config $(DATA)/transfer/preferences-dense.yaml
+	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-transfer-bm25.yaml
+	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-transfer-dense.yaml
+	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-transfer.yaml
 
 define systems
 $(BUILD) expansions --config $(DATA)/$(1)/expansions-teacher.yaml --collection $(2)
