@@ -21,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from train.matrix_table import matrix_table, score_table  # noqa: E402
+from train.matrix_table import grid_table, matrix_table  # noqa: E402
 from train.table import gain_table, markdown_table  # noqa: E402
 
 
@@ -37,7 +37,7 @@ class Results:
 
 RESULTS = (
     Results("results.json", "ndcg_delta.png", markdown_table, gain_table),
-    Results("matrix.json", "matrix.png", matrix_table, score_table),
+    Results("matrix.json", "matrix.png", matrix_table, grid_table),
 )
 
 

@@ -218,6 +218,18 @@ def test_the_tables_show_what_the_json_holds(made, rows):
         for row in rows.values()
     )
     assert (made.out / "matrix.png").read_bytes().startswith(b"\x89PNG")
+    for expander in EXPANDERS:
+        own = [rows[f"{expander}/{retriever}"] for retriever in FORMATIONS]
+        cells = [
+            f"{row['ndcg_at_10']:.4f}"
+            + (
+                f" ({100 * row['relative']:+.1f} %{'*' if row['p_corrected'] < 0.01 else ''})"
+                if (expander, row["retriever"]) != ("none", "dense")
+                else ""
+            )
+            for row in own
+        ]
+        assert f"| {expander} | {' | '.join(cells)} |" in lines, "the matrix at a glance"
 
 
 @pytest.mark.slow

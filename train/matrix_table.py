@@ -9,45 +9,68 @@ from train.markdown import table
 from train.table import leakage_lines
 
 
+# What a star in the matrix at a glance stands for.
+SURE = 0.01
+
+
 def matrix_table(results: Mapping[str, Any]) -> str:
     """All tables with what their columns mean: one row a cell, grouped by retriever."""
     lines = [
+        *_score_lines(results),
         *_expansions(results["rows"]),
         "",
         "The same cells, each beside its own retriever without expansion (p corrected over these rows). ms: writing "
         f"the expansion, {results['settings']['block']} queries at a time, and searching, for one query; peak MiB: "
-        "the most memory of either.",
+        f"the most memory of either. {results['hardware']}.",
         "",
         *_against(results),
     ]
     named = {f"{row['expander']}/{row['retriever']}": row for row in results["rows"]}
-    return score_table(results) + "\n".join([*lines, *leakage_lines({**results, "systems": named})])
+    return grid_table(results) + "\n".join([*lines, *leakage_lines({**results, "systems": named})])
 
 
-def score_table(results: Mapping[str, Any]) -> str:
-    """The first table, what a reader in a hurry needs: how well each cell finds, and how sure that is."""
-    reference, tests = results["reference"], results["correction"]["tests"]
+def grid_table(results: Mapping[str, Any]) -> str:
+    """The matrix at a glance, what a reader in a hurry needs: one row an expander, one column a retriever."""
+    retrievers, reference = list(results["retrievers"]), results["reference"]
+    cells: dict[str, dict[str, str]] = {}
+    for row in results["rows"]:
+        sure = "" if row["p_corrected"] >= SURE else "*"
+        relative = "" if row["relative"] is None else f" ({100 * row['relative']:+.1f} %{sure})"
+        is_reference = f"{row['expander']}/{row['retriever']}" == reference
+        cells.setdefault(row["expander"], {})[row["retriever"]] = (
+            f"{row['ndcg_at_10']:.4f}{'' if is_reference else relative}"
+        )
     split = "judged" if results["split"] == "all" else results["split"]
     lines = [
-        f"{results['queries']} {split} queries of {results['collection']['name']}; expansions by prompt "
-        f"`{results['prompt']['id']}`, greedy, at most {results['decoding']['max_new_tokens']} tokens; "
-        f"{results['hardware']}.",
+        f"nDCG@10 on {results['queries']} {split} queries of {results['collection']['name']}; expansions by prompt "
+        f"`{results['prompt']['id']}`, greedy, at most {results['decoding']['max_new_tokens']} tokens.",
+        "",
+        *table(["expander", *retrievers], [[name, *(own[one] for one in retrievers)] for name, own in cells.items()]),
+        "",
+        f"In brackets: relative to `{reference}`; `*`: p < {SURE} (paired randomisation test, Holm's correction "
+        f"for {results['correction']['tests']} cells).",
         "",
         *(
             f"- `{name}`: {one['name']}, query formed as `{one['formation']}`"
             for name, one in results["retrievers"].items()
         ),
         "",
+        *_shown(results),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _score_lines(results: Mapping[str, Any]) -> list[str]:
+    reference, tests = results["reference"], results["correction"]["tests"]
+    return [
         *_scores(results["rows"], reference),
         "",
         f"Δ: difference of nDCG@10 to the reference, `{reference}`, with its 95 % interval. p: paired randomisation "
         f"test against it, corrected by Holm's method for {tests} cells. helped / hurt: share of queries whose "
         "nDCG@10 rises or falls against it. Bold: the best of each retriever.",
         "",
-        *_shown(results),
-        "",
     ]
-    return "\n".join(lines)
 
 
 def _shown(results: Mapping[str, Any]) -> list[str]:
