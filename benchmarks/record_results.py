@@ -57,8 +57,8 @@ def main() -> None:
     table = result.table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
     (kept / f"{name}.md").write_text(table)
     shutil.copyfile(source / result.picture, kept / f"{name}-ndcg-delta.png")
-    for rounds in source.glob("*/rounds.*"):
-        shutil.copyfile(rounds, kept / f"{name}-{rounds.name}")
+    for of_rounds in (*source.glob("rounds/rounds.*"), *source.glob("alternation/alternation.*")):
+        shutil.copyfile(of_rounds, kept / f"{name}-{of_rounds.name}")
     readme = ROOT / "README.md"
     text, count = re.subn(
         rf"(<!-- {name} table -->\n).*?(<!-- end of {name} table -->)",
