@@ -61,7 +61,7 @@ results-scifact: .venv/.test ## All systems on SciFact: make results-scifact SCI
 	$(call systems,scifact,$(SCIFACT))
 	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-scifact.yaml --collection $(SCIFACT)
 
-results-expandr: .venv/.test ## ExpandR, after the two above: make results-expandr SCIFACT=folder
+results-expandr: .venv/.test ## ExpandR, after results-pydocs and results-scifact: make results-expandr SCIFACT=folder
 	$(BIN)/python train/alternation.py --config $(RECIPES)/alternation-pydocs.yaml
 	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-pydocs-plain.yaml
 	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-pydocs-expandr.yaml

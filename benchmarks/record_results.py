@@ -50,6 +50,8 @@ def main() -> None:
     made = [result for result in RESULTS if (source / result.file).is_file()]
     if not made:
         sys.exit(f"out/{name}: neither {' nor '.join(result.file for result in RESULTS)} is there: make it first")
+    if len(made) > 1:
+        sys.exit(f"out/{name}: {' and '.join(result.file for result in made)} are both there: keep one in the folder")
     (result,) = made
     results = json.loads((source / result.file).read_text())
     results["stages"] = stages(source)

@@ -291,6 +291,10 @@ def test_names_specifications_and_formations():
         ({"retrievers": ["t=dense:{folder}/out/retriever"]}, "retriever 't': unknown encoder"),
         ({"adapters": ["{adapter}", "{adapter}"]}, "--adapters: the name 'sft' is taken; give NAME=ADAPTER"),
         ({"adapters": ["none={adapter}"]}, "the name 'none' is taken"),
+        (
+            {"adapters": ["regression alone={adapter}"], "prompt": "keywords-regression-zero-shot"},
+            "the name 'regression alone' is that of what the prompt shows",
+        ),
         ({"adapters": ["other={other}"]}, "belongs to 'somebody/else', not to"),
         ({"reference": "sft/bm52"}, "--reference 'sft/bm52' is no cell of the matrix; there are none/bm25, base/bm25"),
         ({"against": ["dpo/bm25"]}, "--against 'dpo/bm25' is no cell"),

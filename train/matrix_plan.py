@@ -56,6 +56,8 @@ def make_matrix_plan(args: "MatrixArguments") -> MatrixPlan:
         ),
         students=students,
     )
+    if asked.shown in students:
+        raise KitError(f"--adapters: the name {asked.shown!r} is that of what the prompt shows; give NAME=ADAPTER")
     expanders = [NONE, *([asked.shown] if asked.shown else []), *students]
     cells = [f"{expander}/{searcher.name}" for searcher in searchers for expander in expanders]
     for option, name in (("reference", args.reference), *(("against", name) for name in args.against)):
