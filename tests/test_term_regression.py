@@ -73,6 +73,18 @@ def test_it_says_nothing_rather_than_what_it_is_not_sure_of(animals):
     assert answers(silent, ids, greedy(8)) == {key: [""] for key in ids}
 
 
+def test_fewer_words_than_it_must_have_are_none(animals):
+    ids = list(animals.queries)
+
+    def said(least):
+        expander = TermRegressionExpander(animals, TermRegressionOptions(words=3, least_words=least))
+        return answers(expander, ids, greedy(8))
+
+    assert {len(text.split()) for (text,) in said(1).values()} == {0, 2}
+    assert said(2) == said(1)
+    assert said(3) == {key: [""] for key in ids}
+
+
 def test_words_that_no_train_query_has_are_doubt(animals):
     """The same mark among strange words: what is said of it is expected to help less."""
     queries = {
@@ -132,8 +144,11 @@ def test_the_vocabulary_weighs_as_bm25_does(animals):
 
 
 def test_what_cannot_be_learned_from_is_said(animals):
-    for options in (TermRegressionOptions(words=0), TermRegressionOptions(least_score=-1.0)):
-        with pytest.raises(KitError, match="--words must be at least 1, --least_score not below 0"):
+    for wrong in ({"words": 0}, {"least_score": -1.0}, {"least_words": 0}, {"words": 2, "least_words": 3}):
+        options = TermRegressionOptions(**wrong)
+        with pytest.raises(
+            KitError, match="--least_words must be at least 1 and at most --words, --least_score not below 0"
+        ):
             TermRegressionExpander(animals, options)
     test_only = {key: query for key, query in animals.queries.items() if query.split == "test"}
     bare = Collection("bare", "en", animals.documents, test_only, animals.qrels, "", "", "")

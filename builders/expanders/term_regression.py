@@ -35,6 +35,9 @@ class TermRegressionOptions:
         default=0.0,
         metadata={"help": "Predicted weight × idf that a term regression's word must reach; else it says less."},
     )
+    least_words: int = field(
+        default=1, metadata={"help": "Words that a term regression must have to say; else it says nothing."}
+    )
 
 
 class TermRegressionExpander(Expander):
@@ -42,8 +45,9 @@ class TermRegressionExpander(Expander):
 
     Inputs and targets are those of [`JudgedTerms`]: the words of a query, and what terms weigh in its relevant
     documents. The answer is at most `words` terms of highest predicted weight × idf, as the collection writes them,
-    those below `least_score` left out: it may be empty, which leaves the query alone. Sampling with temperature T
-    draws terms without replacement, with probabilities proportional to score^(1/T) (Gumbel top-k, Kool et al. 2019).
+    those below `least_score` left out; where fewer than `least_words` are left, it is empty, which leaves the query
+    alone. Sampling with temperature T draws terms without replacement, with probabilities proportional to score^(1/T)
+    (Gumbel top-k, Kool et al. 2019).
 
     Requests are answered by their keys, which are query ids.
 
@@ -62,8 +66,8 @@ class TermRegressionExpander(Expander):
     def __init__(self, collection: Collection, options: TermRegressionOptions) -> None:
         from builders.terms.judged_terms import JudgedTerms
 
-        if options.words < 1 or options.least_score < 0:
-            raise KitError("--words must be at least 1, --least_score not below 0")
+        if not 1 <= options.least_words <= options.words or options.least_score < 0:
+            raise KitError("--least_words must be at least 1 and at most --words, --least_score not below 0")
         self._queries, self._options = collection.queries, options
         self._terms = JudgedTerms(collection)
         self.identity = Identity(
@@ -72,7 +76,7 @@ class TermRegressionExpander(Expander):
             weights=f"fitted on {len(self._terms.train)} train queries of {collection.name}, save the one it answers",
             provider="local",
         )
-        self.settings = {"words": options.words, "least_score": options.least_score, "folds": FOLDS, "ridge": RIDGE}
+        self.settings = {**vars(options), "folds": FOLDS, "ridge": RIDGE}
         self.query_ids = collection.queries.keys()
 
     def expand(
@@ -106,6 +110,8 @@ class TermRegressionExpander(Expander):
         import numpy as np
 
         chosen = [int(n) for n in np.argsort(-order, kind="stable")[: self._options.words] if row[n] > 0]
+        if len(chosen) < self._options.least_words:
+            return ""
         return " ".join(self._terms.vocabulary.written[n] for n in chosen)
 
     @cached_property
