@@ -62,6 +62,8 @@ results-scifact: .venv/.test ## All systems on SciFact: make results-scifact SCI
 	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-scifact.yaml --collection $(SCIFACT)
 
 results-expandr: .venv/.test ## ExpandR, after results-pydocs and results-scifact: make results-expandr SCIFACT=folder
+	$(BUILD) expansions --config $(DATA)/pydocs-expandr/expansions-teacher.yaml
+	$(LAUNCH) train/sft.py --config $(RECIPES)/sft-pydocs-expandr.yaml
 	$(BIN)/python train/alternation.py --config $(RECIPES)/alternation-pydocs.yaml
 	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-pydocs-plain.yaml
 	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-pydocs-expandr.yaml
