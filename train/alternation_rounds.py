@@ -124,9 +124,16 @@ class AlternationRounds:
                 *(number, "references", references, args.references_recipe, True),
                 ["--model", args.model, "--expansions", str(expansions)],
             )
+        rewarded = expansions
+        if args.regrade_recipe:
+            rewarded = folder / "graded"
+            self._stage(
+                *(number, "regrade", rewarded, args.regrade_recipe, False),
+                ["--expansions", str(expansions), "--retriever", _dense(str(retriever))],
+            )
         self._stage(
             *(number, "preferences", preferences, args.preferences_recipe, False),
-            ["--expansions", str(expansions), "--references", str(references), "--encoder", str(retriever)],
+            ["--expansions", str(rewarded), "--references", str(references), "--encoder", str(retriever)],
         )
         self._stage(
             *(number, "dpo", expander, args.dpo_recipe, True),
