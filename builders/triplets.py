@@ -40,7 +40,7 @@ INHERITED = (
     *("retriever", "formation", "grading_depth"),
 )
 # Where things lie and go; what they hold is in the settings by its hash.
-NOT_SETTINGS = ("output_dir", "expansions", "collection", "push_to_hub", "repo_id")
+NOT_SETTINGS = ("output_dir", "expansions", "leave_out", "collection", "push_to_hub", "repo_id")
 
 
 @dataclass
@@ -51,6 +51,10 @@ class TripletsArguments(PublishingOptions):
     expansions: str = field(metadata={"help": "Folder made by `python -m builders expansions`."})
     collection: str | None = field(
         default=None, metadata={"help": "Collection of these expansions, as they name it themselves by default."}
+    )
+    leave_out: str | None = field(
+        default=None,
+        metadata={"help": "Expansions folder whose queries give no rows: the retriever is to reward them unseen."},
     )
     rows_per_query: int = field(default=1, metadata={"help": "Rows of a query at most, each with another candidate."})
     miner: str = field(default="bm25s", metadata={"help": "What finds negatives: bm25s, pyserini, dense:MODEL, …"})
@@ -95,11 +99,13 @@ def build_triplets(args: TripletsArguments) -> Path:
             f"{source}: made with --expander none, so it holds no candidates: build expansions with another expander"
         )
     collection = load_recorded_collection(expansions, str(source), args.collection)
+    left_out = _left_out(args.leave_out, expansions)
     miner = load_retriever(args.miner, collection)
     encoder = Encoder(args.filter_encoder) if args.filter_encoder else None
     settings = {
         **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
         "expansions_sha256": file_hash(source / BUILD),
+        "leave_out_sha256": file_hash(Path(args.leave_out) / BUILD) if args.leave_out else None,
         "miner": miner.name,
         "filter_encoder": _named(encoder),
     }
@@ -111,7 +117,8 @@ def build_triplets(args: TripletsArguments) -> Path:
     yields: dict[str, TripletYield] = {}
     tables: dict[str, Rows] = {}
     for split in expansions["rows"]["raw"]:
-        tables[split], yields[split] = _mined(args, collection, miner, encoder, read_rows(source, "raw", split))
+        raw = read_rows(source, "raw", split)
+        tables[split], yields[split] = _mined(args, collection, miner, encoder, raw, left_out)
         say(f"{split}: {_sentence(yields[split])}")
     if not any(tables.values()):
         dropped = sum((counts.dropped_queries for counts in yields.values()), Counter[str]())
@@ -126,6 +133,7 @@ def build_triplets(args: TripletsArguments) -> Path:
         **{name: expansions[name] for name in INHERITED},
         "seed": args.seed,
         "expansions": {"build_sha256": settings["expansions_sha256"], "code_version": expansions["code_version"]},
+        "leave_out_sha256": settings["leave_out_sha256"],
         **{name: settings[name] for name in ("miner", "filter_encoder", "max_similarity_ratio", "choice")},
         **{name: settings[name] for name in ("negatives", "skip_top", "depth", "rows_per_query")},
         "queries": {split: counts.queries_with_rows for split, counts in yields.items()},
@@ -159,12 +167,22 @@ def _named(encoder: "Encoder | None") -> str | None:
     return f"{encoder.model_id}@{encoder.revision}" if encoder else None
 
 
+def _left_out(folder: str | None, expansions: dict[str, Any]) -> set[str]:
+    if folder is None:
+        return set()
+    other = open_dataset(Path(folder), "expansions")
+    if other["collection"]["fingerprint"] != expansions["collection"]["fingerprint"]:
+        raise KitError(f"--leave_out {folder}: of another collection, {other['collection']['name']!r}")
+    return {row["query_id"] for split in other["rows"]["raw"] for row in read_rows(Path(folder), "raw", split)}
+
+
 def _mined(
     args: TripletsArguments,
     collection: "Collection",
     miner: "Retriever",
     encoder: "Encoder | None",
     raw: Rows,
+    left_out: set[str],
 ) -> "tuple[Rows, TripletYield]":
     """The rows of one split, queries in the order of the expansions."""
     from builders.mining.likeness import Likeness
@@ -172,8 +190,13 @@ def _mined(
     from builders.mining.pool import mine
 
     candidates: dict[str, Rows] = {}
+    counts = TripletYield()
     for row in raw:
         candidates.setdefault(row["query_id"], []).append(row)
+    for query_id in candidates.keys() & left_out:
+        del candidates[query_id]
+        counts.queries += 1
+        counts.dropped_queries["left out"] += 1
     queries = [collection.queries[query_id] for query_id in candidates]
     mining = Mining(
         collection=collection,
@@ -185,7 +208,6 @@ def _mined(
         rows_per_query=args.rows_per_query,
         seed=args.seed,
     )
-    counts = TripletYield()
     return [row for query_id, rows in candidates.items() for row in mining.rows(query_id, rows, counts)], counts
 
 

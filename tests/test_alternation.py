@@ -187,6 +187,7 @@ def test_the_trained_retriever_may_grade_what_it_rewards(world, adapter, tmp_pat
         "launched": False,
     }
     assert told["round-1/preferences"]["--expansions"] == str(out / "graded")
+    assert told["round-1/triplets"]["--leave_out"] == str(out / "expansions"), "it must not have learned them"
     for folder in ("references", "round-1/triplets"):
         assert told[folder]["--expansions"] == str(out / "expansions")
 

@@ -117,6 +117,25 @@ def test_candidates_differ_and_relevant_documents_take_turns(world: Path) -> Non
     assert two == rows[:2]
 
 
+def test_queries_that_the_retriever_is_to_meet_unseen_are_left_out(world: Path) -> None:
+    expansions(world / "rewarded", world / "fruit", [candidate("q2", 0), candidate("q3", 0)])
+    rows, made = triplets(world, negatives=3, leave_out=str(world / "rewarded"))
+    counts = made["yield"]["train"]
+    assert counts["dropped_queries"] == {"left out": 2} and counts["queries"] == 3
+    assert {row["query_id"] for row in rows} == {"q1"}
+    with pytest.raises(KitError, match=r"no query gives a row \(3 left out\)"):
+        triplets(world, "none", leave_out=str(world / "expansions"))
+    other = make_collection_apart(world)
+    with pytest.raises(KitError, match="--leave_out .*: of another collection, 'fruit'"):
+        triplets(world, "wrong", leave_out=str(other))
+
+
+def make_collection_apart(world: Path) -> Path:
+    where = collection(world / "apart")
+    (where / "corpus.jsonl").write_text((where / "corpus.jsonl").read_text().replace("hill", "dale"))
+    return expansions(world / "elsewhere", where, [candidate("q1", 0)])
+
+
 def test_choice_depth_skip_and_seed(world: Path) -> None:
     top, _ = triplets(world, "top", choice="top", negatives=2, rows_per_query=4)
     assert len({tuple(row["negative_ids"]) for row in top}) == 1

@@ -4,7 +4,8 @@
 
 A round: the expander writes for the train queries → triplets → the retriever is trained → the trained retriever
 rewards the expander's candidates → DPO. The retriever may learn from other expansions than the candidates: one of each
-query, of many more queries. Before it rewards, it may search with every candidate, for a reward by `corpus-rank`. Each
+query, of many more queries. Before it rewards, it may search with every candidate, for a reward by `corpus-rank`; it
+learns from other queries then. Each
 stage is one of the kit's own commands with a recipe of its own; its result lies in `<output_dir>/round-N`, and the
 self-reference answers, made once, in `<output_dir>/references`. After a round both are measured on the validation
 queries, together and each with the other's predecessor; when the pair has not become better for `patience` rounds, the

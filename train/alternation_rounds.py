@@ -104,7 +104,10 @@ class AlternationRounds:
             learned_from = folder / "retriever-expansions"
             recipe = args.retriever_expansions_recipe
             self._stage(number, "retriever-expansions", learned_from, recipe, True, asked)
-        self._stage(number, "triplets", triplets, args.triplets_recipe, False, ["--expansions", str(learned_from)])
+        # A retriever that has learned a query finds its document without any expansion.
+        unseen = ["--leave_out", str(expansions)] if args.regrade_recipe else []
+        told = ["--expansions", str(learned_from), *unseen]
+        self._stage(number, "triplets", triplets, args.triplets_recipe, False, told)
         trained_from = args.encoder if args.from_base_encoder else old_retriever
         self._stage(
             *(number, "retriever", retriever, args.retriever_recipe, True),
