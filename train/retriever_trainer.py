@@ -13,7 +13,7 @@ from builders.errors import KitError
 from builders.retrievers.encoder import Encoder
 from train.expanded_query_loss import contrastive_loss
 from train.triplet_rows import QUERY, TripletRows, document_columns
-from train.watch import LossGuard
+from train.watch import LastStepLog, LossGuard
 
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def retriever_trainer(
         loss=contrastive_loss(
             model, data.tau, data.mini_batch_size, data.gather_across_processes, triplets.is_expanded
         ),
-        callbacks=[LossGuard("retriever", folder), Reshuffle()],
+        callbacks=[LossGuard("retriever", folder), LastStepLog(), Reshuffle()],
     )
 
 

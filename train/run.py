@@ -162,14 +162,14 @@ def watch(
     Raises:
         KitError: the weights are split among processes, so that no single one could generate.
     """
-    from train.watch import LossGuard, ValidationCallback
+    from train.watch import LastStepLog, LossGuard, ValidationCallback
 
     trainer.add_callback(LossGuard(stage, folder))
-    if not options.validation_steps:
-        return
-    if is_sharded():
-        raise KitError("validation_steps: not with FSDP or ZeRO-3, which split the student's weights; give 0")
-    trainer.add_callback(ValidationCallback(options, validation, trainer, work))
+    if options.validation_steps:
+        if is_sharded():
+            raise KitError("validation_steps: not with FSDP or ZeRO-3, which split the student's weights; give 0")
+        trainer.add_callback(ValidationCallback(options, validation, trainer, work))
+    trainer.add_callback(LastStepLog())  # After the one that may stop early.
 
 
 def keep_best(student: Any, history: list[dict[str, Any]], options: ValidationOptions, work: Path) -> int:

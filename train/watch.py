@@ -94,6 +94,17 @@ def restore(student: Any, path: Path) -> None:
     set_peft_model_state_dict(student, load_file(path), adapter_name="default")
 
 
+class LastStepLog(TrainerCallback):
+    """Logs the last step, whatever `logging_steps` is: a run of fewer steps than that would show no loss at all."""
+
+    def on_step_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """The last step is the one planned, or the one that another callback stops at."""
+        if state.global_step >= state.max_steps or control.should_training_stop:
+            control.should_log = True
+
+
 class LossGuard(TrainerCallback):
     """Ends a training whose loss is not a number, before the step that would write it into the weights.
 
