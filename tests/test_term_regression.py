@@ -144,12 +144,12 @@ def test_the_vocabulary_weighs_as_bm25_does(animals):
 
 
 def test_what_cannot_be_learned_from_is_said(animals):
-    for wrong in ({"words": 0}, {"least_score": -1.0}, {"least_words": 0}, {"words": 2, "least_words": 3}):
-        options = TermRegressionOptions(**wrong)
-        with pytest.raises(
-            KitError, match="--least_words must be at least 1 and at most --words, --least_score not below 0"
-        ):
+    for options in (TermRegressionOptions(words=0), TermRegressionOptions(least_score=-1.0)):
+        with pytest.raises(KitError, match="--words must be at least 1, --least_score not below 0"):
             TermRegressionExpander(animals, options)
+    for least in (0, 3):
+        with pytest.raises(KitError, match=f"--least_words {least}: give 1 to 2, which is --words"):
+            TermRegressionExpander(animals, TermRegressionOptions(words=2, least_words=least))
     test_only = {key: query for key, query in animals.queries.items() if query.split == "test"}
     bare = Collection("bare", "en", animals.documents, test_only, animals.qrels, "", "", "")
     with pytest.raises(KitError, match="train queries with judgments; bare has 0"):

@@ -66,8 +66,10 @@ class TermRegressionExpander(Expander):
     def __init__(self, collection: Collection, options: TermRegressionOptions) -> None:
         from builders.terms.judged_terms import JudgedTerms
 
-        if not 1 <= options.least_words <= options.words or options.least_score < 0:
-            raise KitError("--least_words must be at least 1 and at most --words, --least_score not below 0")
+        if options.words < 1 or options.least_score < 0:
+            raise KitError("--words must be at least 1, --least_score not below 0")
+        if not 1 <= options.least_words <= options.words:
+            raise KitError(f"--least_words {options.least_words}: give 1 to {options.words}, which is --words")
         self._queries, self._options = collection.queries, options
         self._terms = JudgedTerms(collection)
         self.identity = Identity(
