@@ -175,9 +175,13 @@ def test_the_trained_retriever_may_grade_what_it_rewards(world, adapter, tmp_pat
     monkeypatch.setattr("train.alternation_rounds.run_stage", stages)
     figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
     monkeypatch.setattr("train.alternation_rounds.AlternationRounds._figures", lambda *_: dict(figures))
-    recipe = tmp_path / "regrade.yaml"
-    recipe.write_text("{}")
-    alternate(arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe)))
+    recipe, more = tmp_path / "regrade.yaml", tmp_path / "one-each.yaml"
+    for path in (recipe, more):
+        path.write_text("{}")
+    with pytest.raises(KitError, match="give --retriever_expansions_recipe, with more queries"):
+        alternate(arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe)))
+    assert not stages.calls
+    alternate(arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe), retriever_expansions_recipe=str(more)))
     told, out = dict(stages.calls), tmp_path / "out/round-1"
     assert told["round-1/graded"] == {
         "--config": str(recipe),
@@ -188,8 +192,8 @@ def test_the_trained_retriever_may_grade_what_it_rewards(world, adapter, tmp_pat
     }
     assert told["round-1/preferences"]["--expansions"] == str(out / "graded")
     assert told["round-1/triplets"]["--leave_out"] == str(out / "expansions"), "it must not have learned them"
-    for folder in ("references", "round-1/triplets"):
-        assert told[folder]["--expansions"] == str(out / "expansions")
+    assert told["round-1/triplets"]["--expansions"] == str(out / "retriever-expansions")
+    assert told["references"]["--expansions"] == str(out / "expansions")
 
 
 @pytest.mark.slow

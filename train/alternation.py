@@ -5,12 +5,11 @@
 A round: the expander writes for the train queries → triplets → the retriever is trained → the trained retriever
 rewards the expander's candidates → DPO. The retriever may learn from other expansions than the candidates: one of each
 query, of many more queries. Before it rewards, it may search with every candidate, for a reward by `corpus-rank`; it
-learns from other queries then. Each
-stage is one of the kit's own commands with a recipe of its own; its result lies in `<output_dir>/round-N`, and the
-self-reference answers, made once, in `<output_dir>/references`. After a round both are measured on the validation
-queries, together and each with the other's predecessor; when the pair has not become better for `patience` rounds, the
-rounds end. alternation.json and alternation.md are written after every stage. An interrupted command goes on where it
-was.
+learns from other queries then. Each stage is one of the kit's own commands with a recipe of its own; its result lies
+in `<output_dir>/round-N`, and the self-reference answers, made once, in `<output_dir>/references`. After a round both
+are measured on the validation queries, together and each with the other's predecessor; when the pair has not become
+better for `patience` rounds, the rounds end. alternation.json and alternation.md are written after every stage. An
+interrupted command goes on where it was.
 """
 
 import sys
@@ -106,6 +105,11 @@ def _check(args: AlternationArguments) -> None:
         is_file = name.endswith("_recipe") or name == "accelerate_config"
         if is_file and value is not None and not Path(value).is_file():
             raise KitError(f"--{name}: no such file: {value}")
+    if args.regrade_recipe and not args.retriever_expansions_recipe:
+        raise KitError(
+            "--regrade_recipe keeps the candidates' queries from the retriever, which then learns from none: "
+            "give --retriever_expansions_recipe, with more queries"
+        )
     if "adapter" in _keys(args.dpo_recipe):
         raise KitError(f"--dpo_recipe {args.dpo_recipe} names an adapter: say it as --adapter of this command")
 
