@@ -4,7 +4,8 @@
     make results-expandr SCIFACT=folder && python benchmarks/record_results.py pydocs-expandr
 
 Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json`, `.md` and a
-picture. Where README.md has marks for NAME, the first table stands there too.
+picture. Where README.md has marks for NAME, the first table stands there too. A folder or file outside the project
+keeps its name alone: where it lay on one machine tells a reader nothing.
 """
 
 import argparse
@@ -23,6 +24,10 @@ sys.path.insert(0, str(ROOT))
 
 from train.matrix_table import grid_table, matrix_table  # noqa: E402
 from train.table import gain_table, markdown_table  # noqa: E402
+
+
+# The folders before the last name of a path that begins with `../` or `/`, alone or after a space, `=` or a quote.
+OUTSIDE = re.compile(r"""(?<![^\s='"])(?:\.\./|/)(?:[^/\s,='"]+/)*(?=[^/\s,='"])""")
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,7 @@ def main() -> None:
     (result,) = made
     results = json.loads((source / result.file).read_text())
     results["stages"] = stages(source)
+    results = without_places(results)
     (kept / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     table = result.table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
     (kept / f"{name}.md").write_text(table)
@@ -70,6 +76,15 @@ def main() -> None:
     )
     readme.write_text(text)
     print(f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}; README tables: {count}")
+
+
+def without_places(value: Any) -> Any:
+    """Results whose paths out of the project are cut: `--collection ../data/scifact` → `--collection scifact`."""
+    if isinstance(value, str):
+        return OUTSIDE.sub("", value)
+    if isinstance(value, dict):
+        return {name: without_places(each) for name, each in value.items()}
+    return [without_places(each) for each in value] if isinstance(value, list) else value
 
 
 def stages(source: Path) -> list[dict[str, Any]]:

@@ -221,10 +221,15 @@ def test_a_cross_encoder_learns_which_candidate_helps(bert, train, tmp_path, cap
 
 def test_a_validation_split_chooses_where_there_is_one(bert, train, tmp_path):
     data = dataset(tmp_path / "data", helpful_rows(range(12)), helpful_rows(range(50, 55)))
-    train(*arguments(data, bert, tmp_path / "filter", "--eval_strategy", "steps", "--eval_steps", "2"))
+    train(
+        *arguments(
+            data, bert, tmp_path / "filter", "--eval_strategy", "steps", "--eval_steps", "2", "--logging_steps", "50"
+        )
+    )
     training = json.loads((tmp_path / "filter/training.json").read_text())
     assert training["queries"] == {"train": 12, "held_out": 5}
     assert [check["step"] for check in training["checks"]] == [2, 4, 6, 8, 9]
+    assert [entry["step"] for entry in training["log"]] == [9], "the last step, though logging_steps is 50"
 
 
 def test_what_cannot_be_learnt_from_is_said(bert, train, tmp_path):

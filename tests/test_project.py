@@ -210,6 +210,32 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
         assert rows == [row for row in table.splitlines() if row.startswith("|")], name
 
 
+def test_recorded_results_name_no_folder_outside_the_project(monkeypatch):
+    import json
+
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from record_results import without_places
+
+    told = {
+        "teachers": ["a=../data/x.jsonl.gz,mode=zs,model=Qwen/Qwen2.5-7B"],
+        "command": "go --collection /home/me/scifact",
+    }
+    assert without_places(told) == {
+        "teachers": ["a=x.jsonl.gz,mode=zs,model=Qwen/Qwen2.5-7B"],
+        "command": "go --collection scifact",
+    }
+    kept = {
+        "retriever": "dense:out/x/models/retriever|mean",
+        "queries": 5,
+        "ratio": "student/teacher",
+        "prompt": "a / b",
+    }
+    assert without_places(kept) == kept
+    for path in (ROOT / "benchmarks/results").glob("*.json"):
+        results = json.loads(path.read_text())
+        assert without_places(results) == results, path.name
+
+
 @pytest.mark.slow
 def test_the_wheel_carries_prompts_templates_and_recipes(tmp_path):
     done = subprocess.run(

@@ -15,7 +15,7 @@ from transformers.utils import logging
 from builders.filtering.lists import CandidateList
 from builders.retrievers.encoder import Encoder
 from train.picks import Picks
-from train.watch import LossGuard
+from train.watch import LastStepLog, LossGuard
 
 
 if TYPE_CHECKING:
@@ -77,5 +77,5 @@ def listwise_trainer(
         train_dataset=Dataset.from_list(rows),
         loss=ListNetLoss(model, mini_batch_size=-1),  # All candidates of a step at once.
         evaluator=Picks(choosing),
-        callbacks=[LossGuard("filter", folder)],
+        callbacks=[LossGuard("filter", folder), LastStepLog()],
     )
