@@ -22,8 +22,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from train.matrix_table import grid_table, matrix_table  # noqa: E402
-from train.table import gain_table, markdown_table  # noqa: E402
+from train.matrix_table import matrix_table, short_grid_table  # noqa: E402
+from train.table import markdown_table, short_table  # noqa: E402
 
 
 # The folders before the last name of a path that begins with `../` or `/`, alone or after a space, `=` or a quote.
@@ -41,8 +41,8 @@ class Results:
 
 
 RESULTS = (
-    Results("results.json", "ndcg_delta.png", markdown_table, gain_table),
-    Results("matrix.json", "matrix.png", matrix_table, grid_table),
+    Results("results.json", "ndcg_delta.png", markdown_table, short_table),
+    Results("matrix.json", "matrix.png", matrix_table, short_grid_table),
 )
 
 

@@ -197,8 +197,8 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
     """The README shows tables of real runs, kept beside it as JSON; no number is typed by hand."""
     import json
 
-    from train.matrix_table import grid_table
-    from train.table import gain_table
+    from train.matrix_table import short_grid_table
+    from train.table import short_table
 
     readme = (ROOT / "README.md").read_text()
     shown = re.findall(r"<!-- ([\w-]+) table -->\n(.*?)<!-- end of \1 table -->", readme, flags=re.DOTALL)
@@ -206,7 +206,7 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
     for name, text in shown:
         rows = [row for row in text.splitlines() if row.startswith("|")]
         results = json.loads((ROOT / f"benchmarks/results/{name}.json").read_text())
-        table = gain_table(results) if "systems" in results else grid_table(results)
+        table = short_table(results) if "systems" in results else short_grid_table(results)
         assert rows == [row for row in table.splitlines() if row.startswith("|")], name
 
 

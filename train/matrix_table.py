@@ -30,6 +30,19 @@ def matrix_table(results: Mapping[str, Any]) -> str:
 
 
 def grid_table(results: Mapping[str, Any]) -> str:
+    """The matrix at a glance, and what its columns are in full."""
+    lines = [
+        "",
+        *(
+            f"- `{name}`: {one['name']}, query formed as `{one['formation']}`"
+            for name, one in results["retrievers"].items()
+        ),
+        "",
+    ]
+    return short_grid_table(results) + "\n".join([*lines, ""])
+
+
+def short_grid_table(results: Mapping[str, Any]) -> str:
     """The matrix at a glance, what a reader in a hurry needs: one row an expander, one column a retriever."""
     retrievers, reference = list(results["retrievers"]), results["reference"]
     cells: dict[str, dict[str, str]] = {}
@@ -50,13 +63,7 @@ def grid_table(results: Mapping[str, Any]) -> str:
         f"In brackets: relative to `{reference}`; `*`: p < {SURE} (paired randomisation test, Holm's correction "
         f"for {results['correction']['tests']} cells).",
         "",
-        *(
-            f"- `{name}`: {one['name']}, query formed as `{one['formation']}`"
-            for name, one in results["retrievers"].items()
-        ),
-        "",
         *_shown(results),
-        "",
     ]
     return "\n".join(lines)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from builders.comparison import PLAIN, Row, delta_cell, legend, p_cell, subject, table_lines
+from train.markdown import table
 
 
 Column = Callable[[Row], str]
@@ -30,6 +31,38 @@ def gain_table(results: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join([*lines, *_remarks(results)])
+
+
+def short_table(results: Mapping[str, Any]) -> str:
+    """What a page for strangers shows: who gains, who is hurt, what it takes; guards are left to the whole table."""
+    systems: dict[str, Row] = {name: row for name, row in results["systems"].items() if "kept" not in row}
+    tests = results.get("correction", {}).get("tests")
+    p_key = "p_corrected" if tests else "p_value"
+    columns: dict[str, Column] = {
+        "nDCG@10": lambda row: f"{row['ndcg_at_10']:.4f}",
+        "Δ (95 % interval)": delta_cell,
+        "p": lambda row: p_cell(row[p_key]),
+        "helped": lambda row: f"{100 * row['helped']:.0f} %",
+        "hurt": lambda row: f"{100 * row['hurt']:.0f} %",
+        "ms / query": COST["ms / query"],
+    }
+    rows = [
+        [name, *("" if name == PLAIN and cell is not columns["nDCG@10"] else cell(row) for cell in columns.values())]
+        for name, row in systems.items()
+    ]
+    lines = [
+        f"{subject(dict(results))}, greedy, at most {results['decoding']['max_new_tokens']} tokens; "
+        f"{results['hardware']}.",
+        "",
+        *table(["system", *columns], rows),
+        "",
+        "Δ: difference of nDCG@10 to `plain`, the query without expansion. p: paired randomisation test against it"
+        + (f", corrected by Holm's method for all {tests} systems compared" if tests else "")
+        + ". helped / hurt: share of queries whose nDCG@10 rises or falls. ms / query: writing the expansion, "
+        f"{results['settings']['block']} queries at a time.",
+        "",
+    ]
+    return "\n".join([*lines, *_remarks({**results, "systems": systems})])
 
 
 def _cost(name: str, digits: int) -> Column:
