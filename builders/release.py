@@ -1,4 +1,4 @@
-"""Publish what belongs together: datasets, adapters, the Space, then a collection of them all, under one tag.
+"""Publish what belongs together: datasets, models, the Space, then a collection of them all, under one tag.
 
     python -m builders release --config builders/recipes/pydocs-demo/release.yaml --owner YOU
     python -m builders release --config builders/recipes/pydocs-demo/release.yaml --owner YOU --push_to_hub
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from builders.publishing.release import Release
 
 
-TYPES = {"--datasets": "dataset", "--adapters": "model", "--space": "space"}
+# Option → what its folders must be, as a message calls it.
+TAKEN = {"--datasets": "dataset", "--adapters": "adapter", "--retrievers": "retriever", "--space": "space"}
 
 
 @dataclass
@@ -35,11 +36,18 @@ class ReleaseArguments:
     output_dir: str = field(metadata={"help": "Folder for the rendered release and its report."})
     datasets: list[str] = field(default_factory=list, metadata={"help": "FOLDER=NAME of each dataset."})
     adapters: list[str] = field(default_factory=list, metadata={"help": "FOLDER=NAME of each adapter."})
+    retrievers: list[str] = field(default_factory=list, metadata={"help": "FOLDER=NAME of each trained retriever."})
     results: str | None = field(
         default=None,
         metadata={"help": "Folder of their evaluation: the adapters' cards are written anew, under their names."},
     )
-    license: str = field(default="apache-2.0", metadata={"help": "With --results: licence of the adapters."})
+    matrix: str | None = field(
+        default=None, metadata={"help": "matrix.json that measured the retrievers: their cards are written anew, too."}
+    )
+    license: str = field(
+        default="apache-2.0",
+        metadata={"help": "With --results or --matrix: licence of the models whose cards they are."},
+    )
     space: str | None = field(default=None, metadata={"help": "FOLDER=NAME of the Space."})
     collection: str | None = field(default=None, metadata={"help": "Title of the collection."})
     description: str | None = field(default=None, metadata={"help": "Line below the collection's title."})
@@ -83,13 +91,18 @@ def render(args: ReleaseArguments, api: "HfApi") -> "Release":
     from builders.publishing.hub import TAG, check_repo_id
     from builders.publishing.hub_collection import HubCollection
     from builders.publishing.release import Release
-    from builders.publishing.release_folder import read_given, render_release
+    from builders.publishing.release_folder import Evaluations, read_given, render_release
     from builders.publishing.release_part import open_parts
     from builders.publishing.release_report import REPORT
 
     if not TAG.fullmatch(args.tag):
         raise KitError(f"--tag {args.tag!r}: no name for a tag; give one like v1.0")
-    options = {"--datasets": args.datasets, "--adapters": args.adapters, "--space": [args.space] if args.space else []}
+    options = {
+        "--datasets": args.datasets,
+        "--adapters": args.adapters,
+        "--retrievers": args.retrievers,
+        "--space": [args.space] if args.space else [],
+    }
     given = [read_given(option, text, args.owner) for option, texts in options.items() for text in texts]
     if not given:
         raise KitError(f"a release needs at least one of {', '.join(options)}")
@@ -97,10 +110,11 @@ def render(args: ReleaseArguments, api: "HfApi") -> "Release":
         check_repo_id(item.repo_id)
     collection = HubCollection(api, args.owner, args.collection, args.description) if args.collection else None
     output = Path(args.output_dir)
-    render_release(output, given, Path(args.results) if args.results else None, args.license)
+    render_release(output, given, Evaluations(args.results, args.matrix, args.license))
     parts = open_parts([(output / item.name, item.repo_id) for item in given], api)
     for item in given:
-        kind = next(part.repository.type for part in parts if part.id == item.repo_id)
-        if TYPES[item.option] != kind:
-            raise KitError(f"{item.option} {item.folder}: is a {kind}")
+        part = next(part for part in parts if part.id == item.repo_id)
+        kind = part.rendered.kind if part.rendered.repo_type == "model" else part.rendered.repo_type
+        if TAKEN[item.option] != kind:
+            raise KitError(f"{item.option} {item.folder}: is {'an' if kind[0] in 'aeiou' else 'a'} {kind}")
     return Release(parts, args.tag, collection, args.public, args.allow_shrink, output / REPORT)

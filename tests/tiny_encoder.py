@@ -66,6 +66,7 @@ def triplets_build(rows: int, version: str = VERSION) -> dict[str, Any]:
     counts = {"queries": rows, "candidates": rows, "queries_with_rows": rows, "rows": rows, "pooled": 5 * rows}
     return {
         **build("triplets", rows, version),
+        "expansions": {"build_sha256": "0" * 64, "code_version": version},
         "miner": "bm25s",
         "filter_encoder": None,
         "max_similarity_ratio": 0.95,

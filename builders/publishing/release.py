@@ -1,4 +1,4 @@
-"""The release: datasets, adapters and Space that belong together go to the Hub in this order, then the collection.
+"""The release: datasets, models and Space that belong together go to the Hub in this order, then the collection.
 
 Each card names the others at exact revisions: by commit what is published already, by the release's tag what follows.
 What the tag stands on is done and never done again, so that the same release run again does only what is missing.
@@ -32,6 +32,7 @@ NOTES = {
     "preferences": "Pairs of expansions, chosen and rejected by what retrieval gained.",
     "triplets": "Expanded queries, their relevant documents and hard negatives, for a dense retriever.",
     "adapter": "LoRA adapter that writes query expansions.",
+    "retriever": "Encoder for dense retrieval, trained on queries and their expansions.",
     "space": "The plain query and the expanded one, side by side.",
 }
 

@@ -39,19 +39,20 @@ def card_of_release(part: Part, parts: Sequence[Part], tag: str, commits: Mappin
 
 def _made(part: Part, tag: str, commits: Mapping[str, str]) -> str:
     """One sentence on what it was made from; empty where the release does not hold that."""
-    data, adapters = (", ".join(_link(source, tag, commits) for source in group) for group in _split(part.sources))
+    data, models = (", ".join(_link(source, tag, commits) for source in group) for group in _split(part.sources))
     if part.rendered.kind == "space":
-        return f"Runs {adapters}." if adapters else ""
+        return f"Runs {models}." if models else ""
     if part.rendered.repo_type == "dataset":
         return f"Made from {data}." if data else ""
     if data:
-        return f"Trained on {data}{f', going on with {adapters}' if adapters else ''}."
-    return f"Goes on with {adapters}." if adapters else ""
+        return f"Trained on {data}{f', going on with {models}' if models else ''}."
+    return f"Goes on with {models}." if models else ""
 
 
 def _split(sources: Sequence[Part]) -> tuple[list[Part], list[Part]]:
-    adapters = [source for source in sources if source.rendered.kind == "adapter"]
-    return [source for source in sources if source not in adapters], adapters
+    """Datasets, and models."""
+    models = [source for source in sources if source.rendered.repo_type == "model"]
+    return [source for source in sources if source not in models], models
 
 
 def _name(part: Part) -> str:
@@ -71,10 +72,10 @@ def _linked(card: Card, part: Part) -> Card:
     if part.rendered.repo_type == "dataset":
         return card
     datasets, _ = _split(list(part.origins()))
-    _, adapters = _split(part.sources)
+    _, models = _split(part.sources)
     data = dict(card.data)
-    # An adapter's model is its base, and the card says so already.
-    for key, others in (("datasets", datasets), ("models", adapters if part.rendered.kind == "space" else [])):
+    # A model's own is its base, and the card says so already.
+    for key, others in (("datasets", datasets), ("models", models if part.rendered.kind == "space" else [])):
         named = data.get(key) or []
         named = [named] if isinstance(named, str) else list(named)
         if others:

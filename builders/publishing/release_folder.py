@@ -26,7 +26,7 @@ class Given:
 
     Args:
         option (`str`):
-            Where it is given: `--datasets`, `--adapters` or `--space`.
+            Where it is given: `--datasets`, `--adapters`, `--retrievers` or `--space`.
         folder (`Path`), repo_id (`str`):
             What goes where.
     """
@@ -39,6 +39,29 @@ class Given:
     def name(self) -> str:
         """Its name in the release folder: the same, for it belongs to an adapter's identity."""
         return self.folder.absolute().name
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """What the models' cards are written from anew, with their repositories' names.
+
+    Args:
+        results (`str`, *optional*):
+            Folder of the evaluation of the adapters.
+        matrix (`str`, *optional*):
+            `matrix.json` that measured the retrievers.
+        licence (`str`):
+            Licence of the models, for these cards.
+    """
+
+    results: str | None
+    matrix: str | None
+    licence: str
+
+    def carded(self, given: Sequence[Given]) -> list[Given]:
+        """The models whose cards are written anew: adapters, then retrievers."""
+        options = {"--adapters": self.results, "--retrievers": self.matrix}
+        return [item for option, source in options.items() if source for item in given if item.option == option]
 
 
 def read_given(option: str, text: str, owner: str) -> Given:
@@ -55,7 +78,7 @@ def read_given(option: str, text: str, owner: str) -> Given:
     return Given(option, Path(folder), f"{owner}/{name}")
 
 
-def render_release(output: Path, given: Sequence[Given], results: Path | None, licence: str) -> None:
+def render_release(output: Path, given: Sequence[Given], evaluations: Evaluations) -> None:
     """Fill the release folder, whole or not at all.
 
     Args:
@@ -63,29 +86,27 @@ def render_release(output: Path, given: Sequence[Given], results: Path | None, l
             Replaced if it holds a release.
         given (`Sequence[Given]`):
             What to copy.
-        results (`Path`, *optional*):
-            Folder of an evaluation: the adapters' cards are written from it, with their repositories' names.
-        licence (`str`):
-            Licence of the adapters, for these cards.
+        evaluations ([`Evaluations`]):
+            What cards are written from anew.
 
     Raises:
         KitError: the release folder holds something else, two folders or repositories have one name, a folder is not
-            fit to be published, or the results are not those of the adapters.
+            fit to be published, or the results are not those of the models.
     """
     _check_output(output, given)
     for values in ([item.name for item in given], [item.repo_id for item in given]):
         double = next((value for value in values if values.count(value) > 1), None)
         if double is not None:
             raise KitError(f"{double}: twice in the release; its folders and repositories need names of their own")
-    carded = [item for item in given if item.option == "--adapters"] if results is not None else []
+    carded = evaluations.carded(given)
     for item in given:
         if item not in carded:
             open_rendered(item.folder)
     with atomic_folder(output) as work:
         for item in given:
             shutil.copytree(item.folder, work / item.name, copy_function=_link_or_copy)
-        if results is not None and carded:
-            _write_cards(carded, work, results, licence)
+        if carded:
+            _write_cards(carded, work, evaluations)
         if (output / REPORT).is_file():
             shutil.copy(output / REPORT, work / REPORT)
         else:
@@ -115,15 +136,20 @@ def _link_or_copy(source: str, target: str) -> None:
     shutil.copy2(source, target)
 
 
-def _write_cards(adapters: Sequence[Given], work: Path, results: Path, licence: str) -> None:
+def _write_cards(models: Sequence[Given], work: Path, evaluations: Evaluations) -> None:
     """Have the cards written by their own command: the builders do not know that room."""
-    options = {
-        "--adapters": [str(work / item.name) for item in adapters],
-        "--results": [str(results / "results.json")],
-        "--repo_ids": [item.repo_id for item in adapters],
-        "--license": [licence],
+    folders = {
+        option: [str(work / item.name) for item in models if item.option == option]
+        for option in ("--adapters", "--retrievers")
     }
-    arguments = [word for name, values in options.items() for word in (name, *values)]
+    options = {
+        **folders,
+        "--results": [str(Path(evaluations.results or "") / "results.json")] if folders["--adapters"] else [],
+        "--matrix": [str(evaluations.matrix)] if folders["--retrievers"] else [],
+        "--repo_ids": [item.repo_id for item in models],
+        "--license": [evaluations.licence],
+    }
+    arguments = [word for name, values in options.items() if values for word in (name, *values)]
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     done = subprocess.run(
         [sys.executable, "-m", "model_cards", *arguments],
@@ -133,7 +159,7 @@ def _write_cards(adapters: Sequence[Given], work: Path, results: Path, licence: 
     )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        originals = {str(work / item.name): str(item.folder) for item in adapters}
+        originals = {str(work / item.name): str(item.folder) for item in models}
         line = said[-1].removeprefix("error: ")
         for copy, original in originals.items():
             line = line.replace(copy, original)

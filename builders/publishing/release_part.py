@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
-from builders.expanders.adapter import TRAINING, adapter_name, read_training
+from builders.expanders.adapter import TRAINING, adapter_name
 from builders.publishing.card import Card, marked, read_card
 from builders.publishing.folder import BUILD, CARD, file_hash
 from builders.publishing.rendered import Rendered, open_rendered
 from builders.publishing.rendered_adapter import WEIGHTS
 from builders.publishing.rendered_space import SPACE
 from builders.publishing.repository import Repository
+from builders.retrievers.trained import KIND as RETRIEVER
 
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def open_parts(folders: Sequence[tuple[Path, str]], api: "HfApi") -> list[Part]:
 
     Args:
         folders (`Sequence[tuple[Path, str]]`):
-            Folders and the repositories (`OWNER/NAME`) that they go to: datasets, adapters, Space.
+            Folders and the repositories (`OWNER/NAME`) that they go to: datasets, models, Space.
         api (`HfApi`):
             The Hub.
 
@@ -104,8 +105,14 @@ def _identity(rendered: Rendered) -> str:
     """What the provenance of others calls a folder."""
     if rendered.kind == "adapter":
         return _weights(rendered.folder)
+    if rendered.kind == RETRIEVER:
+        from builders.retrievers.encoder import Encoder
+
+        return Encoder(str(rendered.folder)).revision
     if rendered.kind not in RECORDS:
-        raise KitError(f"{rendered.folder}: is of kind {rendered.kind}; a release takes datasets, adapters, a Space")
+        raise KitError(
+            f"{rendered.folder}: is of kind {rendered.kind}; a release takes datasets, adapters, retrievers, a Space"
+        )
     return file_hash(rendered.folder / RECORDS[rendered.kind])
 
 
@@ -120,7 +127,7 @@ def _needs(rendered: Rendered, known: Mapping[str, Rendered]) -> set[str]:
         KitError: one of them is not known, although the release has others of its kind.
     """
     made_of = dict.fromkeys(("references", "preferences", "triplets"), _candidates)
-    find = {**made_of, "adapter": _trained_on, "space": _carried}.get(rendered.kind)
+    find = {**made_of, "adapter": _trained_on, RETRIEVER: _trained_on, "space": _carried}.get(rendered.kind)
     return {needed for needed in find(rendered.folder, known) if needed in known} if find else set()
 
 
@@ -144,8 +151,8 @@ def _candidates(folder: Path, known: Mapping[str, Rendered]) -> Iterator[str]:
 
 def _trained_on(folder: Path, known: Mapping[str, Rendered]) -> Iterator[str]:
     data = _record(folder / TRAINING, "settings", "data")
-    others = _has(known, "expansions", "preferences")
     for role, source in data.items():
+        others = _has(known, *(("triplets",) if role == "triplets" else ("expansions", "preferences")))
         needed = source["build_sha256"]
         if others and needed not in known:
             raise KitError(
@@ -153,11 +160,11 @@ def _trained_on(folder: Path, known: Mapping[str, Rendered]) -> Iterator[str]:
                 "folder that it was trained on, or train it again"
             )
         yield needed
-    parent = read_training(folder).get("parent")
+    parent = _record(folder / TRAINING, "parent")
     if parent:
         needed = str(parent).rpartition("@")[2]
         if needed not in known:
-            raise KitError(f"{folder}: goes on with the adapter {parent}, which is not in the release: add its folder")
+            raise KitError(f"{folder}: goes on with {parent}, which is not in the release: add its folder")
         yield needed
 
 
@@ -189,7 +196,7 @@ def _record(path: Path, *keys: str) -> Any:
 
 
 def _base(rendered: Rendered, endpoint: str) -> str:
-    if rendered.kind == "adapter":
+    if rendered.kind in ("adapter", RETRIEVER):
         record = _record(rendered.folder / TRAINING, "base")
         model, revision, weights = record["model_id"], record.get("revision"), record.get("weights")
     elif rendered.kind == "space":

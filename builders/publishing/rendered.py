@@ -1,4 +1,4 @@
-"""The rendered folder: what it is (a dataset, an adapter, an export or a Space), and which of its files go up."""
+"""The rendered folder: what it is (dataset, adapter, retriever, export or Space), and which of its files go up."""
 
 import hashlib
 import os

@@ -559,7 +559,7 @@ WRONG = {
     ),
     "a parent left out": (
         lambda m, t: {"adapters": [f"{m['dpo']}=expander-dpo"]},
-        ["dpo: goes on with the adapter sft@sha256:", "add its folder"],
+        ["dpo: goes on with sft@sha256:", "add its folder"],
     ),
     "a Space of another adapter": (
         lambda m, t: {"space": other(m, t, "space")},
