@@ -204,9 +204,12 @@ def _settings(
     samplings: Sequence[Sampling],
 ) -> dict[str, Any]:
     """All that decides the dataset's bytes: a folder with equal settings need not be made again."""
-    expander = expanders[0][1]
+    from builders.retrievers.load import folder_revisions
+
+    expander, revisions = expanders[0][1], folder_revisions(args.retriever)
     return {
         **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
+        **({"retriever_revisions": revisions} if revisions else {}),
         **asdict(samplings[0]),
         **({"temperature": args.temperature} if len(samplings) > 1 else {}),
         "collection_fingerprint": collection.fingerprint,

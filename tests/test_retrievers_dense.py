@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -171,6 +172,26 @@ def test_encoders_that_cannot_be_had(tmp_path, monkeypatch):
     )
     with pytest.raises(KitError, match=r"pip install 'query-expansion-kit\[dense\]'"):
         Encoder("someone/model")
+
+
+def test_candidates_are_graded_anew_when_the_encoders_folder_is_trained_anew(cache, tmp_path, capsys):
+    from builders.expansions import main
+    from builders.publishing.folder import read_build
+    from tests.word_collection import word_collection
+    from tests.word_encoder import word_encoder
+
+    collection, encoder = word_collection(tmp_path / "words", 10), tmp_path / "encoder"
+    given = ["--expander", "none", "--collection", str(collection), "--num_train", "4"]
+    given += ["--prompts", "web-passage-zero-shot", "--formation", "mean", "--retriever", f"dense:{encoder}"]
+    graded = []
+    for seed in (1, 2):
+        word_encoder(encoder, ["alpha", "beta"], seed)
+        shutil.rmtree(tmp_path / "encoder-parts")
+        for _ in range(2):
+            main([*given, "--output_dir", str(tmp_path / "out")])
+        graded.append(read_build(tmp_path / "out")["retriever"])
+        assert capsys.readouterr().err.count("up to date") == 1
+    assert graded[0] != graded[1]
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """From the name of a retriever, as commands take it, to the retriever."""
 
 import re
+from pathlib import Path
 
 from builders.collections.collection import Collection
 from builders.errors import KitError
@@ -41,3 +42,18 @@ def load_retriever(name: str, collection: Collection) -> Retriever:
 
         return HybridRetriever([load_retriever(part.strip(), collection) for part in hybrid[1].split(",")])
     raise KitError(f"no retriever {name!r}: give one of {', '.join(RETRIEVERS)}")
+
+
+def folder_revisions(name: str) -> list[str]:
+    """What pins the encoders of a retriever that are folders: a folder keeps its name when it is trained anew.
+
+    Args:
+        name (`str`):
+            As for [`load_retriever`].
+
+    Raises:
+        KitError: a folder holds no encoder, or the extra is not installed.
+    """
+    from builders.retrievers.encoder import Encoder
+
+    return [Encoder(model).revision for model in re.findall(r"dense:([^,()]+)", name) if Path(model).is_dir()]
