@@ -4,8 +4,8 @@
     make results-expandr SCIFACT=folder && python benchmarks/record_results.py pydocs-expandr
 
 Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json`, `.md` and a
-picture. Where README.md has marks for NAME, the first table stands there too. A folder or file outside the project
-keeps its name alone: where it lay on one machine tells a reader nothing.
+picture. Where README.md has marks for NAME, a short table stands there too; the README's headline is written anew. A
+folder or file outside the project keeps its name alone: where it lay on one machine tells a reader nothing.
 """
 
 import argparse
@@ -21,6 +21,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
+
+import headline  # noqa: E402
 
 from train.matrix_table import matrix_table, short_grid_table  # noqa: E402
 from train.table import markdown_table, short_table  # noqa: E402
@@ -75,6 +77,7 @@ def main() -> None:
         flags=re.DOTALL,
     )
     readme.write_text(text)
+    headline.main()
     print(f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}; README tables: {count}")
 
 

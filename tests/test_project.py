@@ -210,6 +210,14 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
         assert rows == [row for row in table.splitlines() if row.startswith("|")], name
 
 
+def test_the_readmes_headline_is_made_of_the_recorded_results(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    from headline import headline_table
+
+    shown = re.search(r"<!-- headline -->\n(.*?)<!-- end of headline -->", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert shown and shown[1] == headline_table()
+
+
 def test_recorded_results_name_no_folder_outside_the_project(monkeypatch):
     import json
 

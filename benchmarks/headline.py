@@ -1,0 +1,79 @@
+"""What training gains, at a glance: the README's first table, from the recorded results of the kit's own students.
+
+    python benchmarks/headline.py
+
+Each row names what a recipe ends with: the student after DPO, and the pair of expander and retriever after the rounds,
+the one that validation kept where there are validation queries.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "benchmarks/results"
+sys.path.insert(0, str(ROOT))
+
+from builders.comparison import PLAIN, p_cell  # noqa: E402
+from train.markdown import table  # noqa: E402
+
+
+STUDENT = "BM25, with the student's expansions"
+PAIR = "dense, retriever and student trained for each other"
+TITLES = ["search", "test queries", "plain query, untrained", "trained", "gain", "p", "helped", "hurt"]
+
+
+def main() -> None:
+    """Write the table between its marks in README.md."""
+    readme = ROOT / "README.md"
+    marks = r"(<!-- headline -->\n).*?(<!-- end of headline -->)"
+    text, count = re.subn(
+        marks, lambda found: f"{found[1]}{headline_table()}{found[2]}", readme.read_text(), flags=re.DOTALL
+    )
+    if not count:
+        sys.exit("README.md: no marks for the headline")
+    readme.write_text(text)
+    print("README.md: headline written")
+
+
+def headline_table() -> str:
+    """The table, one row for each kind of search and collection; scores are nDCG@10."""
+    rows = [
+        _student("pydocs", "dpo"),
+        _student("scifact", "dpo"),
+        _pair("pydocs-expandr", "round-1", "trained"),
+        _pair("scifact-expandr", "expander", "trained"),
+    ]
+    return "\n".join([*table(TITLES, rows), ""])
+
+
+def _student(name: str, system: str) -> list[str]:
+    results = json.loads((RESULTS / f"{name}.json").read_text())
+    before, row = results["systems"][PLAIN]["ndcg_at_10"], results["systems"][system]
+    return _row(STUDENT, results, row["queries"], before, {**row, "relative": row["delta_ndcg_at_10"] / before})
+
+
+def _pair(name: str, expander: str, retriever: str) -> list[str]:
+    results = json.loads((RESULTS / f"{name}.json").read_text())
+    cells = {f"{row['expander']}/{row['retriever']}": row for row in results["rows"]}
+    before = cells[results["reference"]]["ndcg_at_10"]
+    return _row(PAIR, results, results["queries"], before, cells[f"{expander}/{retriever}"])
+
+
+def _row(search: str, results: dict[str, Any], queries: int, before: float, row: dict[str, Any]) -> list[str]:
+    return [
+        search,
+        f"{queries} of {results['collection']['name']}",
+        f"{before:.4f}",
+        f"{row['ndcg_at_10']:.4f}",
+        f"**{100 * row['relative']:+.1f} %**",
+        p_cell(row["p_corrected"]),
+        *(f"{100 * row[share]:.0f} %" for share in ("helped", "hurt")),
+    ]
+
+
+if __name__ == "__main__":
+    main()
