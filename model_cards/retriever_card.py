@@ -41,7 +41,7 @@ def retriever_card(
     encoder = Encoder(str(folder))
     matrix = read_matrix(matrix_path) if matrix_path else None
     own = measured_retriever(matrix, encoder.revision, folder, matrix_path) if matrix and matrix_path else None
-    rows = matrix["rows"] if matrix else []
+    rows = _rows(matrix, own) if matrix and own else []
     example = training["example"]
     return str(
         ModelCard.from_template(
@@ -61,6 +61,12 @@ def retriever_card(
             is_expanded=not training["settings"]["retriever"]["without_expansion"],
         )
     )
+
+
+def _rows(matrix: dict[str, Any], own: str) -> list[dict[str, Any]]:
+    """What tells about this retriever: its rows, those of the reference, and the others with the query alone."""
+    told = {own, matrix["reference"].partition("/")[2]}
+    return [row for row in matrix["rows"] if row["retriever"] in told or row["expander"] == NONE]
 
 
 def _verdict(matrix: dict[str, Any], own: str) -> str:

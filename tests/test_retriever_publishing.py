@@ -91,10 +91,11 @@ def row(expander: str, retriever: str, ndcg: float, p: float, low: float) -> dic
 
 
 def matrix(folder: Path, revision: str) -> Path:
-    """Two encoders, with and without an expander."""
+    """Three encoders, with and without an expander."""
     rows = [row("none", "zero-shot", 0.5, 1.0, -0.05), row("sft", "zero-shot", 0.48, 0.4, -0.09)]
     rows += [row("none", "trained", 0.55, 0.03, 0.01), row("sft", "trained", 0.6125, 0.004, 0.0625)]
-    names = {"zero-shot": "sha256:0000000000000000", "trained": revision}
+    rows += [row("none", "other", 0.51, 0.9, -0.04), row("sft", "other", 0.52, 0.8, -0.03)]
+    names = {"zero-shot": "sha256:0000000000000000", "trained": revision, "other": "sha256:2222222222222222"}
     results = {
         "rows": rows,
         "reference": "none/zero-shot",
@@ -151,8 +152,9 @@ def test_figures_in_the_card_are_those_of_the_matrix_and_of_these_weights(retrie
     assert f'SentenceTransformer("{REPO}")' in card and "not evaluated" not in card
     index = re.search(r"model-index:(.*?)\n---", card, re.S)[1]
     assert index.count("value: 0.6125") == 1 and "value: 0.48\n" not in index
-    table = [line for line in card.splitlines() if line.startswith(("| retriever |", "| trained", "| zero-shot"))]
-    assert len(table) == 5
+    table = [line for line in card.splitlines() if line.startswith(("| retriever |", "| tr", "| zero", "| other"))]
+    assert len(table) == 6, "of another retriever, the query alone"
+    assert "| other | none | 0.5100 |" in card and "| other | sft |" not in card
     assert len({line.count("|") for line in table}) == 1
     with pytest.raises(KitError, match="no results for the weights in"):
         retriever_card(retriever, matrix(tmp_path, "sha256:1111111111111111"), None, [], "apache-2.0")
