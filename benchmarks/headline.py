@@ -24,6 +24,8 @@ from train.markdown import table  # noqa: E402
 STUDENT = "BM25, with the student's expansions"
 PAIR = "dense, retriever and student trained for each other"
 TITLES = ["search", "test queries", "plain query, untrained", "trained", "gain", "p", "helped", "hurt"]
+# What the student is up against: the words that its prompt shows, searched with all of them.
+TITLES += ["prompt's words, no language model"]
 
 
 def main() -> None:
@@ -53,17 +55,21 @@ def headline_table() -> str:
 def _student(name: str, system: str) -> list[str]:
     results = json.loads((RESULTS / f"{name}.json").read_text())
     before, row = results["systems"][PLAIN]["ndcg_at_10"], results["systems"][system]
-    return _row(STUDENT, results, row["queries"], before, {**row, "relative": row["delta_ndcg_at_10"] / before})
+    shown = results["systems"][results["shown"]]
+    return _row(STUDENT, results, row["queries"], before, {**row, "relative": row["delta_ndcg_at_10"] / before}, shown)
 
 
 def _pair(name: str, expander: str, retriever: str) -> list[str]:
     results = json.loads((RESULTS / f"{name}.json").read_text())
     cells = {f"{row['expander']}/{row['retriever']}": row for row in results["rows"]}
     before = cells[results["reference"]]["ndcg_at_10"]
-    return _row(PAIR, results, results["queries"], before, cells[f"{expander}/{retriever}"])
+    shown = cells[f"{results['shown']}/{retriever}"]
+    return _row(PAIR, results, results["queries"], before, cells[f"{expander}/{retriever}"], shown)
 
 
-def _row(search: str, results: dict[str, Any], queries: int, before: float, row: dict[str, Any]) -> list[str]:
+def _row(
+    search: str, results: dict[str, Any], queries: int, before: float, row: dict[str, Any], shown: dict[str, Any]
+) -> list[str]:
     return [
         search,
         f"{queries} of {results['collection']['name']}",
@@ -72,6 +78,7 @@ def _row(search: str, results: dict[str, Any], queries: int, before: float, row:
         f"**{100 * row['relative']:+.1f} %**",
         p_cell(row["p_corrected"]),
         *(f"{100 * row[share]:.0f} %" for share in ("helped", "hurt")),
+        f"{shown['ndcg_at_10']:.4f}",
     ]
 
 
