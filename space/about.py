@@ -2,6 +2,7 @@
 
 from html import escape
 
+from builders.collections.libraries import documented, is_pydocs
 from space.settings import SpaceSettings, System
 
 
@@ -115,8 +116,9 @@ def significance(system: System) -> str:
 
 
 def _searched(settings: SpaceSettings) -> str:
-    pydocs = "the reference pages of NumPy, SciPy, pandas and scikit-learn"
-    return pydocs if settings.collection == "pydocs" else f"the documents of {settings.collection.rsplit('/', 1)[-1]}"
+    if is_pydocs(settings.collection):
+        return f"the reference pages of {documented(settings.collection)}"
+    return f"the documents of {settings.collection.rsplit('/', 1)[-1]}"
 
 
 def _short(model: str) -> str:

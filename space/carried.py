@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from builders.collections.libraries import is_pydocs, libraries
 from builders.errors import KitError
 
 
@@ -17,8 +18,6 @@ KIT = ("builders", "space")
 DATA = (".yaml", ".css")
 # Needed without a line that imports them: transformers places models by accelerate and reads chat templates by Jinja2.
 UNSEEN = ("accelerate", "Jinja2")
-# The documentation that the collection `pydocs` is.
-PYDOCS = ("numpy", "scipy", "pandas", "scikit-learn")
 
 
 def carried_files(left_out: AbstractSet[str]) -> list[Path]:
@@ -68,7 +67,8 @@ def requirements(collection: str, left_out: AbstractSet[str], more: Iterable[str
         KitError: one of them is not installed.
     """
     owners = importlib.metadata.packages_distributions()
-    needed = {*UNSEEN, *more, *(PYDOCS if collection == "pydocs" else ())}
+    documented = [library.distribution for library in libraries(collection)] if is_pydocs(collection) else []
+    needed = {*UNSEEN, *more, *documented}
     for name in third_party([APP, *carried_files(left_out)]) - left_out:
         if name not in owners:
             raise KitError(f"{name} is not installed: pip install 'query-expansion-kit[demo]'")

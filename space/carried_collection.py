@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from builders.collections.libraries import is_pydocs
 from builders.collections.metadata import read_metadata
 from builders.errors import KitError
 
@@ -22,7 +23,7 @@ def carry_collection(name: str, files: dict[str, bytes | Path]) -> str:
         KitError: it is too large to carry, or a part of it lies outside of its folder.
     """
     folder = Path(name).expanduser()
-    if name == "pydocs" or not folder.exists():
+    if is_pydocs(name) or not folder.exists():
         return name
     place = f"collection/{folder.resolve().name}"
     carried = {place: folder} if folder.is_file() else _data_files(folder, place)

@@ -197,7 +197,7 @@ def test_damaged_cache_is_rebuilt(tmp_path, monkeypatch):
     monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path))
     content = {"documents": [["a", "text"]], "queries": {"q:a": "x"}, "qrels": {"q:a": {"a": 2}}, "statistics": {}}
     reads = []
-    monkeypatch.setattr(pydocs_module, "_read", lambda: reads.append(1) or content)
+    monkeypatch.setattr(pydocs_module, "_read", lambda packages: reads.append(1) or content)
     first = load_pydocs()
     [path] = cache_dir("pydocs").iterdir()
     written = path.read_bytes()
@@ -220,6 +220,90 @@ def test_missing_library(monkeypatch):
         load_pydocs()
     with pytest.raises(KitError, match="no_such_package_here"):
         read_package("no_such_package_here")
+
+
+PAGE = '''
+def solve{0}(a):
+    """Solve the {0} system of linear equations.
+
+    Parameters
+    ----------
+    a : array
+        {1}
+
+    See Also
+    --------
+    solve0
+    """
+'''
+
+
+@pytest.fixture
+def other_library(tmp_path, monkeypatch):
+    """An installed library, `otherlib` of the distribution `other-lib`, with three pages and a broken file."""
+    package = tmp_path / "otherlib"
+    package.mkdir()
+    pages = [PAGE.format(number, f"Word{number} " * 40) for number in range(3)]
+    (package / "__init__.py").write_text("raise SystemExit('executed')\n" + "".join(pages))
+    (package / "template.py").write_text("def {{ name }}(): pass\n")
+    described = tmp_path / "other_lib-1.2.dist-info"
+    described.mkdir()
+    (described / "METADATA").write_text(
+        "Metadata-Version: 2.4\nName: other-lib\nVersion: 1.2\nLicense-Expression: MIT\n"
+    )
+    (described / "top_level.txt").write_text("otherlib\n")
+    (described / "RECORD").write_text("otherlib/__init__.py,,\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path / "cache"))
+    return package
+
+
+def test_documentation_of_another_library(other_library):
+    found = load_collection("pydocs:otherlib")
+    assert [document.id for document in found.documents] == ["otherlib.solve0", "otherlib.solve1", "otherlib.solve2"]
+    assert found.queries["q:otherlib.solve1"].text == "Solve the 1 system of linear equations."
+    assert found.qrels["q:otherlib.solve1"] == {"otherlib.solve1": 2, "otherlib.solve0": 1}
+    assert (found.name, found.licence, found.versions) == ("pydocs:otherlib", "MIT", {"other-lib": "1.2"})
+    assert found.source == "API documentation of otherlib, read from the installed packages"
+    assert "otherlib" not in sys.modules
+
+
+def test_the_order_of_packages_does_not_matter(other_library):
+    found = load_collection("pydocs:sklearn,otherlib")
+    again = load_collection("pydocs:otherlib, sklearn,otherlib")
+    assert found.name == again.name == "pydocs:otherlib,sklearn"
+    assert found.fingerprint == again.fingerprint
+    assert found.versions == {"other-lib": "1.2", "scikit-learn": importlib.metadata.version("scikit-learn")}
+    assert found.licence == "BSD-3-Clause, MIT"
+    alone = {document.id for document in load_collection("pydocs:sklearn").documents}
+    assert {document.id for document in found.documents} - alone == {f"otherlib.solve{number}" for number in range(3)}
+
+
+def test_library_without_numpydoc(other_library):
+    (other_library / "__init__.py").write_text('def f(a):\n    """Add one.\n\n    Args:\n        a: It.\n    """\n')
+    with pytest.raises(KitError, match="pydocs:otherlib.*numpydoc form"):
+        load_collection("pydocs:otherlib")
+    assert not list(cache_dir("pydocs").iterdir())
+
+
+def test_changed_file_is_read_again(other_library):
+    before = load_collection("pydocs:otherlib")
+    (other_library / "more.py").write_text(PAGE.format(3, "another " * 40))
+    assert len(load_collection("pydocs:otherlib").documents) == len(before.documents) + 1
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("pydocs:", "'' is no name of a package"),
+        ("pydocs:sklearn,", "'' is no name of a package"),
+        ("pydocs:scikit-learn", "'scikit-learn' is no name of a package"),
+        ("pydocs:no_such_package_here", "'no_such_package_here', which is not installed"),
+    ],
+)
+def test_bad_name_of_libraries(name, part):
+    with pytest.raises(KitError, match=part):
+        load_collection(name)
 
 
 @pytest.mark.parametrize("name", ["", "nonsense", "/no/such/folder"])

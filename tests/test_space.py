@@ -363,6 +363,9 @@ def test_pydocs_is_read_from_installed_libraries():
 
     names = {line.split("==")[0] for line in requirements("pydocs", not_needed("bm25s", "pydocs", "en")).split()}
     assert {"numpy", "scipy", "pandas", "scikit-learn"} <= names
+    one = "pydocs:sklearn"
+    names = {line.split("==")[0] for line in requirements(one, not_needed("bm25s", one, "en")).split()}
+    assert "scikit-learn" in names and "pandas" not in names
 
 
 def test_carried_modules_are_whole_and_know_no_other_room(rendered):

@@ -6,6 +6,7 @@ from builders.collections import hub, ir_dataset, miracl
 from builders.collections.beir import FORM
 from builders.collections.collection import Collection
 from builders.collections.folder import load_path
+from builders.collections.libraries import is_pydocs
 from builders.collections.metadata import check_language
 from builders.collections.pydocs import load_pydocs
 from builders.errors import KitError
@@ -19,7 +20,7 @@ def load_collection(name: str, language: str | None = None) -> Collection:
 
     Args:
         name (`str`):
-            * `pydocs`, the embedded collection;
+            * `pydocs`, the embedded collection, or `pydocs:PACKAGE,…`, the same of other installed libraries;
             * a path: a folder in BEIR, TREC, MIRACL or open-domain QA form, an archive of one, or a click log;
             * `ir_datasets:ID`, such as `ir_datasets:msmarco-passage/trec-dl-2019/judged`;
             * `miracl:LANGUAGE`, such as `miracl:zh`, from the Hub;
@@ -33,10 +34,10 @@ def load_collection(name: str, language: str | None = None) -> Collection:
     """
     if language is not None:
         check_language(language, "--language")
-    if name == "pydocs":
+    if is_pydocs(name):
         if language not in (None, "en"):
             raise KitError(f"--language {language}: pydocs is in English")
-        return load_pydocs()
+        return load_pydocs(name)
     if name.startswith(ir_dataset.PREFIX):
         return ir_dataset.load_ir_dataset(name.removeprefix(ir_dataset.PREFIX), language)
     if name.startswith(MIRACL_PREFIX):
@@ -48,5 +49,6 @@ def load_collection(name: str, language: str | None = None) -> Collection:
         return hub.load_hub(name, language)
     raise KitError(
         f"no collection {name!r}: give pydocs, or the path of a folder in BEIR form ({FORM}), of one in TREC, MIRACL "
-        "or open-domain QA form or of a click log, or ir_datasets:ID, miracl:LANGUAGE, or OWNER/NAME of the Hub"
+        "or open-domain QA form or of a click log, or pydocs:PACKAGE, ir_datasets:ID, miracl:LANGUAGE, or OWNER/NAME "
+        "of the Hub"
     )

@@ -1,26 +1,25 @@
-"""The collection `pydocs`: search in the API documentation of NumPy, SciPy, pandas and scikit-learn."""
+"""The collection `pydocs`: search in the API documentation of NumPy, SciPy, pandas and scikit-learn, or of others."""
 
 import gzip
 import hashlib
-import importlib.metadata
 import json
 import re
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from builders.cache import atomic_write, cache_dir
 from builders.collections.collection import Collection, Document, Query, split_of
 from builders.collections.docstrings import Docstring, read_docstring
+from builders.collections.libraries import NAME, Library, documented, libraries, pydocs_name
 from builders.collections.public_names import PublicNames
 from builders.collections.source_module import Definition
-from builders.collections.source_tree import read_package
+from builders.collections.source_tree import files_stamp, read_package
 from builders.errors import KitError
 
 
-# Distribution → import name. All four are under the BSD-3-Clause licence.
-LIBRARIES = {"numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "scikit-learn": "sklearn"}
 MINIMUM_BODY_WORDS = 30
 MINIMUM_QUERY_WORDS = 4
 # Raise it whenever the same installed files would be read differently: it is part of the cache's key.
@@ -30,11 +29,11 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s|\$\{\w+\}")
 _FORMAT_FIELD = re.compile(r"\{\w+\}")
 
 
-def load_pydocs() -> Collection:
+def load_pydocs(name: str = NAME) -> Collection:
     """Docstrings as documents, their summaries as queries, their See Also as further judgments.
 
-    Everything is read statically from the installed files; none of the four libraries is imported. The result is
-    kept in the cache under the libraries' versions.
+    Everything is read statically from the installed files; none of the libraries is imported. The result is kept in
+    the cache until one of the files changes.
 
     * Document: the docstring of a public function, class or method that has a Parameters section, without summary,
       Examples, References and See Also; 30 words or more; of exact duplicates the one with the shortest name. Its id
@@ -48,31 +47,34 @@ def load_pydocs() -> Collection:
     `scipy.stats` distributions; every docstring with template placeholders (some of `scipy.ndimage`), which is
     counted. Shared text that a decorator inserts on a line of its own (NumPy's argument `like`) is missing.
 
+    Args:
+        name (`str`):
+            `pydocs` for NumPy, SciPy, pandas and scikit-learn; `pydocs:PACKAGE,…` for other installed libraries whose
+            docstrings have the numpydoc form.
+
     Returns:
         The collection. `statistics` counts documents per library, what was skipped and why, and how many of the
         queries' See Also names were resolved (`see_also_resolved` of `see_also_links`).
 
     Raises:
-        KitError: one of the libraries is not installed.
+        KitError: one of the libraries is not installed, or none of their docstrings makes a query.
     """
-    versions = {}
-    for library in LIBRARIES:
-        try:
-            versions[library] = importlib.metadata.version(library)
-        except importlib.metadata.PackageNotFoundError as error:
-            raise KitError(
-                f"collection 'pydocs' reads the documentation of {library}, which is not installed: "
-                "pip install query-expansion-kit[pydocs]"
-            ) from error
-    key = hashlib.sha256(json.dumps([READING, versions]).encode()).hexdigest()[:16]
+    read = libraries(name)
+    state = [READING, *((item.package, item.version, files_stamp(item.package)) for item in read)]
+    key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
     path = cache_dir("pydocs") / f"{key}.json.gz"
     try:
-        return _collection(json.loads(gzip.decompress(path.read_bytes())), versions)
+        return _collection(json.loads(gzip.decompress(path.read_bytes())), pydocs_name(name), read)
     except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError):
         pass  # absent or damaged: what was made once can be made again
-    content = _read()
+    content = _read([item.package for item in read])
+    if not content["queries"]:
+        raise KitError(
+            f"collection {name!r}: no docstring there has the numpydoc form, a summary line and below it a section "
+            "'Parameters' underlined by dashes, so there is nothing to search"
+        )
     atomic_write(path, gzip.compress(json.dumps(content, ensure_ascii=False).encode(), mtime=0))
-    return _collection(content, versions)
+    return _collection(content, pydocs_name(name), read)
 
 
 @dataclass(frozen=True)
@@ -84,12 +86,12 @@ class _Object:
     context: tuple[str, ...]
 
 
-def _read() -> dict[str, Any]:
+def _read(packages: Iterable[str]) -> dict[str, Any]:
     """Documents, queries, judgments and statistics, as the cache keeps them."""
     counts: Counter[str] = Counter()
     objects: list[_Object] = []
     named: dict[str, str] = {}
-    for package in LIBRARIES.values():
+    for package in packages:
         found, names = _objects(package, counts)
         objects += found
         named |= names
@@ -213,18 +215,18 @@ def _target(link: str, item: _Object, named: dict[str, str]) -> str | None:
     return next((named[path] for path in candidates if path in named), None)
 
 
-def _collection(content: dict[str, Any], versions: dict[str, str]) -> Collection:
+def _collection(content: dict[str, Any], name: str, read: list[Library]) -> Collection:
     documents, queries, qrels, statistics = (content[key] for key in ("documents", "queries", "qrels", "statistics"))
     return Collection(
-        name="pydocs",
+        name=name,
         language="en",
         documents=[Document(name, name, body) for name, body in documents],
         queries={key: Query(key, text, split_of(key)) for key, text in queries.items()},
         qrels=qrels,
-        source="API documentation of NumPy, SciPy, pandas and scikit-learn, read from the installed packages",
-        licence="BSD-3-Clause",
+        source=f"API documentation of {documented(name)}, read from the installed packages",
+        licence="BSD-3-Clause" if name == NAME else ", ".join(sorted({item.licence for item in read})),
         judgments="The object that a summary line describes is relevant (2), and so are those its See Also names (1).",
-        versions=versions,
+        versions={item.distribution: item.version for item in read},
         statistics=statistics,
         index_title=False,
     )

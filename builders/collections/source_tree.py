@@ -1,7 +1,9 @@
 """The modules of an installed package, read from their files with `ast`: nothing is imported or executed."""
 
 import ast
+import hashlib
 import importlib.util
+import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -23,16 +25,9 @@ def read_package(package: str) -> dict[str, Module]:
     Documentation that stands in `add_newdoc` calls (`_add_newdocs*.py`) is filed under the module that it names.
 
     Raises:
-        KitError: the package is not installed.
+        KitError: the package is not installed, or is a single file.
     """
-    # find_spec of a submodule would import its parents; of a top-level package it imports nothing.
-    spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise KitError(
-            f"collection 'pydocs' reads the documentation of {package}, which is not installed: "
-            "pip install query-expansion-kit[pydocs]"
-        )
-    root = Path(spec.submodule_search_locations[0])
+    root = _root(package)
     modules: dict[str, Module] = {}
     newdocs: list[tuple[str, ast.Module]] = []
     for path in sorted(root.rglob("*.py")):
@@ -41,13 +36,41 @@ def read_package(package: str) -> dict[str, Module]:
             continue
         is_package = parts[-1] == "__init__"
         name = ".".join(parts[:-1] if is_package else parts)
-        tree = ast.parse(path.read_bytes())
+        try:
+            with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+                tree = ast.parse(path.read_bytes())
+        except (SyntaxError, ValueError):
+            continue  # a template, or code of another Python: nobody can import it either
         modules[name] = _read_module(name, is_package, tree)
         if parts[-1].startswith("_add_newdocs"):
             newdocs.append((name, tree))
     for name, tree in newdocs:
         file_newdocs(name, tree, modules)
     return modules
+
+
+def files_stamp(package: str) -> str:
+    """A short text that changes when a Python file of an installed package does: by names, sizes and times.
+
+    Raises:
+        KitError: as for [`read_package`].
+    """
+    root = _root(package)
+    seen = hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        status = path.stat()
+        seen.update(f"{path.relative_to(root)} {status.st_size} {status.st_mtime_ns}\n".encode())
+    return seen.hexdigest()[:16]
+
+
+def _root(package: str) -> Path:
+    # find_spec of a submodule would import its parents; of a top-level package it imports nothing.
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise KitError(
+            f"{package} is no installed package with files of its own, so there is no documentation to read"
+        )
+    return Path(spec.submodule_search_locations[0])
 
 
 def _read_module(name: str, is_package: bool, tree: ast.Module) -> Module:

@@ -1,0 +1,106 @@
+"""The installed libraries whose documentation a collection is: `pydocs`, or `pydocs:PACKAGE,…`."""
+
+import importlib.metadata
+import re
+from dataclasses import dataclass
+
+from builders.errors import KitError
+
+
+NAME = "pydocs"
+PREFIX = f"{NAME}:"
+# Distribution → package of `pydocs` itself.
+EMBEDDED = {"numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "scikit-learn": "sklearn"}
+
+_PACKAGE = re.compile(r"[A-Za-z_]\w*")
+
+
+@dataclass(frozen=True, slots=True)
+class Library:
+    """One installed library.
+
+    Args:
+        package (`str`), distribution (`str`), version (`str`):
+            What Python imports, what pip installs, and the installed release: `sklearn`, `scikit-learn`, `1.9.1`.
+        licence (`str`):
+            As its metadata state it: an SPDX expression where there is one.
+    """
+
+    package: str
+    distribution: str
+    version: str
+    licence: str
+
+
+def is_pydocs(name: str) -> bool:
+    """Whether the name of a collection means documentation of installed libraries."""
+    return name == NAME or name.startswith(PREFIX)
+
+
+def pydocs_name(name: str) -> str:
+    """The one name of a collection that may be written in several ways: packages in order, each once.
+
+    Raises:
+        KitError: what stands after `pydocs:` are no names of packages.
+    """
+    return name if name == NAME else PREFIX + ",".join(sorted(set(_packages(name))))
+
+
+def libraries(name: str) -> list[Library]:
+    """The libraries that the name of a collection means, in the order of their packages; of `pydocs`, its own four.
+
+    Raises:
+        KitError: one of them is not installed, or the name is none.
+    """
+    if name == NAME:
+        return [_library(distribution, package) for distribution, package in EMBEDDED.items()]
+    owners = importlib.metadata.packages_distributions()
+    found = []
+    for package in _packages(pydocs_name(name)):
+        if package not in owners:
+            raise KitError(
+                f"collection {name!r} reads the documentation of the package {package!r}, which is not installed: "
+                "install it, and give the name that Python imports (sklearn, not scikit-learn)"
+            )
+        found.append(_library(owners[package][0], package))
+    return found
+
+
+def documented(name: str) -> str:
+    """The libraries in prose: "NumPy, SciPy, pandas and scikit-learn"."""
+    if name == NAME:
+        return "NumPy, SciPy, pandas and scikit-learn"
+    *most, last = _packages(pydocs_name(name))
+    return f"{', '.join(most)} and {last}" if most else last
+
+
+def _packages(name: str) -> list[str]:
+    packages = [package.strip() for package in name.removeprefix(PREFIX).split(",")]
+    for package in packages:
+        if not _PACKAGE.fullmatch(package):
+            raise KitError(
+                f"collection {name!r}: {package!r} is no name of a package; give pydocs:PACKAGE or "
+                "pydocs:PACKAGE,PACKAGE, such as pydocs:networkx,xarray"
+            )
+    return packages
+
+
+def _library(distribution: str, package: str) -> Library:
+    try:
+        metadata = importlib.metadata.metadata(distribution)
+        version = importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError as error:
+        raise KitError(
+            f"collection 'pydocs' reads the documentation of {distribution}, which is not installed: "
+            "pip install query-expansion-kit[pydocs]"
+        ) from error
+    return Library(package, distribution, version, _licence(metadata))
+
+
+def _licence(metadata: importlib.metadata.PackageMetadata) -> str:
+    """The SPDX expression (PEP 639), else what the classifiers say, else that nothing is stated."""
+    if "License-Expression" in metadata:
+        return metadata["License-Expression"]
+    classifiers = metadata.get_all("Classifier") or []
+    named = [text.rsplit(" :: ", 1)[-1] for text in classifiers if text.startswith("License :: ")]
+    return " or ".join(named) or "not stated"
