@@ -12,7 +12,7 @@ LAUNCH := $(BIN)/accelerate launch --quiet --num_cpu_threads_per_process $(shell
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr results-transfer space test test-all lint clean-demo
+.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -84,6 +84,15 @@ results-transfer: .venv/.test ## Pairs graded by BM25 against pairs graded by a 
 	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-transfer-bm25.yaml
 	$(LAUNCH) train/dpo.py --config $(RECIPES)/dpo-transfer-dense.yaml
 	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-transfer.yaml
+
+results-otherdocs: .venv/.test ## The students of pydocs on libraries that nobody tuned on, after results-expandr
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -r benchmarks/otherdocs.txt
+	$(LAUNCH) train/evaluate.py --config $(RECIPES)/evaluate-otherdocs.yaml
+	$(BUILD) expansions --config $(DATA)/otherdocs-expandr/expansions-retriever.yaml
+	$(BUILD) triplets --config $(DATA)/otherdocs-expandr/triplets.yaml
+	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-otherdocs.yaml
+	$(LAUNCH) train/retriever.py --config train/recipes/minilm-l6/retriever-otherdocs-plain.yaml
+	$(LAUNCH) train/matrix.py --config $(RECIPES)/matrix-otherdocs-expandr.yaml
 
 define systems
 $(BUILD) expansions --config $(DATA)/$(1)/expansions-teacher.yaml --collection $(2)
