@@ -286,6 +286,26 @@ def test_library_without_numpydoc(other_library):
     assert not list(cache_dir("pydocs").iterdir())
 
 
+@pytest.mark.parametrize(
+    "text",
+    [b"(" * 150, b"x = " + b"-" * 100_000 + b"1", b"a = b" + b".c" * 50_000, b"x = 1\0", b"x = '\xff'", b"\xff\xfe"],
+    ids=["parentheses", "signs", "attributes", "null", "no-utf8", "bytes"],
+)
+def test_unreadable_file_is_left_out(other_library, text):
+    (other_library / "strange.py").write_bytes(text)
+    assert len(load_collection("pydocs:otherlib").documents) == 3
+
+
+def test_library_in_development(other_library):
+    """On the path, and no distribution says that it holds it."""
+    (other_library.parent / "other_lib-1.2.dist-info" / "METADATA").unlink()
+    for name in ("top_level.txt", "RECORD"):
+        (other_library.parent / "other_lib-1.2.dist-info" / name).unlink()
+    found = load_collection("pydocs:otherlib")
+    assert len(found.documents) == 3
+    assert (found.licence, found.versions) == ("not stated", {"otherlib": "not stated"})
+
+
 def test_changed_file_is_read_again(other_library):
     before = load_collection("pydocs:otherlib")
     (other_library / "more.py").write_text(PAGE.format(3, "another " * 40))

@@ -1,6 +1,7 @@
 """The installed libraries whose documentation a collection is: `pydocs`, or `pydocs:PACKAGE,…`."""
 
 import importlib.metadata
+import importlib.util
 import re
 from dataclasses import dataclass
 
@@ -57,12 +58,16 @@ def libraries(name: str) -> list[Library]:
     owners = importlib.metadata.packages_distributions()
     found = []
     for package in _packages(pydocs_name(name)):
-        if package not in owners:
+        if package in owners:
+            found.append(_library(owners[package][0], package))
+        elif importlib.util.find_spec(package) is not None:
+            # Installed for development, or on the path: some build tools do not say what such a distribution holds.
+            found.append(Library(package, package, "not stated", "not stated"))
+        else:
             raise KitError(
                 f"collection {name!r} reads the documentation of the package {package!r}, which is not installed: "
                 "install it, and give the name that Python imports (sklearn, not scikit-learn)"
             )
-        found.append(_library(owners[package][0], package))
     return found
 
 

@@ -39,9 +39,9 @@ def read_package(package: str) -> dict[str, Module]:
         try:
             with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
                 tree = ast.parse(path.read_bytes())
-        except (SyntaxError, ValueError):
-            continue  # a template, or code of another Python: nobody can import it either
-        modules[name] = _read_module(name, is_package, tree)
+            modules[name] = _read_module(name, is_package, tree)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            continue  # a template, code of another Python, or nested beyond what Python reads: nobody can import it
         if parts[-1].startswith("_add_newdocs"):
             newdocs.append((name, tree))
     for name, tree in newdocs:
