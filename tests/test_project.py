@@ -218,6 +218,39 @@ def test_the_readmes_headline_is_made_of_the_recorded_results(monkeypatch):
     assert shown and shown[1] == headline_table()
 
 
+def test_the_time_of_a_round_in_the_readme_is_the_recorded_one():
+    import json
+
+    stages = json.loads((ROOT / "benchmarks/results/pydocs-expandr-round.json").read_text())["stages"]
+    minutes = sum(stage["seconds"] for stage in stages) / 60
+    assert f"{minutes:.0f} minutes together" in " ".join((ROOT / "README.md").read_text().split())
+
+
+@pytest.mark.parametrize(
+    ("checked", "source", "own"),
+    [
+        ("builders/recipes/otherdocs-expandr/expansions-retriever", "builders/recipes/pydocs-expandr/", {"adapter"}),
+        ("builders/recipes/otherdocs-expandr/triplets", "builders/recipes/pydocs-expandr/", {"expansions"}),
+        ("train/recipes/minilm-l6/retriever-otherdocs", "train/recipes/minilm-l6/", {"triplets"}),
+        ("train/recipes/minilm-l6/retriever-otherdocs-plain", "train/recipes/minilm-l6/", {"triplets"}),
+        ("train/recipes/smollm2-135m/matrix-otherdocs-expandr", "train/recipes/smollm2-135m/", {"against"}),
+        ("train/recipes/smollm2-135m/evaluate-otherdocs", "train/recipes/smollm2-135m/", set()),
+    ],
+)
+def test_other_libraries_are_measured_with_the_settings_of_pydocs(checked, source, own):
+    """The check is worth something only where nothing was chosen anew: rows and columns may be fewer, that is all."""
+    here = yaml.safe_load((ROOT / f"{checked}.yaml").read_text())
+    name = checked.rsplit("/", 1)[-1].replace("otherdocs", "pydocs")
+    there = yaml.safe_load((ROOT / source / f"{name}.yaml").read_text())
+    own = own | {"collection", "output_dir", "adapters", "retrievers"}
+    assert {k: v for k, v in here.items() if k not in own} == {k: there.get(k) for k in here if k not in own}
+    assert here.get("collection", "pydocs:").startswith("pydocs:")
+    for form in here.get("retrievers", []):
+        title, _, asked = form.partition("=")
+        (same,) = [each for each in there["retrievers"] if each.startswith(f"{title}=")]
+        assert asked.rpartition("|")[2] == same.rpartition("|")[2], "another formation"
+
+
 def test_recorded_results_name_no_folder_outside_the_project(monkeypatch):
     import json
 
