@@ -16,6 +16,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from builders.cache import atomic_folder
 from builders.collections.load import load_collection
+from builders.ownership import Kind
+
+
+DIVIDED = "; its test queries, divided"
 
 
 def main() -> None:
@@ -27,7 +31,7 @@ def main() -> None:
     args = parser.parse_args()
     collection = load_collection(args.collection)
     queries = sorted(collection.split("test"), key=lambda query: hashlib.sha256(query.id.encode()).digest())
-    with atomic_folder(Path(args.output_dir)) as work:
+    with atomic_folder(Path(args.output_dir), Kind("divided collection", _is_divided)) as work:
         (work / "qrels").mkdir()
         with (work / "corpus.jsonl").open("w") as file:
             for document in collection.documents:
@@ -40,10 +44,15 @@ def main() -> None:
             (work / f"qrels/{split}.tsv").write_text("query-id\tcorpus-id\tscore\n" + "".join(lines))
         (work / "collection.yaml").write_text(
             f"name: {collection.name}-recorded\nlanguage: {collection.language}\n"
-            f"source: {json.dumps(collection.source + '; its test queries, divided')}\n"
+            f"source: {json.dumps(collection.source + DIVIDED)}\n"
             f"licence: {json.dumps(collection.licence)}\n"
         )
     print(f"{args.output_dir}: {args.num_train} train and {len(queries) - args.num_train} test queries")
+
+
+def _is_divided(folder: Path) -> bool:
+    note = folder / "collection.yaml"
+    return note.is_file() and DIVIDED in note.read_text()
 
 
 if __name__ == "__main__":

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from builders.ownership import Kind, require_own
+
 
 def cache_dir(*parts: str) -> Path:
     """A folder of the kit's cache, created if missing.
@@ -38,11 +40,26 @@ def atomic_write(path: Path, data: bytes) -> None:
 
 
 @contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path, kind: Kind) -> Iterator[Path]:
     """Fill a temporary sibling, which takes the place of `path` when the block ends well and vanishes when not.
 
-    An existing folder is replaced as a whole.
+    Args:
+        path (`Path`):
+            Replaced as a whole if it exists; of a link, what it leads to.
+        kind ([`Kind`]):
+            What the block makes.
+
+    Raises:
+        KitError: the path holds something else, which must not be lost.
     """
+    require_own(path, kind)
+    with cached_folder(path.resolve()) as work:
+        yield work
+
+
+@contextmanager
+def cached_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder of the cache, which is the kit's own whatever it holds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     os.chmod(work, 0o755)

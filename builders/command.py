@@ -5,6 +5,7 @@ import errno
 import os
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from builders.errors import KitError
@@ -14,31 +15,60 @@ def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, descripti
     """Read dataclasses from a YAML recipe (`--config`) and the command line, which overrides the recipe.
 
     Raises:
-        KitError: trl is not installed, the recipe cannot be read, or it holds a key that no dataclass knows.
+        KitError: trl is not installed, the recipe cannot be read, sets environment variables, or holds a key that no
+            dataclass knows.
     """
     try:
         from trl import TrlParser
     except ImportError as error:
         raise KitError("commands need trl: pip install 'query-expansion-kit[train]'") from error
-    import yaml
 
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         """Shows defaults, and descriptions as they are written."""
 
     parser = TrlParser(dataclass_types, prog=prog, description=description, formatter_class=Formatter)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    recipe = arguments[arguments.index("--config") + 1 :][:1] if "--config" in arguments else []
+    where, unknown = "", list[str]()
     try:
-        return tuple(parser.parse_args_and_config(args=arguments))
-    except FileNotFoundError as error:
-        raise KitError(f"--config: no such recipe: {error.filename}") from error
-    except yaml.YAMLError as error:
-        raise KitError(f"{recipe[0]}: not valid YAML: {' '.join(str(error).split())}") from error
-    except IndexError as error:
-        raise KitError("--config needs the path of a YAML recipe") from error
+        if "--config" in arguments:
+            index = arguments.index("--config")
+            if not arguments[index + 1 :]:
+                raise KitError("--config needs the path of a YAML recipe")
+            path = arguments[index + 1]
+            where = f"{path}: "
+            # Not by TrlParser, which would set environment variables from it.
+            unknown = parser.set_defaults_with_config(**read_recipe(path))
+            del arguments[index : index + 2]
+        parsed = tuple(parser.parse_args_into_dataclasses(args=arguments, look_for_args_file=False))
     except (ValueError, TypeError) as error:
-        where = f"{recipe[0]}: " if recipe else ""
         raise KitError(f"{where}{' '.join(str(error).split())}") from error
+    if unknown:
+        raise KitError(f"{where}no such setting: {' '.join(unknown[::2])}; see --help")
+    return parsed
+
+
+def read_recipe(path: str) -> dict[str, Any]:
+    """The settings in a YAML recipe.
+
+    Raises:
+        KitError: it cannot be read, is no mapping, or would set environment variables.
+    """
+    import yaml
+
+    try:
+        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise KitError(f"no such recipe: {path}") from error
+    except OSError as error:
+        raise KitError(f"{path}: no recipe that can be read: {error.strerror}") from error
+    except (yaml.YAMLError, ValueError) as error:
+        raise KitError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(recipe, dict):
+        raise KitError(f"{path}: a recipe is a YAML mapping of settings to values")
+    if "env" in recipe:
+        # A recipe may come from a stranger, and a variable can start programs or send a token elsewhere.
+        raise KitError(f"{path}: env: a recipe sets no environment variables; take it out, and set them in the shell")
+    return recipe
 
 
 def run(main: Callable[[], None]) -> None:

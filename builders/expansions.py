@@ -20,6 +20,7 @@ from builders.command import parse, say
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Sampling, joint_identity
 from builders.expanders.load import ExpanderOptions, load_expanders
+from builders.ownership import ANSWERS, DATASET, paths, require_own, require_own_work
 from builders.processes import join_processes
 from builders.prompts.prompt import Prompt, load_prompt, require_language
 from builders.publishing.built import PublishingOptions, build_and_publish
@@ -86,7 +87,8 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     """Build the dataset folder unless it is there already with the same settings; returns its path.
 
     Raises:
-        KitError: an argument names nothing known, or the result would be empty.
+        KitError: the output folder is none of the kit's, an argument names nothing known, or the result would be
+            empty.
     """
     # Here, so that --help need not wait for them.
     from builders.answers import cost, has_answers, joint_sampling, sweep, write_answers
@@ -97,12 +99,15 @@ def build_expansions(args: ExpansionsArguments) -> Path:
     from builders.prompts.exemplars import draw_exemplars
     from builders.provenance import code_version, collection_provenance, versions
     from builders.retrievers.formation import load_formation
-    from builders.retrievers.load import load_retriever
+    from builders.retrievers.load import encoder_folders, load_retriever
 
     _check(args)
     started = time.time()
     folder = Path(args.output_dir)
-    work = folder.with_name(f"{folder.name}.work")
+    others = (*paths(args.collection, *args.prompts), *encoder_folders(args.retriever))
+    read = (args.model, args.adapter, args.recorded, *others)
+    require_own(folder, DATASET, *read)
+    work = require_own_work(folder, ANSWERS, *read)
     prompts = [load_prompt(name) for name in args.prompts]
     student = next((prompt for prompt in prompts if prompt.condition == "zero-shot"), None)
     if student is None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from builders.command import parse, say
 from builders.errors import KitError
+from builders.ownership import DATASET, paths, require_own
 from builders.pairing.load import REWARD, load_rule
 from builders.pairing.pairing import Pair, Pairing, Rule, Yield
 from builders.prompts.prompt import Message, Prompt, load_prompt, refuse_gold
@@ -75,7 +76,8 @@ def build_preferences(args: PreferencesArguments) -> Path:
     """Build the dataset folder unless it is there already with the same settings; returns its path.
 
     Raises:
-        KitError: the expansions cannot be read, a bound makes no sense, or no query gives a pair.
+        KitError: the output folder is none of the kit's, the expansions cannot be read, a bound makes no sense, or no
+            query gives a pair.
     """
     if args.min_margin < 0 or args.max_length_ratio < 1 or args.pairs_per_query < 1:
         raise KitError("--min_margin must be ≥ 0, --max_length_ratio ≥ 1 and --pairs_per_query ≥ 1")
@@ -88,6 +90,8 @@ def build_preferences(args: PreferencesArguments) -> Path:
         load_rule(args.rule)  # An unknown one is refused before anything is read.
     started = time.time()
     folder, source = Path(args.output_dir), Path(args.expansions)
+    read = (source, args.references, args.encoder, *paths(args.collection, args.student_prompt))
+    require_own(folder, DATASET, *read)
     expansions = open_dataset(source, "expansions")
     student = load_prompt(args.student_prompt or expansions["student_prompt"])
     refuse_gold([student])

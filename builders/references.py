@@ -19,6 +19,7 @@ from builders.command import parse, say
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Sampling
 from builders.expanders.load import ExpanderOptions, load_expanders
+from builders.ownership import ANSWERS, DATASET, paths, require_own, require_own_work
 from builders.processes import join_processes
 from builders.prompts.prompt import Prompt, load_prompt, require_language
 from builders.publishing.built import PublishingOptions, build_and_publish
@@ -77,7 +78,8 @@ def build_references(args: ReferencesArguments) -> Path:
     """Build the dataset folder unless it is there already with the same settings; returns its path.
 
     Raises:
-        KitError: the expansions cannot be read, an argument names nothing known, or a query has no judged document.
+        KitError: the output folder is none of the kit's, the expansions cannot be read, an argument names nothing
+            known, or a query has no judged document.
     """
     # Here, so that --help need not wait for them.
     from builders.answers import cost, has_answers, sweep, write_answers
@@ -88,7 +90,9 @@ def build_references(args: ReferencesArguments) -> Path:
     asked = _prompt(args)
     started = time.time()
     folder, source = Path(args.output_dir), Path(args.expansions)
-    work = folder.with_name(f"{folder.name}.work")
+    read = (source, args.model, args.adapter, args.recorded, *paths(args.collection, args.prompt))
+    require_own(folder, DATASET, *read)
+    work = require_own_work(folder, ANSWERS, *read)
     expansions = open_dataset(source, "expansions")
     collection = load_recorded_collection(expansions, args.expansions, args.collection)
     require_language([asked], collection.language, collection.name)

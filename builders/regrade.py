@@ -15,6 +15,7 @@ from pathlib import Path
 
 from builders.command import parse, say
 from builders.errors import KitError
+from builders.ownership import DATASET, paths, require_own
 from builders.prompts.prompt import load_prompt
 from builders.publishing.built import PublishingOptions, build_and_publish
 from builders.publishing.folder import (
@@ -65,7 +66,8 @@ def build_regraded(args: RegradeArguments) -> Path:
     """Build the dataset folder unless it is there already with the same settings; returns its path.
 
     Raises:
-        KitError: the expansions cannot be read, or an argument names nothing known.
+        KitError: the output folder is none of the kit's, the expansions cannot be read, or an argument names nothing
+            known.
     """
     # Here, so that --help need not wait for them.
     from builders.candidates import regraded_candidates, summary
@@ -75,12 +77,12 @@ def build_regraded(args: RegradeArguments) -> Path:
     from builders.prompts.prompt import refuse_gold
     from builders.provenance import code_version, versions
     from builders.retrievers.formation import load_formation
-    from builders.retrievers.load import load_retriever
+    from builders.retrievers.load import encoder_folders, load_retriever
 
     started = time.time()
     folder, source = Path(args.output_dir), Path(args.expansions)
-    if folder.resolve() == source.resolve():
-        raise KitError(f"--output_dir {folder}: is the folder of the expansions themselves; choose another")
+    read = (args.expansions, *paths(args.collection, args.student_prompt), *encoder_folders(args.retriever))
+    require_own(folder, DATASET, *read)
     before = open_dataset(source, "expansions")
     select = args.select or before["select"]
     if select not in SELECTIONS:

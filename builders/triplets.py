@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.command import parse, say
 from builders.errors import KitError
+from builders.ownership import DATASET, paths, require_own
 from builders.publishing.built import PublishingOptions, build_and_publish
 from builders.publishing.folder import (
     BUILD,
@@ -88,11 +89,13 @@ def build_triplets(args: TripletsArguments) -> Path:
     from builders.collections.recorded_collection import load_recorded_collection
     from builders.provenance import code_version, versions
     from builders.retrievers.encoder import Encoder
-    from builders.retrievers.load import load_retriever
+    from builders.retrievers.load import encoder_folders, load_retriever
 
     _check(args)
     started = time.time()
     folder, source = Path(args.output_dir), Path(args.expansions)
+    searched = (args.filter_encoder, *paths(args.collection), *encoder_folders(args.miner))
+    require_own(folder, DATASET, source, args.leave_out, *searched)
     expansions = open_dataset(source, "expansions")
     if expansions["expander"]["model_id"] == "none":
         raise KitError(

@@ -9,6 +9,7 @@ from typing import Any
 from builders.cache import atomic_folder
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_base, adapter_name
+from builders.ownership import SPACE, require_own
 from space.about import TITLE, banner, engine, significance
 from space.carried import release, requirements, sources
 from space.carried_collection import carry_collection
@@ -49,9 +50,10 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
         Whether anything changed.
 
     Raises:
-        KitError: the results are missing or broken, the adapter is missing or belongs to another base model, the base
-            model has no Hub id, or the collection is too large to carry.
+        KitError: the output holds something else, the results are missing or broken, the adapter is missing or belongs
+            to another base model, the base model has no Hub id, or the collection is too large to carry.
     """
+    require_own(output, SPACE, results, adapter)
     measured = _read_results(results)
     files: Files = {}
     settings = _settings(measured, adapter, files)
@@ -66,9 +68,7 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
     }
     if _same(files, output):
         return False
-    if output.exists() and any(output.iterdir()) and not (output / SETTINGS).is_file():
-        raise KitError(f"{output}: holds something that is no rendered Space; choose another --output_dir")
-    with atomic_folder(output) as work:
+    with atomic_folder(output, SPACE) as work:
         for name, content in files.items():
             path = work / name
             path.parent.mkdir(parents=True, exist_ok=True)

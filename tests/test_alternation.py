@@ -82,8 +82,9 @@ class Stages:
         else:
             folder.mkdir(parents=True)
             rows = {"retriever": {"train": 5}, "preference": {"train": 3}}
-            (folder / BUILD).write_text(json.dumps({"rows": rows}))
-        (folder / TIMING).write_text(json.dumps({"seconds": 7.5, "peak_memory_mib": 70}))
+            (folder / BUILD).write_text(json.dumps({"kind": folder.name, "schema_version": 1, "rows": rows}))
+        timing = {"finished": "2026-01-01T00:00:00Z", "seconds": 7.5, "peak_memory_mib": 70, "hardware": "a test"}
+        (folder / TIMING).write_text(json.dumps(timing))
         return Spent(float(len(self.calls)), 100.0)
 
 

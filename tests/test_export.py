@@ -289,7 +289,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(llama: Path, tmp_path: P
 
 def test_somebody_elses_folder_is_left_alone(llama: Path, tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(KitError, match="holds something that is no export"):
+    with pytest.raises(KitError, match="holds files that are no export of this kit"):
         export(llama, tmp_path, "gguf")
     assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
 

@@ -136,7 +136,7 @@ def test_what_cannot_be_is_refused(expansions, tmp_path, more, message):
 
 
 def test_the_candidates_are_not_written_over(expansions):
-    with pytest.raises(KitError, match="is the folder of the expansions themselves"):
+    with pytest.raises(KitError, match="expansions is read from it"):
         again(expansions, expansions)
 
 

@@ -74,7 +74,9 @@ def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
 
     monkeypatch.setattr("train.stages.run_stage", stage)
     settings = {"model": str(world.base), "collection": str(world.collection), "prompt": PROMPT, "formation": "q*1+e"}
-    args = RoundsArguments(str(rounds), str(adapter), "x", **settings, max_new_tokens=6, patience=3)
+    args = RoundsArguments(
+        str(rounds), str(adapter), str(RECIPES / "dpo-demo.yaml"), **settings, max_new_tokens=6, patience=3
+    )
     with pytest.raises(KitError, match="the power failed"):
         run_rounds(args)
     results = json.loads((rounds / "rounds.json").read_text())

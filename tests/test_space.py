@@ -474,7 +474,7 @@ def test_results_that_make_no_space(work, tmp_path, change, message):
 
 def test_a_foreign_folder_is_not_replaced(work, tmp_path):
     (tmp_path / "thesis.txt").write_text("years of work")
-    with pytest.raises(KitError, match="no rendered Space"):
+    with pytest.raises(KitError, match=r"no rendered Space of this kit \(thesis.txt\)"):
         render(work / "results", None, tmp_path)
     assert (tmp_path / "thesis.txt").read_text() == "years of work"
 

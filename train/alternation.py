@@ -21,7 +21,7 @@ from typing import Any
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, run, say
+from builders.command import parse, read_recipe, run, say
 from builders.errors import KitError
 
 
@@ -105,22 +105,15 @@ def _check(args: AlternationArguments) -> None:
         is_file = name.endswith("_recipe") or name == "accelerate_config"
         if is_file and value is not None and not Path(value).is_file():
             raise KitError(f"--{name}: no such file: {value}")
+    # Now, not when its stage begins: hours have gone into the stages before it.
+    recipes = {name: read_recipe(value) for name, value in vars(args).items() if name.endswith("_recipe") and value}
     if args.regrade_recipe and not args.retriever_expansions_recipe:
         raise KitError(
             "--regrade_recipe keeps the candidates' queries from the retriever, which then learns from none: "
             "give --retriever_expansions_recipe, with more queries"
         )
-    if "adapter" in _keys(args.dpo_recipe):
+    if "adapter" in recipes["dpo_recipe"]:
         raise KitError(f"--dpo_recipe {args.dpo_recipe} names an adapter: say it as --adapter of this command")
-
-
-def _keys(recipe: str) -> set[str]:
-    import yaml
-
-    try:
-        return set(yaml.safe_load(Path(recipe).read_text()) or ())
-    except (yaml.YAMLError, TypeError) as error:
-        raise KitError(f"{recipe}: not valid YAML: {' '.join(str(error).split())}") from error
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from builders.command import say
 from builders.expanders.adapter import adapter_name
 from builders.expanders.local import LocalExpander
 from builders.grading import Grader
+from builders.ownership import ANSWERS, CHECKPOINTS, DATASET, MODEL, require_free, require_own, require_own_work
 from builders.provenance import code_version, collection_provenance, versions
 from builders.publishing.folder import BUILD, dump_json
 from builders.retrievers.formation import load_formation
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 RESULTS = "alternation.json"
 TABLE = "alternation.md"
+WORK = "validation.work"
 
 
 class AlternationRounds:
@@ -44,11 +46,13 @@ class AlternationRounds:
         results (`dict`): what `alternation.json` holds.
 
     Raises:
-        KitError: an argument names nothing known.
+        KitError: an argument names nothing known, or something that is none of the kit's stands where a stage's result
+            goes.
     """
 
     def __init__(self, args: "AlternationArguments") -> None:
         self._args, self._out = args, Path(args.output_dir)
+        self._require_own()
         self._collection = load_collection(args.collection, args.language)
         self._held_out = HeldOut(
             self._collection,
@@ -57,7 +61,7 @@ class AlternationRounds:
             args.prompt,
             args.max_new_tokens,
             _dense(args.encoder),
-            self._out / "validation.work",
+            self._out / WORK,
         )
         # What cannot be had must cost no answers.
         self._expander: Path | None = None if args.adapter is None else Path(args.adapter)
@@ -78,6 +82,21 @@ class AlternationRounds:
             "collection": collection_provenance(self._collection),
             "formation": args.formation,
         }
+
+    def _require_own(self) -> None:
+        """Before anything is generated: a stage that is refused later has cost the ones before it."""
+        read, out = (self._args.adapter, self._args.encoder), self._out
+        require_free(out, (RESULTS, TABLE), WORK)
+        folders = [out / f"round-{number}" for number in range(1, self._args.rounds + 1)]
+        written = [folder / name for folder in folders for name in ("expansions", "retriever-expansions")]
+        made = [folder / name for folder in folders for name in ("triplets", "graded", "preferences")]
+        for folder in (*written, out / "references"):
+            require_own_work(folder, ANSWERS, *read)
+        for folder in (*written, out / "references", *made):
+            require_own(folder, DATASET, *read)
+        for folder in [folder / "models" / name for folder in folders for name in ("retriever", "expander")]:
+            require_own(folder, MODEL, *read)
+            require_own_work(folder, CHECKPOINTS, *read)
 
     def begin(self) -> None:
         """Round 0: the expander to begin with and the base encoder."""

@@ -42,12 +42,16 @@ def main() -> None:
 
     from builders.errors import KitError
     from builders.expanders.adapter import check_adapter_base, read_training
+    from builders.ownership import paths
     from train.conversation import render
     from train.pairs import load_pairs, require_differing
+    from train.recipe import require_own_folders
     from train.run import train_student
     from train.student import continued, load_base, load_tokenizer, resolve_base, score_answers_only
 
     data, config, model_args = parse((DPOData, DPOConfig, ModelConfig), None, "train/dpo.py", "")
+    read = (data.preferences, data.adapter, model_args.model_name_or_path, *paths(data.validation_collection))
+    require_own_folders(Path(config.output_dir), *read)
     checkpoint = resolve_base(model_args)
     parent = Path(data.adapter) if data.adapter else None
     if parent:

@@ -16,7 +16,11 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.command import parse, run, say
+from builders.ownership import require_free
 from train.asking import Asking
+
+
+WORK = "evaluation.work"
 
 
 @dataclass(kw_only=True)
@@ -65,25 +69,26 @@ def evaluate(args: EvaluationArguments) -> None:
     """Run the evaluation unless its results are there already.
 
     Raises:
-        KitError: an argument names nothing known.
+        KitError: the folder holds somebody else's results, or an argument names nothing known.
     """
     from builders.processes import join_processes
     from train.lineup import measured, write
     from train.plan import make_plan
-    from train.results import results_are_current, write_results
+    from train.results import FILES, GUARDS, results_are_current, write_results
 
+    folder = Path(args.output_dir)
+    require_free(folder, (*FILES, GUARDS), WORK)
     processes = join_processes()
     plan = make_plan(args)
     settings = plan.settings()
     for remark in plan.collection.remarks if processes.is_main else ():
         say(remark)
-    folder = Path(args.output_dir)
     if results_are_current(folder, settings):
         say(f"{folder}: results up to date")
         return
     # Before anything is generated: a retriever that cannot be had must cost no answers.
     grader = plan.grader()
-    written = write(plan, folder / "evaluation.work", processes)
+    written = write(plan, folder / WORK, processes)
     if processes.is_main:
         write_results(folder, measured(plan, settings, grader, written))
     # Nobody leaves before the results are there.

@@ -63,10 +63,12 @@ def main() -> None:
 
     from builders.filtering.lists import candidate_lists, held_out
     from train.pairs import load_pairs
+    from train.recipe import require_own_folders
 
     data, config = parse((FilterData, CrossEncoderTrainingArguments), None, "train/filter.py", "")
     if data.list_size < 2 or data.sharpness <= 0 or data.max_length < 8:
         raise KitError("--list_size must be at least 2, --max_length at least 8 and --sharpness more than 0")
+    require_own_folders(Path(str(config.output_dir)), data.expansions, data.model)
     encoder = Encoder(data.model, data.model_revision)
     pairs = load_pairs(data.expansions, "expansions", "raw", data.train_split, data.expansions_revision)
     training = candidate_lists(pairs.rows, data.expansions)

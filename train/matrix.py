@@ -17,7 +17,11 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.command import parse, run, say
+from builders.ownership import require_free
 from train.asking import Asking
+
+
+WORK = "matrix.work"
 
 
 @dataclass(kw_only=True)
@@ -55,7 +59,8 @@ def run_matrix(args: MatrixArguments) -> None:
     """Measure the matrix unless its results are there already.
 
     Raises:
-        KitError: an argument names nothing known, or a retriever cannot be asked so.
+        KitError: the folder holds somebody else's results, an argument names nothing known, or a retriever cannot be
+            asked so.
     """
     from builders.processes import join_processes
     from train.lineup import write
@@ -63,15 +68,16 @@ def run_matrix(args: MatrixArguments) -> None:
     from train.matrix_results import FILES, write_matrix
     from train.results import results_are_current
 
+    folder = Path(args.output_dir)
+    require_free(folder, FILES, WORK)
     processes = join_processes()
     plan = make_matrix_plan(args)
     for remark in plan.asked.collection.remarks if processes.is_main else ():
         say(remark)
-    folder = Path(args.output_dir)
     if results_are_current(folder, plan.settings, FILES):
         say(f"{folder}: results up to date")
         return
-    written = write(plan.asked, folder / "matrix.work", processes)
+    written = write(plan.asked, folder / WORK, processes)
     if processes.is_main:
         write_matrix(folder, plan, written.students)
     # Nobody leaves before the results are there.

@@ -7,6 +7,7 @@ from typing import Any
 
 from builders.cache import atomic_folder
 from builders.expanders.adapter import TIMING, TRAINING
+from builders.ownership import MODEL
 from builders.publishing.folder import dump_json
 from train.memory import PeakMemory
 
@@ -38,13 +39,13 @@ def save_outcome(
 
     Args:
         folder (`Path`):
-            Replaced as a whole if it exists.
+            Replaced as a whole if it exists and holds a trained model.
         save (`Callable`):
             Writes the model and what belongs to it into a folder.
         record (`Mapping`), timing (`Mapping`):
             The training's provenance, and what differs from run to run.
     """
-    with atomic_folder(folder) as made:
+    with atomic_folder(folder, MODEL) as made:
         save(made)
         (made / TRAINING).write_text(dump_json(record))
         (made / TIMING).write_text(dump_json(timing))

@@ -8,7 +8,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from builders.command import say
+from builders.cache import atomic_folder
+from builders.command import read_recipe, say
+from builders.ownership import CHECKPOINTS, MODEL, require_own, require_own_work
 from builders.publishing.folder import dump_json
 
 
@@ -30,12 +32,9 @@ INCIDENTAL = {
 
 def given(argv: Sequence[str]) -> set[str]:
     """Names of the settings that the recipe or the command line gives a value; all others stand at their defaults."""
-    import yaml
-
     names = {argument[2:].split("=")[0].replace("-", "_") for argument in argv if argument.startswith("--")}
     if "config" in names:
-        recipe = yaml.safe_load(Path(argv[list(argv).index("--config") + 1]).read_text())
-        names |= set(recipe)
+        names |= set(read_recipe(argv[list(argv).index("--config") + 1]))
     return names - {"config"} - INCIDENTAL
 
 
@@ -48,19 +47,39 @@ def chosen(config: Any, names: set[str]) -> dict[str, Any]:
     }
 
 
+def require_own_folders(output_dir: Path, *reads: str | Path | None) -> None:
+    """Refuse, before anything is trained, an output folder or its `.work` that a training must not replace.
+
+    Args:
+        output_dir (`Path`):
+            Where the trained model goes.
+        reads (`str` or `Path`):
+            What it is trained from.
+
+    Raises:
+        KitError: one holds something that is none of the kit's, or something that is read.
+    """
+    require_own(output_dir, MODEL, *reads)
+    require_own_work(output_dir, CHECKPOINTS, *reads)
+
+
 def work_folder(output_dir: Path, settings: dict[str, Any]) -> Path:
     """`<output_dir>.work`, where checkpoints lie until the run is finished.
 
     Checkpoints of a run with other settings are of no use to this one and are removed.
+
+    Raises:
+        KitError: it holds something that is none of the kit's.
     """
-    folder = output_dir.with_name(f"{output_dir.name}.work")
+    folder = require_own_work(output_dir, CHECKPOINTS)
     note = folder / "settings.json"
     text = dump_json(settings)
-    if folder.exists() and (not note.exists() or note.read_text() != text):
+    if note.exists() and note.read_text() == text:
+        return folder
+    if note.exists():
         say(f"{folder}: checkpoints of other settings, starting anew")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    note.write_text(text)
+    with atomic_folder(folder, CHECKPOINTS) as fresh:
+        (fresh / note.name).write_text(text)
     return folder
 
 

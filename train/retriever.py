@@ -80,6 +80,7 @@ def main() -> None:
 
     require_sentence_transformers("dense retrievers")
     from train.pairs import load_pairs
+    from train.recipe import require_own_folders
     from train.retriever_trainer import RetrieverTrainingArguments
     from train.triplet_rows import triplet_rows
 
@@ -88,6 +89,7 @@ def main() -> None:
         raise KitError(
             "--tau must be above 0, --max_seq_length at least 8, --mini_batch_size and --lora_r not below 0"
         )
+    require_own_folders(Path(str(config.output_dir)), data.triplets, data.model)
     encoder = Encoder(data.model, data.model_revision)
     pairs = load_pairs(data.triplets, "triplets", "retriever", data.train_split, data.triplets_revision)
     train_retriever(data, config, encoder, pairs, triplet_rows(pairs, data.triplets, data.without_expansion))

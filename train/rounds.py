@@ -20,11 +20,13 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.cache import atomic_write
-from builders.command import parse, run, say
+from builders.command import parse, read_recipe, run, say
 from builders.errors import KitError
+from builders.ownership import ANSWERS, CHECKPOINTS, DATASET, MODEL, require_free, require_own, require_own_work
 
 
 ROOT = Path(__file__).resolve().parent.parent
+WORK = "validation.work"
 
 
 @dataclass
@@ -86,10 +88,12 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
 
     if args.rounds < 1 or args.patience < 1:
         raise KitError("--rounds and --patience must be at least 1")
+    read_recipe(args.dpo_recipe)
+    out = Path(args.output_dir)
+    require_own_rounds(args, out)
     read_training(Path(args.adapter))
     collection = load_collection(args.collection, args.language)
     grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
-    out = Path(args.output_dir)
     held_out = HeldOut(
         collection,
         args.num_validation,
@@ -97,7 +101,7 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
         args.prompt,
         args.max_new_tokens,
         args.retriever,
-        out / "validation.work",
+        out / WORK,
     )
     results: dict[str, Any] = {
         "best": "",
@@ -138,6 +142,22 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
             break
     say(rounds_table(results))
     return results
+
+
+def require_own_rounds(args: RoundsArguments, out: Path) -> None:
+    """Refuse, before anything is generated, a folder where a stage of any round would be refused.
+
+    Raises:
+        KitError: something that is none of the kit's stands where results, data or a student go.
+    """
+    require_free(out, ("rounds.json", "rounds.md"), WORK)
+    for number in range(1, args.rounds + 1):
+        folder, student = out / f"round-{number}", out / "models" / f"round-{number}"
+        require_own(folder / "expansions", DATASET, args.adapter)
+        require_own_work(folder / "expansions", ANSWERS, args.adapter)
+        require_own(folder / "preferences", DATASET, args.adapter)
+        require_own(student, MODEL, args.adapter)
+        require_own_work(student, CHECKPOINTS, args.adapter)
 
 
 def rounds_table(results: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from builders.cache import atomic_folder
 from builders.errors import KitError
 from builders.expanders.adapter import TIMING, TRAINING, read_training
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
+from builders.ownership import MODEL
 from builders.provenance import code_version, versions
 from builders.publishing.folder import dump_json
 from train.curves import curves_plot
@@ -135,7 +136,7 @@ def save_student(
     template, the training's provenance and its curves; neither the frozen reference of DPO nor optimizer state.
     `weights` are the model's, gathered where they were split among processes.
     """
-    with atomic_folder(folder) as work:
+    with atomic_folder(folder, MODEL) as work:
         model.save_pretrained(work, selected_adapters=["default"], state_dict=weights)
         tokenizer.save_pretrained(work)
         (work / "README.md").unlink(missing_ok=True)  # PEFT's own card; ours is rendered by `python -m model_cards`.

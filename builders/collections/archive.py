@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from builders.cache import atomic_folder, cache_dir
+from builders.cache import cache_dir, cached_folder
 from builders.collections.lines import COMPRESSED
 from builders.errors import KitError
 
@@ -47,7 +47,7 @@ def unpack(path: Path) -> Path:
     folder = cache_dir("archives") / f"{path.name.split('.')[0]}-{key}"
     if not folder.is_dir():
         try:
-            with atomic_folder(folder) as work:
+            with cached_folder(folder) as work:
                 _unpack(path, work)
         except _DAMAGED as error:
             said = " ".join(str(error).split())[:200]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.cache import atomic_folder, cache_dir
+from builders.cache import cache_dir, cached_folder
 from builders.errors import KitError
 
 
@@ -111,7 +111,7 @@ def _convert_embedded() -> Path:
     except ImportError as error:
         raise KitError(f"{error.name} is missing: pip install 'query-expansion-kit[train]'") from error
 
-    with atomic_folder(folder) as work:
+    with cached_folder(folder) as work:
         model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         # What remains is an ordinary model; the leftovers of quantisation would keep it from being saved.
         for leftover in ("hf_quantizer", "quantization_method", "is_quantized"):

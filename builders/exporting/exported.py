@@ -16,6 +16,8 @@ from builders.exporting.export_card import export_card
 from builders.exporting.gguf_file import ENCODINGS, About, known_config, write_gguf
 from builders.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
 from builders.exporting.merged import DTYPES, merged_model, save_merged
+from builders.ownership import EXPORT as MADE
+from builders.ownership import paths, require_own
 from builders.prompts.prompt import Prompt, load_prompt
 from builders.provenance import code_version, versions
 from builders.publishing.folder import CARD, dump_json, file_hash
@@ -66,9 +68,11 @@ def export_adapter(wanted: Wanted, output: Path, repo_id: str | None, adapter_re
 
     Raises:
         KitError: the adapter is unfinished or not evaluated, the format or dtype is unknown, the base model or the
-            prompt cannot be had or is another one, or no GGUF file can be written for this architecture.
+            prompt cannot be had or is another one, the output holds something else, or no GGUF file can be written
+            for this architecture.
     """
     dtype = _dtype(wanted)
+    require_own(output, MADE, wanted.adapter, wanted.model, *paths(wanted.prompt))
     training, card = carded_adapter(wanted.adapter)
     checkpoint = _base(wanted, training)
     prompt = _prompt(wanted, training)
@@ -86,11 +90,9 @@ def export_adapter(wanted: Wanted, output: Path, repo_id: str | None, adapter_re
     if _is_current(output, record):
         _renew_card(output, repo_id, adapter_repo_id)
         return False
-    if output.exists() and any(output.iterdir()) and not (output / EXPORT).is_file():
-        raise KitError(f"{output}: holds something that is no export; choose another --output_dir")
     say(f"merging {record['adapter']} into {checkpoint.model_id}, to be stored in {dtype}")
     model = merged_model(checkpoint, wanted.adapter)
-    with atomic_folder(output) as work:
+    with atomic_folder(output, MADE) as work:
         if vocabulary is None:
             save_merged(work, model, wanted.adapter, dtype)
         else:

@@ -12,6 +12,7 @@ from typing import Any
 
 from builders.cache import atomic_folder, atomic_write
 from builders.errors import KitError
+from builders.ownership import DATASET
 from builders.schema import CONFIGS, SCHEMA_VERSION, features
 
 
@@ -45,7 +46,7 @@ def render_dataset(
 
     Args:
         folder (`Path`):
-            Replaced as a whole if it exists.
+            Replaced as a whole if it exists and holds a dataset.
         tables (`Mapping`):
             Config → split → rows, in the columns of `builders.schema`. Empty splits are left out.
         build (`dict`):
@@ -56,9 +57,9 @@ def render_dataset(
             Where it will be published; the card's load line names it, otherwise the folder.
 
     Raises:
-        KitError: a config would be empty.
+        KitError: a config would be empty, or the folder holds something else.
     """
-    with atomic_folder(folder) as work:
+    with atomic_folder(folder, DATASET) as work:
         for config, splits in tables.items():
             for split, rows in splits.items():
                 if rows:

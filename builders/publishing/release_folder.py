@@ -10,6 +10,7 @@ from pathlib import Path
 
 from builders.cache import atomic_folder
 from builders.errors import KitError
+from builders.ownership import RELEASE, require_own
 from builders.publishing.folder import dump_json
 from builders.publishing.release_report import REPORT
 from builders.publishing.rendered import open_rendered
@@ -102,7 +103,7 @@ def render_release(output: Path, given: Sequence[Given], evaluations: Evaluation
     for item in given:
         if item not in carded:
             open_rendered(item.folder)
-    with atomic_folder(output) as work:
+    with atomic_folder(output, RELEASE) as work:
         for item in given:
             shutil.copytree(item.folder, work / item.name, copy_function=_link_or_copy)
         if carded:
@@ -121,8 +122,7 @@ def _check_output(output: Path, given: Sequence[Given]) -> None:
             raise KitError(
                 f"--output_dir {output}: is replaced as a whole, so it cannot hold {item.folder} or lie in it"
             )
-    if output.exists() and not (output / REPORT).is_file() and (not output.is_dir() or any(output.iterdir())):
-        raise KitError(f"--output_dir {output}: holds something that is no release; choose another")
+    require_own(output, RELEASE)
 
 
 def _link_or_copy(source: str, target: str) -> None:

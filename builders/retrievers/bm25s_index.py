@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.cache import atomic_folder, cache_dir
+from builders.cache import cache_dir, cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.analyzer import ANALYSIS, analyzer_for
@@ -84,7 +84,7 @@ class Bm25sRetriever:
             ids = DocumentIds.of(spool.ids)
         if time.perf_counter() - started <= WORTH_KEEPING_SECONDS:
             return index, ids
-        with atomic_folder(folder) as work:
+        with cached_folder(folder) as work:
             index.save(work, show_progress=False)
             ids.save(work)
         # From the files, where it takes no memory of its own.

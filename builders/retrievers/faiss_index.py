@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.cache import atomic_folder
+from builders.cache import cached_folder
 from builders.errors import KitError
 
 
@@ -45,7 +45,7 @@ class Faiss:
         self.name = f"faiss-ivf{cells},probed={probed}"
         kept = folder.with_name(f"{folder.name}-ivf{cells}")
         if not kept.is_dir():
-            with atomic_folder(kept) as work:
+            with cached_folder(kept) as work:
                 faiss.write_index(_built(documents, cells), str(work / "index.faiss"))
         self._index = faiss.read_index(str(kept / "index.faiss"), faiss.IO_FLAG_MMAP)
         faiss.ParameterSpace().set_index_parameter(self._index, "nprobe", probed)

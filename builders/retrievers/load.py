@@ -44,6 +44,11 @@ def load_retriever(name: str, collection: Collection) -> Retriever:
     raise KitError(f"no retriever {name!r}: give one of {', '.join(RETRIEVERS)}")
 
 
+def encoder_folders(name: str) -> list[str]:
+    """The encoders of a retriever that are folders."""
+    return [model for model in re.findall(r"dense:([^,()]+)", name) if Path(model).is_dir()]
+
+
 def folder_revisions(name: str) -> list[str]:
     """What pins the encoders of a retriever that are folders: a folder keeps its name when it is trained anew.
 
@@ -56,4 +61,4 @@ def folder_revisions(name: str) -> list[str]:
     """
     from builders.retrievers.encoder import Encoder
 
-    return [Encoder(model).revision for model in re.findall(r"dense:([^,()]+)", name) if Path(model).is_dir()]
+    return [Encoder(model).revision for model in encoder_folders(name)]

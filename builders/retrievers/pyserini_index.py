@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from builders.cache import atomic_folder, cache_dir
+from builders.cache import cache_dir, cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.java import start_java
@@ -63,7 +63,7 @@ class PyseriniRetriever:
         else:
             folder = cache_dir("pyserini") / f"{collection.fingerprint}-{anserini}{'-docvectors' if rm3 else ''}"
             if not folder.is_dir():
-                with atomic_folder(folder) as work:
+                with cached_folder(folder) as work:
                     _build(collection, work, RM3_INDEX if rm3 else ())
         self._analyzer = Analyzer(analyzer)
         self._searcher = LuceneSearcher(str(folder))

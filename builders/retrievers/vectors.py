@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cache import atomic_folder, atomic_write, cache_dir
+from builders.cache import atomic_write, cache_dir, cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.document_ids import DocumentIds
@@ -81,7 +81,7 @@ def _encode(collection: Collection, encoder: Encoder, folder: Path) -> None:
             bar.update(len(batch))
     if not ids:
         raise KitError(f"collection {collection.name!r} has no documents to encode")
-    with atomic_folder(folder) as finished:
+    with cached_folder(folder) as finished:
         _join(shards, len(ids), finished / VECTORS)
         DocumentIds.of(ids).save(finished)
     shutil.rmtree(work)

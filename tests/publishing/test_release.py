@@ -576,7 +576,7 @@ WRONG = {
     "an output within a folder": (lambda m, t: {"output_dir": f"{m['space']}/release"}, ["--output_dir", "lie in it"]),
     "an output of something else": (
         lambda m, t: {"output_dir": str(ROOT / "tests")},
-        ["tests: holds something that is no release"],
+        ["tests: holds files that are no release of this kit"],
     ),
 }
 
