@@ -57,7 +57,6 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             system=system,
             row=results["systems"][system],
             curves=(folder / "curves.png").is_file(),
-            guarded=any("kept" in results["systems"][name] for name in _shown(results, system)),
             verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
             system_literal=literal(prompt.system),
             user_literal=literal(prompt.user),
@@ -95,10 +94,9 @@ def read_timing(folder: Path) -> dict[str, Any]:
 
 
 def _shown(results: dict[str, Any], system: str) -> list[str]:
-    """What stands above it to compare with, this one, and what came of it with a guard."""
+    """What stands above it to compare with, and this one; rows `+ guard` of older results are left out."""
     names = list(results["systems"])
-    place = names.index(system) + 1
-    return names[:place] + [name for name in names[place : place + 1] if "kept" in results["systems"][name]]
+    return [name for name in names[: names.index(system) + 1] if "kept" not in results["systems"][name]]
 
 
 def _sources(training: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:

@@ -199,7 +199,6 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
         "missing": {},
         "correction": {"method": "Holm", "tests": len(names)},
         "copied_terms": 5,
-        "guards": {},
     }
     (folder / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     rows = [

@@ -18,8 +18,6 @@ from builders.expanders.expander import Expansion, Identity
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.filtering.filter import Filter
 from builders.grading import Grade, Grader
-from builders.guarding.guard import Fit, Guard
-from builders.guarding.signals import first_pass
 from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.script import opening, segments
 from builders.retrievers.bm25s_index import Bm25sRetriever
@@ -36,6 +34,7 @@ from train.generation import Generation
 from train.plan import make_plan
 from train.plot import delta_plot
 from train.pool import chosen_writing
+from train.results import results_are_current
 from train.systems import System, Writing
 from train.teachers import load_teacher
 
@@ -98,7 +97,6 @@ def made(tmp_path_factory) -> SimpleNamespace:
         baselines=["bm25s"],
         teachers=[f"big={recorded(folder / 'teacher.jsonl')}"],
         pool_samples=SAMPLES,
-        guard=True,
     )
     evaluate(args)
     return SimpleNamespace(folder=folder, args=args, out=folder / "out")
@@ -146,7 +144,7 @@ def log(made, samples: int) -> dict[str, list[dict]]:
 
 
 def test_every_system_is_in_its_place_and_its_row_is_the_mean_of_its_queries(results, rows):
-    systems = ["plain", "bm25s", "big", "base", "base + guard", "sft", "sft + guard", "oracle"]
+    systems = ["plain", "bm25s", "big", "base", "sft", "oracle"]
     assert list(results["systems"]) == list(rows) == systems
     for name, row in results["systems"].items():
         assert {one["query_id"] for one in rows[name]} == set(TEST) and len(rows[name]) == row["queries"] == len(TEST)
@@ -166,7 +164,7 @@ def test_the_markdown_shows_what_the_json_holds(made, results):
     assert f"| {big['tokens_per_query']:.1f} |  |  |" in text, "nobody knows how long a recorded teacher took"
     assert f"Holm's method for the {len(results['systems']) - 1} systems" in text
     assert "`oracle`: one of 4 candidates, the upper bound and no method" in text and "missing" not in text
-    assert "- `sft + guard`: " in text and "seen: 2 queries, " in text
+    assert "- `sft`: " in text and "seen: 2 queries, " in text
     titles = next(line for line in text.splitlines() if line.startswith("| system | retention"))
     assert titles.endswith("| new terms | Δ against bm25s | Δ against base |")
 
@@ -186,8 +184,8 @@ def test_p_values_are_corrected_over_the_systems_of_the_table(results):
             expected = max(before, min(1.0, row["p_value"] * (len(family) - place)))
             assert row["p_corrected"] == pytest.approx(expected)
             before = expected
-    assert families[0][1]["p_value"] < 0.05 and families[0][1]["p_corrected"] == 7 * families[0][1]["p_value"]
-    assert results["correction"] == {"method": "Holm", "tests": 7}
+    assert families[0][1]["p_value"] < 0.05 and families[0][1]["p_corrected"] == 5 * families[0][1]["p_value"]
+    assert results["correction"] == {"method": "Holm", "tests": 5}
 
 
 def test_students_are_held_against_teacher_baseline_and_base(results, rows):
@@ -225,7 +223,7 @@ def test_queries_whose_gold_was_trained_on_are_measured_apart(results, rows):
             assert parts[kind]["plain_ndcg_at_10"] == pytest.approx(average(base))
 
 
-# ------------------------------------------------------------------------------------------------ pool and guard
+# ------------------------------------------------------------------------------------------------------ the pool
 
 
 def test_the_oracle_takes_the_best_candidate_at_the_cost_of_all(made, results, rows):
@@ -245,35 +243,6 @@ def test_the_oracle_takes_the_best_candidate_at_the_cost_of_all(made, results, r
     assert "identity" not in oracle and results["pool"]["samples"] == SAMPLES
     cosines = [mean_pairwise_cosine([segments(one["text"]) for one in candidates]) for candidates in pool.values()]
     assert results["pool"]["mean_pairwise_cosine"] == pytest.approx(average(cosines))
-
-
-def test_a_guard_is_fitted_on_validation_and_used_on_test(made, results, rows):
-    tiny = load_collection(made.args.collection)
-    searched = Bm25sRetriever(tiny), load_formation("q*5+e")
-    guards = json.loads((made.out / "guards.json").read_text())
-    assert guards == results["guards"] and set(guards) == {"base", "sft"}
-    for name in guards:
-        guard = Guard(**{**guards[name], "fit": Fit(**guards[name]["fit"])})
-        assert guard.fit.queries == len(SPLITS["dev"])
-        texts = [row["query"] for row in rows[name]]
-        written = {row["query_id"]: row for row in rows[name]}
-        answers = next(
-            found
-            for path in (made.out / "evaluation.work").rglob("*.jsonl")
-            if (found := {one["key"]: one["answers"] for one in map(json.loads, path.read_text().splitlines())})
-            and found.keys() == written.keys()
-            and all(found[key][0]["text"] == row["expansion"] for key, row in written.items())
-        )
-        expansions = [Expansion(**answers[row["query_id"]][0]) for row in rows[name]]
-        kept = guard.weights(first_pass(*searched, texts, expansions))
-        guarded = rows[f"{name} + guard"]
-        assert values(guarded, "kept") == kept
-        assert results["systems"][f"{name} + guard"]["kept"] == average(kept)
-        for row, keep, own, plain in zip(guarded, kept, rows[name], rows["plain"], strict=True):
-            assert (row["expansion"], row["ndcg_at_10"]) == (
-                (own["expansion"], own["ndcg_at_10"]) if keep else ("", plain["ndcg_at_10"])
-            )
-        assert "identity" not in results["systems"][f"{name} + guard"]
 
 
 class Longest(Filter):
@@ -308,7 +277,7 @@ def test_generate_then_filter_is_a_row_below_its_upper_bound(made, tmp_path):
     transformers.CrossEncoder(str(tiny_bert(tmp_path / "bert")), num_labels=1).save(str(tmp_path / "filter"))
     (tmp_path / "filter/training.json").write_text('{"kind": "filter"}')
     shutil.copytree(made.out / "evaluation.work", tmp_path / "out/evaluation.work")
-    changes = {"filter": str(tmp_path / "filter"), "guard": False, "teachers": [], "adapters": []}
+    changes = {"filter": str(tmp_path / "filter"), "teachers": [], "adapters": []}
     evaluate(replace(made.args, output_dir=str(tmp_path / "out"), **changes))
     results = json.loads((tmp_path / "out/results.json").read_text())
     assert list(results["systems"]) == ["plain", "bm25s", "base", "generate-then-filter", "oracle"]
@@ -323,12 +292,12 @@ def test_generate_then_filter_is_a_row_below_its_upper_bound(made, tmp_path):
     assert row["tokens_per_query"] == best["tokens_per_query"] and row["filter"] == chooser.identity
     text = (tmp_path / "out/results.md").read_text()
     assert f"one of 4 candidates, chosen by `{chooser.identity}`; its cost is the pool's" in text
-    assert "retention" not in text and "guard" not in text
+    assert "retention" not in text
 
 
 def test_what_the_prompt_shows_is_a_row_that_students_are_held_against(made, tmp_path):
     """Of a prompt that shows words of the collection the model has to beat those words as they stand there."""
-    changes = {"guard": False, "teachers": [], "adapters": [], "pool_samples": 0, "baselines": [], "max_new_tokens": 2}
+    changes = {"teachers": [], "adapters": [], "pool_samples": 0, "baselines": [], "max_new_tokens": 2}
     prompt = "keywords-passages-zero-shot"
     evaluate(replace(made.args, output_dir=str(tmp_path / "out"), prompt=prompt, **changes))
     results, rows = json.loads((tmp_path / "out/results.json").read_text()), rows_of(tmp_path / "out")
@@ -420,21 +389,31 @@ def test_answers_are_never_asked_twice(made, results, capfd):
     evaluate(made.args)
     assert path.read_bytes() == before[path]
     told = re.findall(r"(\d+) queries, (\d+) done before", capfd.readouterr().err)
-    assert len(told) == 5 and sorted(int(asked) - int(done) for asked, done in told) == [0, 0, 0, 0, 1]
+    assert len(told) == 3 and sorted(int(asked) - int(done) for asked, done in told) == [0, 0, 1]
     assert untimed(json.loads((made.out / "results.json").read_text())) == untimed(results)
     (made.out / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+
+
+def test_settings_that_once_were_make_no_results_old(made, results, tmp_path):
+    shutil.copytree(made.out, tmp_path / "out")
+    retired = {"guard": True, "num_validation": 160}
+    older = {**results, "settings": {**results["settings"], **retired}}
+    (tmp_path / "out/results.json").write_text(json.dumps(older))
+    settings = make_plan(made.args).settings()
+    assert results_are_current(tmp_path / "out", settings)
+    assert not results_are_current(tmp_path / "out", {**settings, "seed": 1})
 
 
 def test_rm3_is_left_out_aloud_where_pyserini_is_missing(made, tmp_path, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "pyserini", None)
     shutil.copytree(made.out / "evaluation.work", tmp_path / "evaluation.work")
-    evaluate(replace(made.args, output_dir=str(tmp_path), baselines=["bm25s", "pyserini+rm3"], guard=False))
+    evaluate(replace(made.args, output_dir=str(tmp_path), baselines=["bm25s", "pyserini+rm3"]))
     told = capfd.readouterr().err
     assert told.count("baseline pyserini+rm3 is left out: the extra pyserini is not installed: pip install") == 1
     assert "BM25+RM3 is missing: pip install 'query-expansion-kit[pyserini]'" in (tmp_path / "results.md").read_text()
     results = json.loads((tmp_path / "results.json").read_text())
     assert "pyserini+rm3" not in results["systems"] and "bm25s" in results["systems"]
-    assert results["settings"]["missing"] == ["BM25+RM3"] and not (tmp_path / "guards.json").exists()
+    assert results["settings"]["missing"] == ["BM25+RM3"]
     # Once it is installed the results are no longer current.
     monkeypatch.undo()
     if not make_plan(replace(made.args, baselines=["pyserini+rm3"])).missing:
@@ -445,7 +424,6 @@ def test_rm3_is_left_out_aloud_where_pyserini_is_missing(made, tmp_path, monkeyp
     ("change", "message"),
     [
         ({"split": "exam"}, "unknown --split 'exam'"),
-        ({"split": "validation"}, "--guard is fitted on the validation queries"),
         ({"pool_samples": 1}, "--pool_samples 1: give 2 or more"),
         ({"pool_samples": 0, "filter": "somewhere"}, "need candidates to choose from: give --pool_samples"),
         ({"pool_temperature": 0.0}, "--pool_temperature must be above 0"),
@@ -457,7 +435,7 @@ def test_rm3_is_left_out_aloud_where_pyserini_is_missing(made, tmp_path, monkeyp
         ({"teachers": ["big={teacher}"] * 2}, "big is taken"),
         ({"teachers": ["x=term-regression,word=3"]}, "term-regression takes words="),
         ({"adapters": ["{adapter}", "{adapter}"]}, "sft is taken"),
-        ({"num_validation": 99}, "has 16 judged validation queries, not 99"),
+        ({"num_queries": 99}, "has 14 judged test queries, not 99"),
         ({"retriever": "elastic"}, "no retriever 'elastic'"),
     ],
     ids=str,
@@ -519,7 +497,7 @@ def test_rm3_stands_in_the_table(made, tmp_path):
 
 @pytest.mark.slow
 def test_two_processes_make_the_same_results(made, results, tmp_path):
-    """World size 2 by gloo: test queries, validation queries and the pool are dealt out in whole blocks."""
+    """World size 2 by gloo: test queries and the pool are dealt out in whole blocks."""
     recipe = {key: value for key, value in vars(made.args).items() if value is not None}
     (tmp_path / "recipe.yaml").write_text(json.dumps({**recipe, "output_dir": str(tmp_path / "out")}))
     arguments = ["train/evaluate.py", "--config", tmp_path / "recipe.yaml"]
@@ -528,7 +506,7 @@ def test_two_processes_make_the_same_results(made, results, tmp_path):
     assert len(list((tmp_path / "out/evaluation.work").iterdir())) == 2
     two = json.loads((tmp_path / "out/results.json").read_text())
     own = ("output_dir", "command")
-    for name in ("systems", "guards", "pool", "settings"):
+    for name in ("systems", "pool", "settings"):
         assert {k: v for k, v in untimed(two)[name].items() if k not in own} == {
             k: v for k, v in untimed(results)[name].items() if k not in own
         }

@@ -1,7 +1,5 @@
 """Answers are on disk before they count, and a line cut short costs one answer, no more."""
 
-import json
-
 import pytest
 
 from builders.expanders.expander import Expansion
@@ -17,19 +15,25 @@ def test_what_was_written_is_read_back(tmp_path):
     assert GenerationLog(tmp_path, {"seed": 1}).answers == {"q:1": ANSWERS}
 
 
-def test_the_likelihood_is_kept_and_a_log_from_before_it_is_read(tmp_path):
-    known = [Expansion("sort", 12, 3, "stop", mean_logprob=-1.0 / 3)]
-    log = GenerationLog(tmp_path, {})
-    log.append("q:1", known)
-    log.append("q:2", ANSWERS)
-    assert GenerationLog(tmp_path, {}).answers == {"q:1": known, "q:2": ANSWERS}
-    lines = [json.loads(line) for line in log.path.read_text().split("\n")[:-1]]
-    for answer in (answer for line in lines for answer in line["answers"]):
-        del answer["mean_logprob"]
-    log.path.write_text("".join(json.dumps(line) + "\n" for line in lines))
-    again = GenerationLog(tmp_path, {}).answers
-    assert again == {"q:1": [Expansion("sort", 12, 3, "stop")], "q:2": ANSWERS}
-    assert again["q:1"][0].mean_logprob is None
+# As earlier versions wrote them: before there were reasoning tokens, and while answers had a likelihood.
+OLD_LINES = (
+    '{"key": "q:1", "answers": [{"text": "sort", "prompt_tokens": 12, "completion_tokens": 3, '
+    '"finish_reason": "stop"}]}',
+    '{"key": "q:2", "answers": [{"text": "list", "prompt_tokens": 9, "completion_tokens": 2, '
+    '"finish_reason": "length", "reasoning_tokens": 7, "mean_logprob": -0.3333333333333333}]}',
+)
+
+
+def test_answers_of_older_logs_are_taken_and_their_file_stays_as_it_is(tmp_path):
+    log = GenerationLog(tmp_path, {"seed": 1})
+    assert log.path.name == "a4bbadc1c78966d2-0.jsonl", "the name under which old answers lie"
+    log.path.write_text("".join(f"{line}\n" for line in OLD_LINES))
+    before = log.path.read_bytes()
+    again = GenerationLog(tmp_path, {"seed": 1})
+    old = {"q:1": [Expansion("sort", 12, 3, "stop")], "q:2": [Expansion("list", 9, 2, "length", reasoning_tokens=7)]}
+    assert again.answers == old and log.path.read_bytes() == before
+    again.append("q:3", ANSWERS)
+    assert GenerationLog(tmp_path, {"seed": 1}).answers == {**old, "q:3": ANSWERS}
 
 
 def test_other_settings_have_a_log_of_their_own(tmp_path):

@@ -3,7 +3,7 @@
     accelerate launch --config_file train/accelerate/cpu.yaml train/evaluate.py \
         --config train/recipes/smollm2-135m/evaluate-demo.yaml
 
-Writes results.json, results.md, per_query.parquet, ndcg_delta.png and perhaps guards.json to the output folder.
+Writes results.json, results.md, per_query.parquet, and ndcg_delta.png to the output folder.
 Expansions are kept query by query in `<output_dir>/evaluation.work`; an interrupted command continues there.
 """
 
@@ -53,10 +53,6 @@ class EvaluationArguments(Asking):
     filter: str | None = field(
         default=None, metadata={"help": "Folder of a trained filter, which picks one candidate of each query."}
     )
-    guard: bool = field(
-        default=False, metadata={"help": "Fit a drift guard for each student on validation queries: a row of its own."}
-    )
-    num_validation: int = field(default=0, metadata={"help": "Validation queries to fit guards on; 0 takes all."})
 
 
 def main() -> None:

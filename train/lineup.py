@@ -11,7 +11,6 @@ from builders.grading import Grader
 from builders.processes import Processes
 from builders.retrievers.load import load_retriever
 from train.generation import Generation, generate
-from train.guards import SUFFIX, fitted_guard, guarded
 from train.plan import BASE, CHOSEN, ORACLE, Plan
 from train.pool import chosen_writing, likeness_of
 from train.results import Evaluation
@@ -30,14 +29,13 @@ class Written:
     """What the models wrote.
 
     Args:
-        students (`Mapping`), validation (`Mapping`):
-            Student → its expansions of the queries that are measured, and of those that guards are fitted on.
+        students (`Mapping`):
+            Student → its expansions.
         pool ([`Generation`], *optional*):
             The candidates.
     """
 
     students: Mapping[str, Generation]
-    validation: Mapping[str, Generation]
     pool: Generation | None
 
 
@@ -54,20 +52,17 @@ def write(plan: Plan, folder: Path, processes: Processes) -> Written:
         processes ([`Processes`]):
             Who shares the work.
     """
-    students, validation = {}, {}
+    students = {}
     for name, adapter in plan.students.items():
         expander = plan.expander(adapter)
         students[name] = generate(name, expander, plan.requests(plan.queries), plan.sampling, folder, processes)
-        if plan.args.guard:
-            asked = plan.requests(plan.validation)
-            validation[name] = generate(f"{name}, validation", expander, asked, plan.sampling, folder, processes)
         del expander
     pool = None
     if samples := plan.args.pool_samples:
         asked = plan.requests(plan.queries, samples)
         expander = plan.expander(plan.args.pool_adapter)
         pool = generate("pool", expander, asked, plan.pool_sampling, folder, processes)
-    return Written(students, validation, pool)
+    return Written(students, pool)
 
 
 def measured(plan: Plan, settings: Mapping[str, Any], grader: Grader, written: Written) -> Evaluation:
@@ -75,16 +70,9 @@ def measured(plan: Plan, settings: Mapping[str, Any], grader: Grader, written: W
     queries, seed = plan.queries, plan.args.seed
     prompts = [[message["content"] for message in request.messages] for request in plan.requests(queries)]
     students: list[System] = []
-    guards: dict[str, Any] = {}
     for name, generation in written.students.items():
         writing = student_writing(queries, generation, prompts)
         students.append(expanded_system(name, grader, queries, writing))
-        if plan.args.guard:
-            guard = fitted_guard(grader, plan.validation, written.validation[name], seed)
-            guards[name] = asdict(guard)
-            students.append(
-                expanded_system(f"{name}{SUFFIX}", grader, queries, guarded(grader, queries, guard, writing))
-            )
     facts: dict[str, Any] = {"shown": plan.shown} if plan.shown else {}
     if written.pool is not None:
         for name, chooser in ((CHOSEN, plan.chooser), (ORACLE, OracleFilter(grader))):
@@ -116,5 +104,4 @@ def measured(plan: Plan, settings: Mapping[str, Any], grader: Grader, written: W
         missing=plan.missing,
         seed=seed,
         facts=facts,
-        guards=guards,
     )

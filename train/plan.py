@@ -21,7 +21,6 @@ from builders.retrievers.formation import load_formation
 from builders.retrievers.load import load_retriever
 from builders.sampling import sample_queries
 from train.baselines import available, missing_pyserini
-from train.guards import SUFFIX
 from train.results import ANSWERS
 from train.teachers import Teacher, load_teacher
 
@@ -42,8 +41,8 @@ class Plan:
             The settings as they were given.
         collection ([`Collection`]), prompt ([`Prompt`]):
             What is searched, and what students are told.
-        queries (`Sequence[Query]`), validation (`Sequence[Query]`):
-            What is measured, and what guards are fitted on.
+        queries (`Sequence[Query]`):
+            What is measured.
         students (`Mapping`):
             Name → adapter, `base` first, which has none.
         chooser ([`CrossEncoderFilter`], *optional*):
@@ -58,7 +57,6 @@ class Plan:
     collection: Collection
     prompt: Prompt
     queries: Sequence[Query]
-    validation: Sequence[Query]
     students: Mapping[str, str | None]
     chooser: CrossEncoderFilter | None
     teachers: Sequence[Teacher]
@@ -139,7 +137,6 @@ def make_plan(args: "EvaluationArguments") -> Plan:
     prompt = load_prompt(args.prompt)
     require_language([prompt], collection.language, collection.name)
     queries = sample_queries(collection, split, args.num_queries or -1, args.seed)
-    validation = sample_queries(collection, "validation", args.num_validation or -1, args.seed) if args.guard else []
     baselines, missing = available(args.baselines)
     if any(collection.answers.get(query.id) for query in queries) and (remedy := missing_pyserini()):
         missing[ANSWERS] = remedy
@@ -147,7 +144,7 @@ def make_plan(args: "EvaluationArguments") -> Plan:
     students: dict[str, str | None] = {BASE: None, **{Path(name).name: name for name in args.adapters}}
     names = [PLAIN, *args.baselines, *(teacher.name for teacher in teachers), BASE]
     names += [*(Path(name).name for name in args.adapters), CHOSEN, ORACLE]
-    if twice := sorted({name for name in names if names.count(name) > 1 or name.endswith((SUFFIX, ALONE))}):
+    if twice := sorted({name for name in names if names.count(name) > 1 or name.endswith(ALONE)}):
         raise KitError(
             f"systems need names of their own, and {', '.join(twice)} is taken: rename a folder or a teacher"
         )
@@ -156,7 +153,6 @@ def make_plan(args: "EvaluationArguments") -> Plan:
         collection,
         prompt,
         queries,
-        validation,
         students,
         CrossEncoderFilter(Path(args.filter)) if args.filter else None,
         teachers,
@@ -173,8 +169,6 @@ def _split(name: str) -> Split:
 
 
 def _refuse_contradictions(args: "EvaluationArguments") -> None:
-    if args.guard and args.split == "validation":
-        raise KitError("--guard is fitted on the validation queries: measure it on another --split")
     if args.pool_samples < 0 or args.pool_samples == 1:
         raise KitError(
             f"--pool_samples {args.pool_samples}: give 2 or more candidates to choose from, or 0 for no pool"

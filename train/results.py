@@ -20,15 +20,14 @@ from builders.measures.leakage import LENGTH
 from builders.measures.ratio import ratio
 from builders.prompts.prompt import Prompt
 from builders.provenance import code_version, collection_provenance, versions
-from builders.publishing.folder import dump_json
 from train.audit import Audit, Audited
 from train.systems import System
 from train.table import markdown_table
 
 
 FILES = ("results.json", "results.md", "per_query.parquet", "ndcg_delta.png")
-GUARDS = "guards.json"
-LEFT_ALONE = "left alone by the guard"
+# Settings that once were: they say nothing about the rows that are still made.
+RETIRED = ("guard", "num_validation")
 # Among what is missing: pyserini's matcher decides which passages hold an answer.
 ANSWERS = "top-k accuracy"
 
@@ -52,8 +51,6 @@ class Evaluation:
             What could not be measured here → how to install it.
         facts (`Mapping`):
             Further parts of `results.json`.
-        guards (`Mapping`):
-            System → its guard, as JSON values.
         seed (`int`):
             Of tests and intervals.
     """
@@ -68,7 +65,6 @@ class Evaluation:
     missing: Mapping[str, str]
     seed: int
     facts: Mapping[str, Any] = field(default_factory=dict)
-    guards: Mapping[str, Any] = field(default_factory=dict)
 
 
 def results_are_current(folder: Path, settings: dict[str, Any], files: Sequence[str] = FILES) -> bool:
@@ -77,9 +73,9 @@ def results_are_current(folder: Path, settings: dict[str, Any], files: Sequence[
         results = json.loads((folder / files[0]).read_text())
     except (OSError, ValueError):
         return False
-    same = results.get("settings") == json.loads(json.dumps(settings))
-    wanted = (*files, GUARDS) if results.get("guards") else files
-    return same and all((folder / name).is_file() for name in wanted)
+    made_with = {name: value for name, value in results.get("settings", {}).items() if name not in RETIRED}
+    same = made_with == json.loads(json.dumps(settings))
+    return same and all((folder / name).is_file() for name in files)
 
 
 def write_results(folder: Path, evaluation: Evaluation) -> None:
@@ -101,7 +97,6 @@ def write_results(folder: Path, evaluation: Evaluation) -> None:
         "missing": dict(evaluation.missing),
         "correction": {"method": "Holm", "tests": len(systems) - 1},
         **evaluation.facts,
-        "guards": dict(evaluation.guards),
         "copied_terms": LENGTH,
         "settings": dict(evaluation.settings),
         "command": f"accelerate launch train/evaluate.py {shlex.join(sys.argv[1:])}",
@@ -122,10 +117,6 @@ def write_results(folder: Path, evaluation: Evaluation) -> None:
     }
     folder.mkdir(parents=True, exist_ok=True)
     table = markdown_table(results)
-    # Those of an earlier evaluation in this folder would stand for this one.
-    (folder / GUARDS).unlink(missing_ok=True)
-    if evaluation.guards:
-        atomic_write(folder / GUARDS, dump_json(dict(evaluation.guards)).encode())
     atomic_write(folder / "per_query.parquet", parquet_bytes(rows))
     _write_plot(folder / "ndcg_delta.png", rows)
     atomic_write(folder / "results.md", table.encode())
@@ -188,15 +179,12 @@ def _query_rows(evaluation: Evaluation, system: System, audit: Audit, audited: A
     writing, plain, rows = system.writing, evaluation.systems[0], []
     for number, query in enumerate(evaluation.queries):
         expansion = writing.expansions[number] if writing else None
-        kept = writing.kept[number] if writing and writing.kept is not None else None
         reason = (
             evaluation.prompt.check.reason(expansion.text, query.text, expansion.finish_reason) if expansion else ""
         )
         more: Row = {"gold_seen": audit.gold_seen[number]}
         if audited.answer_ranks is not None:
             more["answer_rank"] = audited.answer_ranks[number]
-        if evaluation.guards:
-            more["kept"] = kept
         rows.append(
             query_row(
                 system.name,
@@ -205,7 +193,7 @@ def _query_rows(evaluation: Evaluation, system: System, audit: Audit, audited: A
                 system.grades[number],
                 plain.grades[number],
                 completion_tokens=writing.tokens[number] if writing else 0,
-                check=LEFT_ALONE if kept is False else reason or "ok",
+                check=reason or "ok",
                 new_terms=audited.new_terms[number][0],
                 copies_gold=audited.copies[number],
                 **more,

@@ -25,15 +25,12 @@ class Writing:
             Tokens written for each query, also those of candidates that were not chosen.
         facts (`Mapping`):
             Cost and provenance, for the system's row.
-        kept (`Sequence[bool]`, *optional*):
-            Of a guarded system: whether the guard let the expansion stand.
     """
 
     expansions: Sequence[Expansion]
     prompts: Sequence[Sequence[str]]
     tokens: Sequence[int]
     facts: Mapping[str, Any] = field(default_factory=dict)
-    kept: Sequence[bool] | None = None
 
 
 @dataclass(frozen=True)

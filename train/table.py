@@ -34,7 +34,8 @@ def gain_table(results: Mapping[str, Any]) -> str:
 
 
 def short_table(results: Mapping[str, Any]) -> str:
-    """What a page for strangers shows: who gains, who is hurt, what it takes; guards are left to the whole table."""
+    """What a page for strangers shows: who gains, who is hurt, what it takes."""
+    # Recorded results have rows `+ guard`, which `kept` marks; no evaluation makes them any more.
     systems: dict[str, Row] = {name: row for name, row in results["systems"].items() if "kept" not in row}
     tests = results.get("correction", {}).get("tests")
     p_key = "p_corrected" if tests else "p_value"

@@ -65,9 +65,6 @@ class Expansion:
             Whether the model ended by itself or by the token limit.
         reasoning_tokens (`int`):
             What the model thought aloud beforehand; paid for, and no part of the text.
-        mean_logprob (`float`, *optional*):
-            Mean natural logarithm of the probability that the model gave each token of the answer, the end token
-            included, before temperature and top-k; `None` where nobody knows.
     """
 
     text: str
@@ -75,7 +72,6 @@ class Expansion:
     completion_tokens: int
     finish_reason: FinishReason
     reasoning_tokens: int = 0
-    mean_logprob: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,15 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from builders.expanders.expander import Expansion
+
+
+# Older logs say more of an answer (`mean_logprob`), and stay good: they were paid for.
+FIELDS = tuple(field.name for field in fields(Expansion))
 
 
 class GenerationLog:
@@ -46,7 +50,7 @@ class GenerationLog:
                     break
                 try:
                     row = json.loads(line)
-                    self.answers[row["key"]] = [Expansion(**answer) for answer in row["answers"]]
+                    self.answers[row["key"]] = [_expansion(answer) for answer in row["answers"]]
                 except (ValueError, KeyError, TypeError):
                     break
                 whole += len(line)
@@ -63,6 +67,10 @@ class GenerationLog:
         if new:
             _sync_folder(self.path.parent)
         self.answers[key] = answers
+
+
+def _expansion(answer: Mapping[str, Any]) -> Expansion:
+    return Expansion(**{name: answer[name] for name in FIELDS if name in answer})
 
 
 def _sync_folder(folder: Path) -> None:

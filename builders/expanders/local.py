@@ -10,7 +10,6 @@ from builders.errors import KitError
 from builders.expanders.adapter import adapter_name, check_adapter_base, with_adapter
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
-from builders.expanders.likelihood import ChosenTokens
 
 
 @dataclass(kw_only=True)
@@ -170,7 +169,6 @@ class LocalExpander(Expander):
                 "top_p": sampling.top_p,
                 "top_k": sampling.top_k,
             }
-        likelihood = ChosenTokens()
         with torch.inference_mode():
             repeated, cache = self._prefill(inputs, samples)
             output = self.model.generate(
@@ -178,17 +176,14 @@ class LocalExpander(Expander):
                 past_key_values=cache,
                 max_new_tokens=sampling.max_new_tokens,
                 pad_token_id=self.tokenizer.pad_token_id,
-                logits_processor=[likelihood],
                 **settings,
             )
         ends = self._end_tokens()
-        written = output[:, prompt_length:]
-        answers = [self._read(row, ends) for row in written.tolist()]
-        means = likelihood.means(written, [tokens for _, tokens, _ in answers])
+        answers = [self._read(row, ends) for row in output[:, prompt_length:].tolist()]
         prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
         expansions = [
-            Expansion(text, prompt_tokens[number // samples], tokens, reason, mean_logprob=mean)
-            for number, ((text, tokens, reason), mean) in enumerate(zip(answers, means, strict=True))
+            Expansion(text, prompt_tokens[number // samples], tokens, reason)
+            for number, (text, tokens, reason) in enumerate(answers)
         ]
         return [expansions[start:][:samples] for start in range(0, len(expansions), samples)]
 

@@ -1,1 +1,0 @@
-"""The drift guard: which queries are better left alone, by what a first search shows."""
