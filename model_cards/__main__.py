@@ -29,14 +29,6 @@ class CardArguments:
     )
     datasets: list[str] = field(default_factory=list, metadata={"help": "Hub ids of the datasets trained on."})
     license: str = field(default="apache-2.0", metadata={"help": "Licence of the models: that of the base model."})
-    eval_results: str | None = field(
-        default=None,
-        metadata={
-            "help": "OWNER/NAME:TASK of the benchmark that the queries come from: also write nDCG@10 to "
-            ".eval_results/NAME.yaml, for its leaderboard. Makes sense only for a dataset that the Hub has registered "
-            "as a benchmark, and a task of its eval.yaml that reports nDCG@10 from 0 to 1."
-        },
-    )
 
 
 def main() -> None:
@@ -45,7 +37,6 @@ def main() -> None:
     from builders.cache import atomic_write
     from builders.errors import KitError
     from model_cards.card import model_card
-    from model_cards.eval_results import eval_results, read_benchmark
     from model_cards.retriever_card import retriever_card
 
     models = [*args.adapters, *args.retrievers]
@@ -55,14 +46,11 @@ def main() -> None:
         raise KitError("--adapters and --results go together: the card of an adapter is made of both")
     if args.repo_ids and len(args.repo_ids) != len(models):
         raise KitError(f"--repo_ids: {len(args.repo_ids)} given for {len(models)} models; give one for each")
-    benchmark = read_benchmark(args.eval_results) if args.eval_results else None
     ids = dict(zip(models, args.repo_ids or [None] * len(models), strict=True))
     texts = {}
     for adapter in args.adapters:
         folder, results = Path(adapter), Path(args.results)
         texts[folder / "README.md"] = model_card(folder, results, ids[adapter], args.datasets, args.license)
-        if benchmark:
-            texts[folder / benchmark.path] = eval_results(folder, results, benchmark)
     matrix = Path(args.matrix) if args.matrix else None
     for retriever in args.retrievers:
         folder = Path(retriever)

@@ -21,8 +21,6 @@ from builders.errors import KitError
 from builders.publishing.card import read_card
 from builders.schema import features
 from model_cards.card import model_card
-from model_cards.eval_results import eval_results, read_benchmark
-from model_cards.results import read_results
 from tests.card_numbers import PROSE, checked_numbers, unexplained
 from tests.commands import command, refused
 from tests.evaluated_folders import evaluated, exported, sft_and_dpo
@@ -38,7 +36,6 @@ ADAPTERS = ("sft", "dpo")
 EXPORTS = ("merged", "gguf")
 CARDS = (*DATASETS, *ADAPTERS, *EXPORTS, "space")
 REPO_TYPES = dict.fromkeys(DATASETS, "dataset") | {"space": "space"}
-BENCHMARK = "kit-owner/tiny-benchmark:retrieval"
 
 
 @dataclass(frozen=True)
@@ -155,7 +152,7 @@ def test_a_changed_card_shows_its_difference(made: dict[str, Made], monkeypatch:
 
 
 def test_the_golden_folder_holds_nothing_else() -> None:
-    assert {path.name for path in GOLDEN.iterdir()} == {*(f"{name}.md" for name in CARDS), "eval_results.yaml"}
+    assert {path.name for path in GOLDEN.iterdir()} == {f"{name}.md" for name in CARDS}
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -244,9 +241,6 @@ def test_the_demos_cards_hold_only_numbers_of_its_json(demo, tmp_path: Path) -> 
     rows_are_their_systems(text, sources[0]["measured"])
 
 
-# ------------------------------------------------------------------------------------------- the eval-results file
-
-
 @pytest.fixture
 def carded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with two evaluated adapters in `models`, and `results`."""
@@ -255,45 +249,16 @@ def carded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_eval_results_are_written_beside_the_card_and_published(carded: Path, hub) -> None:
-    from huggingface_hub import HfApi, parse_eval_result_entries
-
-    from builders.publishing.hub import publish_folder
-
-    start = ("-m", "model_cards", "--adapters", carded / "models/dpo", "--results", carded / "results/results.json")
-    done = command(*start, "--eval_results", BENCHMARK)
-    assert done.returncode == 0, done.stderr
-    file = carded / "models/dpo/.eval_results/tiny-benchmark.yaml"
-    compare("eval_results.yaml", file.read_text())
-    (entry,) = parse_eval_result_entries(yaml.safe_load(file.read_text()))
-    results = read_results(carded / "results/results.json")
-    assert (entry.dataset_id, entry.task_id) == ("kit-owner/tiny-benchmark", "retrieval")
-    assert entry.value == results["systems"]["dpo"]["ndcg_at_10"]
-    assert unexplained(file.read_text(), [results]) == []
-    again = command(*start, "--eval_results", BENCHMARK)
-    assert again.stderr.count("up to date") == 2
-
-    (file.parent / ".tiny-benchmark.yaml.left-by-a-kill").write_text("- dataset:")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
-        patch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-        publish_folder(carded / "models/dpo", "kit-owner/tiny", api=HfApi(hub.url, hub.owner_token))
-    there = hub.repo("model", "kit-owner/tiny").files()
-    assert there[".eval_results/tiny-benchmark.yaml"] == file.read_bytes()
-    assert [name for name in there if "left-by-a-kill" in name] == []
-
-
-@pytest.mark.parametrize("text", ["mteb", "mteb/scifact", "mteb/scifact:", "mteb/../x:y", "a/b:c d"])
-def test_a_benchmark_without_its_task_is_refused(text: str) -> None:
-    with pytest.raises(KitError, match="give OWNER/NAME:TASK"):
-        read_benchmark(text)
-
-
-def test_eval_results_of_other_weights_are_refused(carded: Path) -> None:
-    weights = Path("models/dpo/adapter_model.safetensors")
-    weights.write_bytes(weights.read_bytes()[:-1] + b"\1")
-    with pytest.raises(KitError, match="no results for the weights"):
-        eval_results(Path("models/dpo"), Path("results/results.json"), read_benchmark(BENCHMARK))
+def test_older_results_have_rows_that_no_card_shows(carded: Path) -> None:
+    """Rows `+ guard`, which `kept` marks."""
+    path = Path("results/results.json")
+    card = model_card(Path("models/dpo"), path, None, [], "apache-2.0")
+    results = json.loads(path.read_text())
+    systems = results["systems"]
+    guarded = {**{key: value for key, value in systems["base"].items() if key != "identity"}, "kept": 0.5}
+    results["systems"] = {"plain": systems["plain"], "base + guard": guarded, **systems}
+    path.write_text(json.dumps(results))
+    assert model_card(Path("models/dpo"), path, None, [], "apache-2.0") == card
 
 
 # ------------------------------------------------------------------------------------------------ missing results

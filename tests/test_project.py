@@ -55,7 +55,6 @@ def test_imports_run_one_way(room):
         ["train/retriever.py", "--help"],
         ["train/matrix.py", "--help"],
         ["train/alternation.py", "--help"],
-        ["train/memory_estimate.py", "--help"],
         ["-m", "model_cards", "--help"],
         ["-m", "space", "--help"],
     ],

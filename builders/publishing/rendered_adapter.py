@@ -27,8 +27,6 @@ LEFT_OUT = (
     "training_args.bin",
     "*__pycache__*",
 )
-# Hidden, and yet the Hub's own way to file results.
-EVAL_RESULTS = re.compile(r"\.eval_results/[^./][^/]*\.yaml")
 
 
 def carded_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -68,7 +66,7 @@ def open_adapter(folder: Path) -> Rendered:
 
 def is_left_out(name: str) -> bool:
     """Whether a file of a model's folder stays here: what trainers leave behind, and what is hidden."""
-    hidden = any(part.startswith(".") for part in name.split("/")) and not EVAL_RESULTS.fullmatch(name)
+    hidden = any(part.startswith(".") for part in name.split("/"))
     return hidden or any(fnmatch(name, pattern) for pattern in LEFT_OUT)
 
 
