@@ -21,14 +21,10 @@ def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Gr
             self-reference answers alone).
     """
     refuse_gold([prompt])
-    if prompt.grounding == "neighbours":
-        from builders.grounding.neighbours import Neighbours
-
-        return Neighbours(collection)
-    if prompt.grounding == "judged":
+    if prompt.grounding in ("judged", "neighbours"):
         from builders.grounding.judged_words import JudgedWords
 
-        return JudgedWords(collection)
+        return JudgedWords(collection, together=prompt.grounding == "judged")
     if prompt.grounding == "regression":
         from builders.grounding.regression_words import RegressionWords
 
