@@ -18,12 +18,12 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
+from builders.artifacts.provenance import code_version, collection_provenance, versions  # noqa: E402
 from builders.collections.load import load_collection  # noqa: E402
-from builders.comparison import legend, system_row, table_lines  # noqa: E402
-from builders.expanders.recorded import read_recorded  # noqa: E402
-from builders.grading import Grader  # noqa: E402
-from builders.provenance import code_version, collection_provenance, versions  # noqa: E402
-from builders.retrievers.formation import load_formation  # noqa: E402
+from builders.expanders.recordings import read_recorded  # noqa: E402
+from builders.grading.comparison import legend, system_row, table_lines  # noqa: E402
+from builders.grading.grader import Grader  # noqa: E402
+from builders.retrievers.formulation import load_formation  # noqa: E402
 from builders.retrievers.load import load_retriever  # noqa: E402
 
 

@@ -57,7 +57,7 @@ def main() -> None:
 
 def report(folder: Path, passages: int, output: Path) -> None:
     """Write the passages, index and search them in processes of their own, and record what that took."""
-    from builders.provenance import code_version, versions
+    from builders.artifacts.provenance import code_version, versions
 
     collection = folder / "synthetic"
     write_collection(collection, passages)
@@ -99,7 +99,7 @@ def search(folder: Path) -> dict[str, float]:
     """Load collection and index, and search with queries, plain and expanded."""
     import numpy as np
 
-    from builders.retrievers.formation import load_formation
+    from builders.retrievers.formulation import load_formation
 
     started = time.perf_counter()
     retriever, formation = load(folder), load_formation(FORMATION)

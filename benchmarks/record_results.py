@@ -24,8 +24,8 @@ sys.path.insert(0, str(ROOT))
 
 import headline  # noqa: E402
 
-from train.matrix_table import matrix_table, short_grid_table  # noqa: E402
-from train.table import markdown_table, short_table  # noqa: E402
+from train.reports.matrix_table import matrix_table, short_grid_table  # noqa: E402
+from train.reports.results_table import markdown_table, short_table  # noqa: E402
 
 
 # The folders before the last name of a path that begins with `../` or `/`, alone or after a space, `=` or a quote.

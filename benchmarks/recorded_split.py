@@ -14,9 +14,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from builders.cache import atomic_folder
+from builders.artifacts.files import atomic_folder
+from builders.artifacts.ownership import Kind
 from builders.collections.load import load_collection
-from builders.ownership import Kind
 
 
 DIVIDED = "; its test queries, divided"

@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from builders.command import fail, run
+from builders.cli import fail, run
 
 
 COMMANDS = {
@@ -29,7 +29,7 @@ def main() -> None:
         return
     if name not in COMMANDS:
         fail(f"unknown command {name!r}: give one of {', '.join(COMMANDS)}")
-    importlib.import_module(f"builders.{name}").main(sys.argv[2:])
+    importlib.import_module(f"builders.commands.{name}").main(sys.argv[2:])
 
 
 if __name__ == "__main__":

@@ -4,5 +4,5 @@
 class KitError(Exception):
     """Something the user can put right. The message is one line: what is wrong, where, and what to do.
 
-    Commands print it on standard error and exit with code 2; see `builders.command.run`.
+    Commands print it on standard error and exit with code 2; see `builders.cli.run`.
     """

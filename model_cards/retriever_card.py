@@ -5,7 +5,7 @@ from typing import Any
 
 from builders.retrievers.encoder import Encoder
 from builders.retrievers.trained import read_retriever
-from model_cards.card import MEASURES, SIGNIFICANT, literal, read_timing
+from model_cards.adapter_card import MEASURES, SIGNIFICANT, literal, read_timing
 from model_cards.matrix import cell, measured_retriever, read_matrix
 
 

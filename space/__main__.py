@@ -12,7 +12,7 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from builders.command import parse, run, say
+from builders.cli import parse, run, say
 from builders.errors import KitError
 
 

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from builders.collections.libraries import documented, is_pydocs
+from builders.collections.pydocs.libraries import documented, is_pydocs
 from space.settings import SpaceSettings, System
 
 

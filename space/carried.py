@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from builders.collections.libraries import is_pydocs, libraries
+from builders.collections.pydocs.libraries import is_pydocs, libraries
 from builders.errors import KitError
 
 

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from builders.collections.libraries import is_pydocs
-from builders.collections.metadata import read_metadata
+from builders.collections.files.metadata import read_metadata
+from builders.collections.pydocs.libraries import is_pydocs
 from builders.errors import KitError
 
 

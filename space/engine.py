@@ -16,10 +16,10 @@ from space.settings import read_settings
 if TYPE_CHECKING:
     from builders.collections.collection import Collection, Document, Query
     from builders.expanders.local import LocalExpander
-    from builders.grounding.grounding import Grounding
+    from builders.prompts.context.context import Grounding
     from builders.retrievers.retriever import Hit, Retriever
 
-# How far a document's rank is followed; builders.grading looks as deep.
+# How far a document's rank is followed; builders.grading.grader looks as deep.
 DEPTH = 100
 MAX_WORDS = 300
 MAX_CHARACTERS = 4000
@@ -82,7 +82,7 @@ class Engine:
 
     def search(self, query: str, expansion: str = "") -> Ranking:
         """Search for a query as it is, or with an expansion."""
-        from builders.retrievers.formation import load_formation
+        from builders.retrievers.formulation import load_formation
 
         formation = load_formation(self.settings.formation)
         started = time.perf_counter()
@@ -149,7 +149,7 @@ class Engine:
         Raises:
             KitError: the retriever cannot be loaded.
         """
-        from builders.retrievers.analyzer import analyzer_for
+        from builders.retrievers.analysis.words import analyzer_for
         from builders.retrievers.retriever import LexicalRetriever
 
         retriever = self.retriever
@@ -213,7 +213,7 @@ class Engine:
 
     @functools.cached_property
     def _grounding(self) -> "Grounding":
-        from builders.grounding.load import load_grounding
+        from builders.prompts.context.load import load_grounding
 
         return load_grounding(self.prompt, self.collection, self.settings.retriever)
 

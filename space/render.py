@@ -6,10 +6,10 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from builders.cache import atomic_folder
+from builders.artifacts.files import atomic_folder
+from builders.artifacts.ownership import SPACE, require_own
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_base, adapter_name
-from builders.ownership import SPACE, require_own
 from space.about import TITLE, banner, engine, significance
 from space.carried import release, requirements, sources
 from space.carried_collection import carry_collection

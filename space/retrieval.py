@@ -12,7 +12,7 @@ from builders.retrievers.encoder import EMBEDDED
 LUCENE = "builders.retrievers.pyserini_index"
 FAISS = "builders.retrievers.faiss_index"
 DENSE = ("builders.retrievers.dense_index", "builders.retrievers.encoder", "builders.retrievers.vectors")
-CHINESE = "builders.retrievers.chinese"
+CHINESE = "builders.retrievers.analysis.chinese"
 
 
 def retriever_of_space(measured: str) -> str:

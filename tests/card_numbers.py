@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from builders.schema import CONFIGS
+from builders.artifacts.schema import CONFIGS
 
 
 # A number wherever it stands, a sign before it if it has one, and the percent sign that may follow.

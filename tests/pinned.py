@@ -20,14 +20,14 @@ from typing import Any
 
 import pytest
 
-from builders.collections.source_tree import files_stamp
-from builders.comparison import legend, table_lines
+from builders.artifacts.schema import CONFIGS, SCHEMA_VERSION
+from builders.collections.pydocs.source_tree import files_stamp
+from builders.grading.comparison import legend, table_lines
 from builders.retrievers import bm25s_index
-from builders.schema import CONFIGS, SCHEMA_VERSION
 from tests.commands import ROOT
 from tests.inference_server import WORDS
 from tests.word_collection import word_collection
-from train.alternation_table import alternation_table
+from train.reports.joint_training_table import alternation_table
 from train.rounds import rounds_table
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from builders.publishing.folder import render_dataset
-from builders.schema import TEMPLATE_KWARGS, features
+from builders.artifacts.dataset_folder import render_dataset
+from builders.artifacts.schema import TEMPLATE_KWARGS, features
 
 
 VERSION = "0.1.0+g0123456789ab"
@@ -171,7 +171,7 @@ def many_shards(folder: Path, monkeypatch: Any, shards: int = 302) -> Path:
     rows = [preference_row(number) for number in range(2 * shards)]
     size = Dataset.from_list(rows, features=features("preference")).data.nbytes
     with monkeypatch.context() as patch:
-        patch.setattr("builders.publishing.folder.SHARD_BYTES", -(-size // shards))
+        patch.setattr("builders.artifacts.dataset_folder.SHARD_BYTES", -(-size // shards))
         render_dataset(
             folder, {"preference": {"train": rows}}, build("preferences", len(rows)), {"total_seconds": 1.0}
         )

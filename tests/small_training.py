@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
+from builders.artifacts.dataset_folder import render_dataset
 from builders.prompts.prompt import load_prompt
-from builders.publishing.folder import render_dataset
 from tests.commands import ROOT
 from tests.rendered_folders import build, distillation_row, preference_row, raw_row
 from tests.tiny_student import base_model
@@ -90,7 +90,7 @@ def train(stage: str, base: Path, output: Path, settings: dict[str, Any]) -> dic
 
 def interrupted_sft(world: World, output: Path, at_step: int) -> Path:
     """Cut an SFT training short when it logs that step; the folder of its checkpoints."""
-    from train.watch import LossGuard
+    from train.callbacks import LossGuard
 
     class PowerCut(BaseException):
         """Nothing catches it."""

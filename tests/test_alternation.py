@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders.artifacts.dataset_folder import BUILD, TIMING
 from builders.errors import KitError
-from builders.publishing.folder import BUILD, TIMING
 from tests.commands import ROOT, command, refused
 from tests.small_training import FRUITS, HARM, HELP, PROMPT, RECIPES, make_world
 from tests.tiny_student import student
 from tests.word_encoder import word_encoder
 from train.alternation import AlternationArguments, alternate
-from train.alternation_table import alternation_table
-from train.history import best_round, is_over
-from train.stages import Spent, recorded, run_stage
+from train.pipeline.early_stopping import best_round, is_over
+from train.pipeline.stages import Spent, recorded, run_stage
+from train.reports.joint_training_table import alternation_table
 
 
 STAGES = ["expansions", "triplets", "retriever", "references", "preferences", "dpo"]
@@ -99,10 +99,10 @@ def test_each_stage_is_told_what_the_one_before_it_made(world, tmp_path, monkeyp
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter/adapter_model.safetensors").write_bytes(b"weights")
     stages = Stages(world, tmp_path / "adapter")
-    monkeypatch.setattr("train.alternation_rounds.run_stage", stages)
+    monkeypatch.setattr("train.pipeline.joint_training.run_stage", stages)
     # Another test looks at the figures.
     figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
-    monkeypatch.setattr("train.alternation_rounds.AlternationRounds._figures", lambda *_: dict(figures))
+    monkeypatch.setattr("train.pipeline.joint_training.AlternationRounds._figures", lambda *_: dict(figures))
     args = arguments(world, tmp_path, rounds=2, patience=2)
     results = alternate(args)
     one, two = "round-1", "round-2"
@@ -152,9 +152,9 @@ def test_it_may_begin_with_an_adapter_and_let_the_retriever_learn_from_other_exp
     world, adapter, tmp_path, monkeypatch
 ):
     stages = Stages(world, adapter)
-    monkeypatch.setattr("train.alternation_rounds.run_stage", stages)
+    monkeypatch.setattr("train.pipeline.joint_training.run_stage", stages)
     figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
-    monkeypatch.setattr("train.alternation_rounds.AlternationRounds._figures", lambda *_: dict(figures))
+    monkeypatch.setattr("train.pipeline.joint_training.AlternationRounds._figures", lambda *_: dict(figures))
     recipe = tmp_path / "one-each.yaml"
     recipe.write_text("{}")
     results = alternate(
@@ -173,9 +173,9 @@ def test_it_may_begin_with_an_adapter_and_let_the_retriever_learn_from_other_exp
 
 def test_the_trained_retriever_may_grade_what_it_rewards(world, adapter, tmp_path, monkeypatch):
     stages = Stages(world, adapter)
-    monkeypatch.setattr("train.alternation_rounds.run_stage", stages)
+    monkeypatch.setattr("train.pipeline.joint_training.run_stage", stages)
     figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
-    monkeypatch.setattr("train.alternation_rounds.AlternationRounds._figures", lambda *_: dict(figures))
+    monkeypatch.setattr("train.pipeline.joint_training.AlternationRounds._figures", lambda *_: dict(figures))
     recipe, more = tmp_path / "regrade.yaml", tmp_path / "one-each.yaml"
     for path in (recipe, more):
         path.write_text("{}")
@@ -203,12 +203,12 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
     from builders.collections.load import load_collection
     from builders.expanders.expander import Request, greedy
     from builders.expanders.local import LocalExpander
-    from builders.grading import Grader
+    from builders.grading.grader import Grader
     from builders.prompts.prompt import load_prompt
-    from builders.retrievers.formation import load_formation
+    from builders.retrievers.formulation import load_formation
     from builders.retrievers.load import load_retriever
 
-    monkeypatch.setattr("train.alternation_rounds.run_stage", Stages(world, adapter))
+    monkeypatch.setattr("train.pipeline.joint_training.run_stage", Stages(world, adapter))
     args = arguments(world, tmp_path, rounds=1)
     entry = alternate(args)["rounds"][1]
     fruit = load_collection(str(world.collection))
@@ -238,7 +238,7 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
 def test_an_interrupted_alternation_goes_on_and_remembers_what_stages_took(world, adapter, tmp_path, monkeypatch):
     args = arguments(world, tmp_path, rounds=1)
     broken = Stages(world, adapter, fails_at=4)
-    monkeypatch.setattr("train.alternation_rounds.run_stage", broken)
+    monkeypatch.setattr("train.pipeline.joint_training.run_stage", broken)
     with pytest.raises(KitError, match="the power failed"):
         alternate(args)
     left = json.loads((tmp_path / "out/alternation.json").read_text())
@@ -246,7 +246,7 @@ def test_an_interrupted_alternation_goes_on_and_remembers_what_stages_took(world
         "queries"
     ] == 6
     assert "the retriever alone" in (tmp_path / "out/alternation.md").read_text()
-    monkeypatch.setattr("train.alternation_rounds.run_stage", Stages(world, adapter))
+    monkeypatch.setattr("train.pipeline.joint_training.run_stage", Stages(world, adapter))
     results = alternate(args)
     took = {one["stage"]: (one["seconds"], one["peak_mib"]) for one in results["stages"]}
     assert [took[name] for name in STAGES] == [(n, 100.0) for n in (1, 2, 3, 4, 5, 6)]
@@ -321,7 +321,7 @@ def test_a_stage_is_watched(tmp_path):
     ids=str,
 )
 def test_what_cannot_be_had_is_refused_before_the_first_stage(world, tmp_path, monkeypatch, change, message):
-    monkeypatch.setattr("train.alternation_rounds.run_stage", lambda *_: pytest.fail("a stage was run"))
+    monkeypatch.setattr("train.pipeline.joint_training.run_stage", lambda *_: pytest.fail("a stage was run"))
     with pytest.raises(KitError, match=message) as caught:
         alternate(arguments(world, tmp_path, **change))
     assert "\n" not in str(caught.value) and not (tmp_path / "out/alternation.json").exists()

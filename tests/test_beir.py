@@ -8,8 +8,8 @@ import pytest
 
 from builders.collections.collection import split_of
 from builders.collections.load import load_collection
+from builders.collections.sampling import sample_queries
 from builders.errors import KitError
-from builders.sampling import sample_queries
 
 
 CORPUS = [{"_id": f"d{n}", "title": f"Title {n}", "text": f"text number {n}"} for n in range(4)]

@@ -17,10 +17,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders.artifacts.schema import features
 from builders.errors import KitError
-from builders.publishing.card import read_card
-from builders.schema import features
-from model_cards.card import model_card
+from builders.publishing.card_merge import read_card
+from model_cards.adapter_card import model_card
 from tests.card_numbers import PROSE, checked_numbers, unexplained
 from tests.commands import command, refused
 from tests.evaluated_folders import evaluated, exported, sft_and_dpo

@@ -9,9 +9,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from builders import grade
+from builders.cli import run
 from builders.collections.load import load_collection
-from builders.command import run
+from builders.commands import grade
 from builders.errors import KitError
 from tests.collection_folders import KINDS, PASSAGES, jsonl, tsv
 

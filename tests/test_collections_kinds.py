@@ -12,9 +12,9 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from builders import grade
 from builders.collections.collection import split_of
 from builders.collections.load import load_collection
+from builders.commands import grade
 from builders.errors import KitError
 from tests.collection_folders import (
     CLICKS,
@@ -289,7 +289,7 @@ def test_answers_that_stand_everywhere_judge_nothing(tmp_path):
 
 
 def test_what_took_long_to_find_is_kept(tmp_path, monkeypatch):
-    from builders.collections import answers
+    from builders.collections.files import accepted_answers as answers
 
     monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(answers, "WORTH_KEEPING_SECONDS", 0.0)
@@ -312,7 +312,7 @@ def test_answers_are_matched_as_pyserini_matches_them(tmp_path, shared_data):
     pytest.importorskip("pyserini", reason="needs the extra pyserini")
     from pyserini.eval.evaluate_dpr_retrieval import SimpleTokenizer, has_answers
 
-    from builders.collections.answers import AnswerIndex, load_tokenizer
+    from builders.collections.files.accepted_answers import AnswerIndex, load_tokenizer
 
     found = load(shared_data / "nq-gold")
     passages = [document.text for document in islice(found.documents, 30)]

@@ -4,11 +4,11 @@ import importlib.resources
 
 import pytest
 
+from builders.artifacts.schema import TEMPLATE_KWARGS
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.prompts.prompt import load_prompt
-from builders.schema import TEMPLATE_KWARGS
-from train.conversation import render
-from train.student import load_tokenizer
+from train.students.conversation import render
+from train.students.student import load_tokenizer
 
 
 @pytest.fixture(scope="module")

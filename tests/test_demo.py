@@ -6,9 +6,9 @@ import re
 
 import pytest
 
-from builders.collections.pydocs import load_pydocs
-from builders.publishing.folder import file_hash
-from builders.schema import CONFIGS
+from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.schema import CONFIGS
+from builders.collections.pydocs.pydocs import load_pydocs
 from tests.commands import QUERIES, SAMPLES, TEST_QUERIES, command, run_stage, stages
 
 

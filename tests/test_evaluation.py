@@ -15,28 +15,28 @@ from builders.collections.collection import Collection, Document, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.expander import Expansion, Identity
+from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
-from builders.filtering.filter import Filter
-from builders.grading import Grade, Grader
+from builders.grading.grader import Grade, Grader
 from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.script import opening, segments
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formation import load_formation
+from builders.retrievers.formulation import load_formation
 from tests.collection_folders import jsonl, tsv, write
 from tests.commands import ROOT, command, launch
 from tests.test_filter import tiny_bert
 from tests.test_retrievers import needs_java
 from tests.tiny_student import base_model, student
-from train.audit import Audit
-from train.cost import Cost
 from train.evaluate import EvaluationArguments, evaluate
-from train.generation import Generation
-from train.plan import make_plan
-from train.plot import delta_plot
-from train.pool import chosen_writing
-from train.results import results_are_current
-from train.systems import System, Writing
-from train.teachers import load_teacher
+from train.evaluation.candidate_pool import chosen_writing
+from train.evaluation.cost import Cost
+from train.evaluation.generation import Generation
+from train.evaluation.leakage import Audit
+from train.evaluation.plan import make_plan
+from train.evaluation.results import results_are_current
+from train.evaluation.systems import System, Writing
+from train.evaluation.teachers import load_teacher
+from train.reports.plot import delta_plot
 
 
 SPLITS = {"train": range(12), "dev": range(12, 28), "test": range(28, 42)}

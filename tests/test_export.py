@@ -13,7 +13,7 @@ from builders.errors import KitError
 from builders.exporting.exported import Wanted, export_adapter
 from builders.publishing.hub import publish_folder
 from builders.publishing.publisher import Wishes
-from builders.publishing.rendered import open_rendered
+from builders.publishing.staging.staged import open_rendered
 from tests.evaluated_folders import exported
 from tests.hub_server.fixtures import hub
 from tests.rendered_folders import BASE, VERSION, adapter
@@ -295,7 +295,7 @@ def test_somebody_elses_folder_is_left_alone(llama: Path, tmp_path: Path) -> Non
 
 
 def test_the_command(llama: Path, tmp_path: Path, capsys) -> None:
-    from builders.export import main
+    from builders.commands.export import main
 
     start = ["--format", "gguf", "--output_dir", str(tmp_path / "out")]
     start += ["--prompt", str(llama.parent / "tiny-prompt.yaml")]

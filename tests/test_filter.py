@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
+from builders.artifacts.dataset_folder import render_dataset
 from builders.collections.collection import Collection, Document, Query
 from builders.errors import KitError
 from builders.expanders.expander import Expansion
+from builders.filtering.candidate_filter import Filter
+from builders.filtering.candidate_lists import CandidateList, candidate_lists, held_out
 from builders.filtering.cross_encoder import CrossEncoderFilter
-from builders.filtering.filter import Filter
-from builders.filtering.lists import CandidateList, candidate_lists, held_out
 from builders.filtering.oracle import OracleFilter
-from builders.grading import Grader
-from builders.publishing.folder import render_dataset
+from builders.grading.grader import Grader
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formation import load_formation
+from builders.retrievers.formulation import load_formation
 from tests.commands import ROOT, command, refused
 from tests.rendered_folders import build, raw_row
 
@@ -279,7 +279,7 @@ def test_without_the_library_the_extra_is_named(tmp_path):
         "import importlib.util as u, sys; find = u.find_spec; "
         "u.find_spec = lambda name, *rest: None if name == 'sentence_transformers' else find(name, *rest); "
         f"sys.argv = ['train/filter.py', '--expansions', 'x', '--output_dir', {str(tmp_path)!r}]; "
-        "from builders.command import run; from train.filter import main; run(main)"
+        "from builders.cli import run; from train.filter import main; run(main)"
     )
     assert "pip install 'query-expansion-kit[dense]'" in refused(command("-c", hidden))
 

@@ -5,9 +5,9 @@ import pytest
 
 from builders.collections.collection import Collection, Document, Query
 from builders.errors import KitError
-from builders.grading import Grader
+from builders.grading.grader import Grader
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formation import Adaptive, Repeated, load_formation
+from builders.retrievers.formulation import Adaptive, Repeated, load_formation
 from builders.retrievers.fusion import HybridRetriever, fused
 from builders.retrievers.retriever import Hit, LexicalRetriever, VectorRetriever
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pyarrow.parquet
 import pytest
 
+from builders.commands.grade import GradeArguments, grade, main
 from builders.errors import KitError
-from builders.grade import GradeArguments, grade, main
 from builders.measures.trec_run import read_run
 from tests.commands import ROOT, command, refused
 

@@ -5,14 +5,14 @@ from itertools import cycle
 
 import pytest
 
+from builders.artifacts.dataset_folder import read_rows
 from builders.collections.collection import Document, Query
+from builders.commands.expansions import main as make_expansions
+from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
-from builders.expansions import main as make_expansions
-from builders.grounding.gold import WORDS, Gold
-from builders.grounding.load import load_grounding, shown_texts
-from builders.preferences import main as make_preferences
+from builders.prompts.context.gold_document import WORDS, Gold
+from builders.prompts.context.load import load_grounding, shown_texts
 from builders.prompts.prompt import load_prompt
-from builders.publishing.folder import read_rows
 from builders.retrievers.load import load_retriever
 from tests.collection_folders import jsonl, write
 from tests.test_term_regression import ANIMALS, PLACES, animals  # noqa: F401
@@ -57,7 +57,7 @@ def test_regression_words_are_the_teachers_own_and_few(animals, monkeypatch):  #
     from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
 
     # In so small a collection no word is rare enough for the usual bound.
-    monkeypatch.setattr("builders.grounding.regression_words.LEAST_SCORE", 0.3)
+    monkeypatch.setattr("builders.prompts.context.regression_terms.LEAST_SCORE", 0.3)
     name = "keywords-regression-zero-shot"
     ids = [*(f"q{mark}7" for mark in ANIMALS), "qhorn", "qother"]
     teacher = TermRegressionExpander(animals, TermRegressionOptions(words=10, least_score=0.3))

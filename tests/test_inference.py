@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 import pytest
 
 from builders.errors import KitError
-from builders.expanders import retry
-from builders.expanders.budget import Budget, Prices, Usage
-from builders.expanders.chat_answer import split_reasoning
 from builders.expanders.expander import Request, Sampling
-from builders.expanders.inference import LEDGER, InferenceExpander
-from builders.expanders.inference_options import InferenceOptions
-from builders.expanders.retry import retry_after
+from builders.expanders.server import retry
+from builders.expanders.server.budget import Budget, Prices, Usage
+from builders.expanders.server.chat_answer import split_reasoning
+from builders.expanders.server.inference import LEDGER, InferenceExpander
+from builders.expanders.server.inference_options import InferenceOptions
+from builders.expanders.server.retry import retry_after
 from tests.inference_server import Fault, InferenceServer, answer_to, in_seconds, usage
 
 

@@ -37,10 +37,10 @@ def trainer_of(recipe, world, sft, monkeypatch, tmp_path):
     from datasets import Dataset
     from trl import DPOConfig, DPOTrainer, ModelConfig
 
-    from builders.command import parse
+    from builders.cli import parse
     from builders.expanders.checkpoint import resolve_checkpoint
     from train.dpo import DPOData
-    from train.student import continued, load_tokenizer, score_answers_only
+    from train.students.student import continued, load_tokenizer, score_answers_only
 
     monkeypatch.setattr(sys, "argv", ["train/dpo.py"])
     score_answers_only()

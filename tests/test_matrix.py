@@ -11,15 +11,15 @@ import pytest
 
 from builders.collections.load import load_collection
 from builders.errors import KitError
-from builders.grading import Grader
-from builders.retrievers.formation import load_formation
+from builders.grading.grader import Grader
+from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 from tests.test_evaluation import TEST, WRITES, collection
 from tests.tiny_student import base_model, student
 from tests.word_encoder import word_encoder
+from train.evaluation.grid_plan import make_matrix_plan, named_students
+from train.evaluation.retriever_specs import Searcher, load_searchers
 from train.matrix import MatrixArguments, run_matrix
-from train.matrix_plan import make_matrix_plan, named_students
-from train.searchers import Searcher, load_searchers
 
 
 FORMATIONS = {"bm25": "q*2+e", "dense": "mean", "hybrid": "hybrid(q*5+e,mean)"}
@@ -115,7 +115,7 @@ def test_every_cell_is_what_the_grader_makes_of_the_same_answers(made, results, 
 
 
 def test_what_a_prompt_shows_stands_beside_what_a_model_makes_of_it(made, tmp_path, monkeypatch):
-    from train.cells import NONE
+    from train.evaluation.grid import NONE
 
     monkeypatch.setattr("builders.measures.significance.RESAMPLES", 999)
     grounded = {"prompt": "keywords-passages-zero-shot", "adapters": [], "retrievers": ["bm25=bm25s|q*2+e"]}

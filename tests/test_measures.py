@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.candidates import summary
 from builders.collections.load import load_collection
+from builders.grading.candidates import summary
 from builders.measures.answer_accuracy import answer_rank, top_k_accuracy
 from builders.measures.diversity import mean_pairwise_cosine
 from builders.measures.leakage import copies, share_of_gain

@@ -9,17 +9,27 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.cache import atomic_folder
-from builders.command import parse, read_recipe, run
+from builders.artifacts.dataset_folder import read_build
+from builders.artifacts.files import atomic_folder
+from builders.artifacts.ownership import (
+    ANSWERS,
+    CHECKPOINTS,
+    DATASET,
+    EXPORT,
+    MODEL,
+    RELEASE,
+    SPACE,
+    require_free,
+    require_own,
+)
+from builders.cli import parse, read_recipe, run
+from builders.commands.preferences import PreferencesArguments
+from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
-from builders.ownership import ANSWERS, CHECKPOINTS, DATASET, EXPORT, MODEL, RELEASE, SPACE, require_free, require_own
-from builders.preferences import PreferencesArguments
-from builders.preferences import main as make_preferences
-from builders.publishing.folder import read_build
 from tests.commands import RECIPES, command, refused
 from tests.evaluated_folders import exported
 from tests.rendered_folders import adapter, build, expansions, preferences, raw_row
-from train.recipe import given, work_folder
+from train.run_settings import given, work_folder
 
 
 BUILDERS = {
@@ -76,7 +86,7 @@ def refusal(main, argv, monkeypatch, capsys) -> str:
 
 
 def built(name, argv, monkeypatch, capsys) -> str:
-    module = importlib.import_module(f"builders.{name}")
+    module = importlib.import_module(f"builders.commands.{name}")
     return refusal(lambda: module.main(sys.argv[1:]), argv, monkeypatch, capsys)
 
 
@@ -124,7 +134,7 @@ def test_the_whole_command_leaves_a_strangers_folder(tmp_path):
 
 def pairs(tmp_path: Path) -> Path:
     """Expansions of which every query gives a pair."""
-    from builders.publishing.folder import render_dataset
+    from builders.artifacts.dataset_folder import render_dataset
 
     rows = [
         raw_row(number) | {"candidate_id": f"q{number}#{n}", "candidate": f"word{n}", "ndcg_at_10": n / 2}
@@ -199,7 +209,7 @@ def test_answers_of_all_versions_are_known_again(log, content, tmp_path):
 
 
 def test_what_was_spent_is_known_again(tmp_path):
-    from builders.expanders.budget import Budget, Prices, Usage
+    from builders.expanders.server.budget import Budget, Prices, Usage
 
     Budget(tmp_path / "out.work/spending.jsonl", Prices()).reserve(Usage(1, 2))
     assert ANSWERS.is_made(tmp_path / "out.work")

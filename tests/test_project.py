@@ -112,8 +112,8 @@ def test_every_training_recipe_parses_with_the_installed_trl(recipe, monkeypatch
     import train.retriever
     import train.rounds
     import train.sft
-    from builders.command import parse
-    from train.retriever_trainer import RetrieverTrainingArguments
+    from builders.cli import parse
+    from train.encoders.retriever_trainer import RetrieverTrainingArguments
 
     types = {
         "sft": (train.sft.SFTData, trl.SFTConfig, trl.ModelConfig),
@@ -136,9 +136,9 @@ def test_every_training_recipe_parses_with_the_installed_trl(recipe, monkeypatch
 def test_every_builder_recipe_parses(recipe):
     import importlib
 
-    from builders.command import parse
+    from builders.cli import parse
 
-    module = importlib.import_module(f"builders.{recipe.stem.split('-')[0]}")
+    module = importlib.import_module(f"builders.commands.{recipe.stem.split('-')[0]}")
     (arguments,) = [vars(module)[name] for name in vars(module) if name.endswith("Arguments")]
     assert parse(arguments, ["--config", str(recipe)], "", "")
 
@@ -196,8 +196,8 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
     """The README shows tables of real runs, kept beside it as JSON; no number is typed by hand."""
     import json
 
-    from train.matrix_table import short_grid_table
-    from train.table import short_table
+    from train.reports.matrix_table import short_grid_table
+    from train.reports.results_table import short_table
 
     readme = (ROOT / "README.md").read_text()
     shown = re.findall(r"<!-- ([\w-]+) table -->\n(.*?)<!-- end of \1 table -->", readme, flags=re.DOTALL)

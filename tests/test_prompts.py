@@ -8,7 +8,7 @@ import pytest
 
 import builders.prompts
 from builders.collections.collection import Collection, Document, Query
-from builders.collections.pydocs import load_pydocs
+from builders.collections.pydocs.pydocs import load_pydocs
 from builders.errors import KitError
 from builders.prompts.exemplars import draw_exemplars, for_query
 from builders.prompts.output_check import OutputCheck

@@ -8,14 +8,14 @@ from functools import lru_cache
 
 import pytest
 
-from builders.cache import cache_dir
-from builders.collections import pydocs as pydocs_module
+from builders.artifacts.files import cache_dir
 from builders.collections.collection import split_of
-from builders.collections.docstrings import read_docstring
 from builders.collections.load import load_collection
-from builders.collections.public_names import PublicNames
-from builders.collections.pydocs import load_pydocs
-from builders.collections.source_tree import read_package
+from builders.collections.pydocs.docstrings import read_docstring
+from builders.collections.pydocs.public_names import PublicNames
+from builders.collections.pydocs.pydocs import load_pydocs
+from builders.collections.pydocs.pydocs import pydocs as pydocs_module
+from builders.collections.pydocs.source_tree import read_package
 from builders.errors import KitError
 
 
@@ -185,7 +185,7 @@ def test_statistics_tell_the_resolution_rate():
 
 def test_reading_imports_none_of_the_libraries(tmp_path):
     code = (
-        "import sys; from builders.collections.pydocs import load_pydocs; load_pydocs();"
+        "import sys; from builders.collections.pydocs.pydocs import load_pydocs; load_pydocs();"
         "print([m for m in ('numpy', 'scipy', 'pandas', 'sklearn') if m in sys.modules])"
     )
     collection()  # so that the subprocess, too, reads the cache and stays quick

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from builders.artifacts.dataset_folder import read_build, read_rows
+from builders.commands.expansions import main as make_expansions
 from builders.errors import KitError
-from builders.expansions import main as make_expansions
 from builders.prompts.prompt import load_prompt
-from builders.prompts.querygym_bank import PREFIX
-from builders.publishing.folder import read_build, read_rows
+from builders.prompts.querygym import PREFIX
 from tests.inference_server import InferenceServer
 from tests.word_collection import word_collection
 

@@ -4,14 +4,14 @@ import json
 
 import pytest
 
+from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.schema import TEMPLATE_KWARGS
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.expanders.expander import Request
 from builders.expanders.local import LocalExpander
-from builders.publishing.folder import file_hash
-from builders.schema import TEMPLATE_KWARGS
 from tests.small_training import RECIPES, make_world, train, use_qwen3_template
 from tests.tiny_student import base_model
-from train.conversation import render
+from train.students.conversation import render
 
 
 # What their config.json says, but for the layers.
@@ -34,7 +34,7 @@ def trainers(world, tmp_path):
     from transformers import AutoModelForCausalLM
     from trl import DPOConfig, DPOTrainer, SFTConfig, SFTTrainer
 
-    from train.student import load_tokenizer
+    from train.students.student import load_tokenizer
 
     words = load_tokenizer(resolve_checkpoint(str(world.base)))
     common = {"output_dir": str(tmp_path), "use_cpu": True, "bf16": False, "activation_checkpointing": False}
@@ -87,7 +87,7 @@ def test_the_student_is_asked_as_it_was_trained(world):
     """Evaluation and Space generate with LocalExpander; it renders the very prompt of the training rows."""
     from datasets import load_dataset
 
-    from train.student import load_tokenizer
+    from train.students.student import load_tokenizer
 
     row = load_dataset(str(world.expansions), "distillation", split="train")[0]
     words = load_tokenizer(resolve_checkpoint(str(world.base)))

@@ -5,7 +5,7 @@ import importlib
 import pytest
 import yaml
 
-from builders.command import parse
+from builders.cli import parse
 from tests.commands import ROOT
 
 

@@ -6,14 +6,14 @@ from collections import Counter
 
 import pytest
 
+from builders.artifacts.dataset_folder import read_build, read_rows
+from builders.commands.expansions import main as make_expansions
 from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling, estimated_tokens, joint_identity
 from builders.expanders.none import NoExpander
-from builders.expanders.recorded import parse_where, read_recorded
-from builders.expanders.recording import RecordedOptions, read_recording
-from builders.expansions import main as make_expansions
+from builders.expanders.recorded import RecordedOptions, read_recording
+from builders.expanders.recordings import parse_where, read_recorded
 from builders.prompts.prompt import load_prompt
-from builders.publishing.folder import read_build, read_rows
 from tests.collection_folders import jsonl, write
 
 

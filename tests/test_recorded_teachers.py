@@ -12,16 +12,16 @@ from statistics import mean
 import pytest
 
 from benchmarks import recorded_teachers as benchmark
+from builders.artifacts.dataset_folder import read_build, read_rows
 from builders.collections.load import load_collection
-from builders.comparison import PLAIN
+from builders.commands.expansions import main as make_expansions
+from builders.commands.grade import GradeArguments, grade
+from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
-from builders.expansions import main as make_expansions
-from builders.grade import GradeArguments, grade
-from builders.preferences import main as make_preferences
+from builders.grading.comparison import PLAIN
 from builders.prompts.exemplars import WORDS, draw_exemplars, for_query
 from builders.prompts.prompt import load_prompt
 from builders.prompts.script import segments
-from builders.publishing.folder import read_build, read_rows
 from tests.commands import ROOT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, run_client, run_command
@@ -150,7 +150,10 @@ for repo, config in (("expansions", "raw"), ("expansions", "distillation"), ("pr
 @pytest.fixture
 def committed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders as if made by committed code: others are refused by `publish`, and a test runs before its commit too."""
-    for module in ("builders.provenance", "builders.preferences"):  # where each finds it when it is called
+    for module in (
+        "builders.artifacts.provenance",
+        "builders.commands.preferences",
+    ):  # where each finds it when it is called
         monkeypatch.setattr(f"{module}.code_version", lambda: VERSION)
 
 

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from builders.artifacts.dataset_folder import read_build, read_rows, render_dataset
+from builders.commands.expansions import main as make_expansions
+from builders.commands.references import main as make_references
 from builders.errors import KitError
-from builders.expansions import main as make_expansions
-from builders.publishing.folder import read_build, read_rows, render_dataset
-from builders.publishing.rendered_dataset import open_rendered_dataset
-from builders.references import main as make_references
+from builders.publishing.staging.dataset import open_rendered_dataset
 from tests.inference_server import Fault, InferenceServer, answer_to, name_of
 from tests.rendered_folders import VERSION
 from tests.word_collection import word_collection
@@ -34,7 +34,7 @@ def world(tmp_path_factory):
     (folder / "teacher.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.MonkeyPatch.context() as patch:
         # As if made by committed code: other folders are not published.
-        patch.setattr("builders.provenance.code_version", lambda: VERSION)
+        patch.setattr("builders.artifacts.provenance.code_version", lambda: VERSION)
         make_expansions(
             [
                 *("--collection", str(collection), "--prompts", "web-passage-zero-shot", "--samples", "2"),
@@ -120,7 +120,7 @@ def test_every_flag_reaches_the_model(world, server, tmp_path):
 
 
 def test_a_references_folder_is_published_like_the_others(world, server, tmp_path, monkeypatch):
-    monkeypatch.setattr("builders.provenance.code_version", lambda: VERSION)
+    monkeypatch.setattr("builders.artifacts.provenance.code_version", lambda: VERSION)
     build(world, server, tmp_path / "out")
     rendered = open_rendered_dataset(tmp_path / "out")
     assert (rendered.kind, rendered.repo_type, dict(rendered.rows)) == (

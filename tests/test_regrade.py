@@ -4,11 +4,11 @@ import json
 
 import pytest
 
+from builders.artifacts.dataset_folder import file_hash, read_build, read_rows
+from builders.commands.expansions import main as make_expansions
+from builders.commands.preferences import main as make_preferences
+from builders.commands.regrade import main as regrade
 from builders.errors import KitError
-from builders.expansions import main as make_expansions
-from builders.preferences import main as make_preferences
-from builders.publishing.folder import file_hash, read_build, read_rows
-from builders.regrade import main as regrade
 from tests.inference_server import InferenceServer
 from tests.word_collection import word_collection
 

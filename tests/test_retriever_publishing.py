@@ -15,9 +15,9 @@ import pytest
 
 from builders.collections.collection import Collection, Document
 from builders.errors import KitError
-from builders.publishing.rendered import open_rendered
+from builders.publishing.staging.staged import open_rendered
 from builders.retrievers.encoder import Encoder
-from builders.retrievers.formation import load_formation
+from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 from model_cards.retriever_card import retriever_card
 from tests.commands import command
@@ -48,7 +48,7 @@ def on_hub(model: Path) -> None:
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A retriever of a few steps."""
-    import builders.provenance
+    import builders.artifacts.provenance
     import train.retriever
 
     folder = tmp_path_factory.mktemp("trained")
@@ -59,7 +59,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     given |= {"use_cpu": True, "report_to": "none", "disable_tqdm": True}
     with pytest.MonkeyPatch.context() as patch:
         # Of edited code nothing may be published.
-        patch.setattr(builders.provenance, "code_version", lambda: VERSION)
+        patch.setattr(builders.artifacts.provenance, "code_version", lambda: VERSION)
         words = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
         patch.setattr(sys, "argv", ["train/retriever.py", *words])
         train.retriever.main()

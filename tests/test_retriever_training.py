@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from builders.artifacts.dataset_folder import render_dataset
 from builders.collections.collection import Collection, Document
 from builders.errors import KitError
-from builders.publishing.folder import render_dataset
 from builders.retrievers.encoder import Encoder
 from builders.retrievers.load import load_retriever
 from tests.commands import command, launch, refused
@@ -135,7 +135,7 @@ def plain(vectors: Any, labels: Any, columns: int) -> tuple[float, Any]:
 def test_the_loss_and_its_gradient_are_those_of_the_formula(mini_batch_size: int, negatives: int) -> None:
     import torch
 
-    from train.expanded_query_loss import contrastive_loss
+    from train.encoders.expanded_query_loss import contrastive_loss
 
     vectors, features, labels = case(negatives)
     expected, gradient = plain(vectors, labels, 3 + negatives)
@@ -150,7 +150,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_formula(mini_batch_size: int
 def test_parts_are_brought_to_length_1_before_they_are_averaged_and_the_mean_is_not() -> None:
     import torch
 
-    from train.expanded_query_loss import expanded_similarity, joined
+    from train.encoders.expanded_query_loss import expanded_similarity, joined
 
     query, expansion = torch.tensor([[10.0, 0.0]]), torch.tensor([[0.0, 0.1]])
     document = torch.tensor([[3.0, 3.0]])
@@ -167,7 +167,7 @@ def test_parts_are_brought_to_length_1_before_they_are_averaged_and_the_mean_is_
 def test_where_no_row_has_an_expansion_it_is_the_librarys_own_loss(mini_batch_size: int) -> None:
     import torch
 
-    from train.expanded_query_loss import contrastive_loss
+    from train.encoders.expanded_query_loss import contrastive_loss
 
     vectors, features, _ = case()
     models = Looked(vectors), Looked(vectors)
@@ -314,7 +314,7 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(
     encoder: Path, train: Any, tmp_path: Path, lora: int, capsys: pytest.CaptureFixture
 ) -> None:
     """Cut short in the middle of the second epoch."""
-    from train.watch import LossGuard
+    from train.callbacks import LossGuard
 
     class PowerCut(BaseException):
         """Nothing catches it."""
@@ -344,7 +344,7 @@ def test_a_sampler_of_several_processes_learns_its_epoch() -> None:
     from datasets import Dataset
     from sentence_transformers.base.sampler import NoDuplicatesBatchSampler
 
-    from train.retriever_trainer import Reshuffle
+    from train.encoders.retriever_trainer import Reshuffle
 
     sampler = NoDuplicatesBatchSampler(Dataset.from_dict({"a": ["x", "y"]}), 1, False)
     loader = SimpleNamespace(batch_sampler=SkipBatchSampler(BatchSamplerShard(sampler, 2, 0), 1))
@@ -389,7 +389,7 @@ def test_a_checkpoint_or_vectors_of_another_encoder_are_refused(
     monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path / "cache"))
     data = triplets(tmp_path / "data", rows(8))
     wide = tiny_encoder(tmp_path / "wide", width=48)
-    from train.retriever_trainer import RetrieverTrainer, load_encoder
+    from train.encoders.retriever_trainer import RetrieverTrainer, load_encoder
 
     trainer = object.__new__(RetrieverTrainer)
     trainer.model = load_encoder(Encoder(str(encoder)), use_cpu=True)

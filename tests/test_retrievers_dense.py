@@ -10,12 +10,12 @@ import pytest
 from builders.collections.collection import Collection, Document
 from builders.collections.load import load_collection
 from builders.errors import KitError
-from builders.grading import Grader
+from builders.grading.grader import Grader
 from builders.retrievers import dense_index, vectors
 from builders.retrievers.dense_index import Exact, best
 from builders.retrievers.document_ids import DocumentIds
 from builders.retrievers.encoder import Encoder
-from builders.retrievers.formation import load_formation
+from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 from builders.retrievers.vectors import document_vectors
 
@@ -175,8 +175,8 @@ def test_encoders_that_cannot_be_had(tmp_path, monkeypatch):
 
 
 def test_candidates_are_graded_anew_when_the_encoders_folder_is_trained_anew(cache, tmp_path, capsys):
-    from builders.expansions import main
-    from builders.publishing.folder import read_build
+    from builders.artifacts.dataset_folder import read_build
+    from builders.commands.expansions import main
     from tests.word_collection import word_collection
     from tests.word_encoder import word_encoder
 

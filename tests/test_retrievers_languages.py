@@ -6,10 +6,10 @@ import pytest
 
 from builders.collections.collection import Collection, Document
 from builders.errors import KitError
-from builders.retrievers.analyzer import analyzer_for
+from builders.retrievers.analysis.snowball import STEMMERS
+from builders.retrievers.analysis.words import analyzer_for
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formation import Adaptive, load_formation
-from builders.retrievers.snowball import STEMMERS
+from builders.retrievers.formulation import Adaptive, load_formation
 
 
 needs_jieba = pytest.mark.skipif(importlib.util.find_spec("jieba") is None, reason="the extra chinese is missing")

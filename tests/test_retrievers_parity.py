@@ -5,8 +5,8 @@ import importlib.util
 import pytest
 
 from builders.collections.load import load_collection
-from builders.grading import Grader
-from builders.retrievers.formation import load_formation
+from builders.grading.grader import Grader
+from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 
 

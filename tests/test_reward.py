@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from huggingface_hub import HfApi
 
+from builders.artifacts.dataset_folder import file_hash, read_build, read_rows, render_dataset
+from builders.commands.expansions import main as make_expansions
+from builders.commands.preferences import main as make_preferences
+from builders.commands.references import main as make_references
 from builders.errors import KitError
-from builders.expansions import main as make_expansions
 from builders.pairing.expandr_reward import ExpandrReward
 from builders.pairing.pairing import Pairing, Yield
+from builders.pairing.reward import RewardOptions
 from builders.pairing.text_vectors import TextVectors
-from builders.preferences import main as make_preferences
-from builders.publishing.folder import file_hash, read_build, read_rows, render_dataset
-from builders.references import main as make_references
-from builders.reward import RewardOptions
 from tests.collection_folders import jsonl, write
 from tests.rendered_folders import VERSION
 
@@ -250,7 +250,7 @@ def world(tmp_path_factory):
     (folder / "teacher.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     with pytest.MonkeyPatch.context() as patch:
         # As if made by committed code: a release takes no other.
-        patch.setattr("builders.provenance.code_version", lambda: VERSION)
+        patch.setattr("builders.artifacts.provenance.code_version", lambda: VERSION)
         make_expansions(
             [
                 *("--collection", str(folder / "tiny"), "--prompts", "web-passage-zero-shot", "--samples", "4"),
@@ -284,7 +284,7 @@ def encoders(monkeypatch):
         made[name] = (Mirrored if name == "mirrored" else KnownVectors)(name)
         return made[name]
 
-    monkeypatch.setattr("builders.reward._encoder", encoder)
+    monkeypatch.setattr("builders.pairing.reward._encoder", encoder)
     return made
 
 
@@ -335,7 +335,7 @@ def test_from_graded_candidates_to_pairs(world, tmp_path, encoders):
 def test_a_release_knows_what_the_pairs_were_made_from(world, tmp_path, encoders, monkeypatch):
     from builders.publishing.release_part import open_parts
 
-    for module in ("preferences", "provenance"):
+    for module in ("commands.preferences", "artifacts.provenance"):
         monkeypatch.setattr(f"builders.{module}.code_version", lambda: VERSION)
     prefer(world, tmp_path / "pairs")
     folders = [tmp_path / "pairs", world / "references", world / "expansions"]

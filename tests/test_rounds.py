@@ -9,9 +9,9 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.expander import Request, greedy
 from builders.expanders.local import LocalExpander
-from builders.grading import Grader
+from builders.grading.grader import Grader
 from builders.prompts.prompt import load_prompt
-from builders.retrievers.formation import load_formation
+from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 from tests.commands import RECIPES, ROOT, command
 from tests.small_training import PROMPT, make_world
@@ -50,7 +50,7 @@ def test_two_rounds_go_on_from_one_another(demo, tmp_path, embedded_model):
 
 
 def read(folder):
-    from builders.publishing.folder import read_rows
+    from builders.artifacts.dataset_folder import read_rows
 
     return list(read_rows(folder, "raw", "train"))
 
@@ -72,7 +72,7 @@ def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
             folder.mkdir(parents=True)
             (folder / "build.json").write_text(json.dumps({"yield": {"train": {"pairs": len(calls)}}}))
 
-    monkeypatch.setattr("train.stages.run_stage", stage)
+    monkeypatch.setattr("train.pipeline.stages.run_stage", stage)
     settings = {"model": str(world.base), "collection": str(world.collection), "prompt": PROMPT, "formation": "q*1+e"}
     args = RoundsArguments(
         str(rounds), str(adapter), str(RECIPES / "dpo-demo.yaml"), **settings, max_new_tokens=6, patience=3

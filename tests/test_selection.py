@@ -1,6 +1,6 @@
 """Which candidates a student imitates."""
 
-from builders.selection import SELECTIONS
+from builders.grading.selection import SELECTIONS
 
 
 def candidate(query, number, ndcg, plain=0.5, gold_rank=3, tokens=4, check="ok"):

@@ -373,7 +373,7 @@ def test_carried_modules_are_whole_and_know_no_other_room(rendered):
     assert not names & {"train", "model_cards", "tests", "trl"}
     carried = {path.as_posix() for path in carried_files(not_needed("bm25s", "collection/tinydocs", "en"))}
     assert "builders/prompts/api-docs-zero-shot.yaml" in carried and "space/style.css" in carried
-    assert not {"space/app.py", "space/render.py", "builders/command.py"} & carried
+    assert not {"space/app.py", "space/render.py", "builders/cli.py"} & carried
     assert (rendered / "app.py").read_bytes() == (ROOT / "space" / "app.py").read_bytes()
     for path in carried:
         assert (rendered / path).read_bytes() == (ROOT / path).read_bytes()

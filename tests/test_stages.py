@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from builders.errors import KitError
-from train.stages import run_stage
+from train.pipeline.stages import run_stage
 
 
 # As a launcher does: it starts the work in a process of its own, and waits.

@@ -5,13 +5,13 @@ from collections import Counter
 
 import pytest
 
-from builders.answers import sweep
-from builders.command import parse
+from builders.artifacts.dataset_folder import read_build, read_rows
+from builders.cli import parse
+from builders.commands.expansions import ExpansionsArguments
+from builders.commands.expansions import main as make_expansions
 from builders.errors import KitError
 from builders.expanders.expander import Sampling
-from builders.expansions import ExpansionsArguments
-from builders.expansions import main as make_expansions
-from builders.publishing.folder import read_build, read_rows
+from builders.expanders.generations import sweep
 from tests.inference_server import Fault, InferenceServer, name_of
 from tests.word_collection import word_collection
 

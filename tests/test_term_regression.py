@@ -6,9 +6,9 @@ from builders.collections.collection import Collection, Document, Query
 from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
-from builders.retrievers.analyzer import analyzer_for
-from builders.terms.judged_terms import JudgedTerms
-from builders.terms.vocabulary import read_vocabulary
+from builders.prompts.context.judged_terms import JudgedTerms
+from builders.prompts.context.vocabulary import read_vocabulary
+from builders.retrievers.analysis.words import analyzer_for
 
 
 ANIMALS = {"stripes": "zebras", "neck": "giraffes", "trunk": "elephants", "mane": "lions", "hump": "camels"}

@@ -9,11 +9,11 @@ import time
 
 import pytest
 
+from builders.artifacts.dataset_folder import file_hash
 from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.local import LocalExpander
 from builders.prompts.prompt import load_prompt
-from builders.publishing.folder import file_hash
 from tests.commands import ROOT, command, launch, stages
 from tests.small_training import PROMPT, RECIPES, arguments, interrupted_sft, make_world, train
 
@@ -44,8 +44,8 @@ def record(folder):
 def test_the_adapter_of_the_best_check_is_saved(world, trained):
     """Measured anew from the folder, as an evaluation would: by another path than the training's own."""
     from builders.collections.load import load_collection
-    from builders.grading import Grader
-    from builders.retrievers.formation import load_formation
+    from builders.grading.grader import Grader
+    from builders.retrievers.formulation import load_formation
     from builders.retrievers.load import load_retriever
 
     validation = record(trained)["validation"]
@@ -64,7 +64,7 @@ def test_the_adapter_of_the_best_check_is_saved(world, trained):
         answers = dict(expander.expand(requests, greedy(6)))
         grades = dict(zip(answers, grader.expanded([(key, e[0].text) for key, e in answers.items()]), strict=True))
         # The training checks four of the six.
-        from builders.sampling import sample_queries
+        from builders.collections.sampling import sample_queries
 
         four = [query.id for query in sample_queries(collection, "validation", 4, 0)]
         assert sum(grades[name].ndcg_at_10 for name in four) / 4 == pytest.approx(scores[step])
@@ -160,10 +160,10 @@ def width(png):
 @pytest.mark.slow
 def test_scoring_the_answers_alone_changes_no_loss(world, trained, tmp_path, monkeypatch):
     """TRL projects every position onto the vocabulary on a CPU; the kit has it leave the prompt's out."""
-    import train.student
+    import train.students.student
 
     calls = []
-    monkeypatch.setattr(train.student, "score_answers_only", lambda: calls.append(1))
+    monkeypatch.setattr(train.students.student, "score_answers_only", lambda: calls.append(1))
     from trl.trainer import utils
 
     monkeypatch.setattr(utils, "_use_triton", lambda device: device.type != "cpu")

@@ -5,13 +5,13 @@ import shutil
 
 import pytest
 
+from builders.artifacts.dataset_folder import file_hash, render_dataset
 from builders.errors import KitError
-from builders.publishing.folder import file_hash, render_dataset
 from tests.commands import command, launch, refused
 from tests.rendered_folders import build
 from tests.small_training import RECIPES, arguments, interrupted_sft, make_world
 from tests.tiny_student import base_model
-from train.recipe import last_checkpoint
+from train.run_settings import last_checkpoint
 
 
 WEIGHTS = "adapter_model.safetensors"
@@ -147,9 +147,9 @@ def test_split_weights_take_neither_nf4_nor_checks(world, monkeypatch, tmp_path)
     from trl import ModelConfig
 
     from builders.expanders.checkpoint import resolve_checkpoint
-    from train.run import watch
-    from train.student import load_base
-    from train.validation import ValidationOptions
+    from train.students.student import load_base
+    from train.students.training import watch
+    from train.students.validation import ValidationOptions
 
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(KitError, match="cannot split NF4 weights"):

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
+from builders.artifacts.dataset_folder import read_rows, render_dataset
+from builders.artifacts.schema import CONFIGS
 from builders.collections.load import load_collection
+from builders.commands.triplets import TripletsArguments, build_triplets
 from builders.errors import KitError
-from builders.mining.likeness import highest_allowed
-from builders.publishing.folder import read_rows, render_dataset
-from builders.publishing.rendered import open_rendered
-from builders.schema import CONFIGS
-from builders.triplets import TripletsArguments, build_triplets
+from builders.hard_negatives.similarity import highest_allowed
+from builders.publishing.staging.staged import open_rendered
 from tests.commands import ROOT, command, refused
 from tests.rendered_folders import build, raw_row
 
@@ -205,9 +205,9 @@ def test_an_encoder_filters_what_is_as_like_as_the_least_like_relevant_document(
 def test_the_folder_is_current_publishable_and_explains_itself(
     world: Path, capsys: pytest.CaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import builders.provenance
+    import builders.artifacts.provenance
 
-    monkeypatch.setattr(builders.provenance, "code_version", lambda: "0.1.0+g0123456789ab")
+    monkeypatch.setattr(builders.artifacts.provenance, "code_version", lambda: "0.1.0+g0123456789ab")
     triplets(world)
     folder = world / "triplets"
     before = (folder / "build.json").stat().st_mtime_ns
@@ -273,7 +273,7 @@ RECIPES = sorted((ROOT / "builders/recipes").glob("*-expandr/triplets.yaml"))
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
 def test_a_recipe_is_read_and_leads_to_the_training(path: Path) -> None:
-    from builders.command import parse
+    from builders.cli import parse
 
     (args,) = parse(TripletsArguments, ["--config", str(path)], "", "")
     name = path.parent.name.removesuffix("-expandr")

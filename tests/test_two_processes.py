@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from builders.artifacts.dataset_folder import file_hash
 from builders.expanders.expander import Request
 from builders.expanders.local import LocalExpander
-from builders.publishing.folder import file_hash
 from tests.commands import command, launch
 from tests.small_training import arguments as training
 from tests.small_training import make_world

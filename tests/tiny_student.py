@@ -84,7 +84,7 @@ def student(folder: Path, base: Path, version: str = VERSION) -> Path:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM
 
-    from model_cards.card import model_card
+    from model_cards.adapter_card import model_card
 
     adapter = trained(folder / "sft", "sft", version=version)
     torch.manual_seed(6)

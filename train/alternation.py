@@ -21,7 +21,7 @@ from typing import Any
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, read_recipe, run, say
+from builders.cli import parse, read_recipe, run, say
 from builders.errors import KitError
 
 
@@ -82,9 +82,9 @@ def alternate(args: AlternationArguments) -> dict[str, Any]:
     Raises:
         KitError: an argument names nothing known, or a stage failed (it has said why).
     """
-    from train.alternation_rounds import AlternationRounds
-    from train.alternation_table import alternation_table
-    from train.history import is_over
+    from train.pipeline.early_stopping import is_over
+    from train.pipeline.joint_training import AlternationRounds
+    from train.reports.joint_training_table import alternation_table
 
     _check(args)
     rounds = AlternationRounds(args)

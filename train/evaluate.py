@@ -15,9 +15,9 @@ from pathlib import Path
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, run, say
-from builders.ownership import require_free
-from train.asking import Asking
+from builders.artifacts.ownership import require_free
+from builders.cli import parse, run, say
+from train.evaluation.generation_arguments import Asking
 
 
 WORK = "evaluation.work"
@@ -68,12 +68,12 @@ def evaluate(args: EvaluationArguments) -> None:
         KitError: the folder holds somebody else's results, or an argument names nothing known.
     """
     from builders.processes import join_processes
-    from train.lineup import measured, write
-    from train.plan import make_plan
-    from train.results import FILES, GUARDS, results_are_current, write_results
+    from train.evaluation.plan import make_plan
+    from train.evaluation.results import FILES, results_are_current, write_results
+    from train.evaluation.systems_run import measured, write
 
     folder = Path(args.output_dir)
-    require_free(folder, (*FILES, GUARDS), WORK)
+    require_free(folder, FILES, WORK)
     processes = join_processes()
     plan = make_plan(args)
     settings = plan.settings()

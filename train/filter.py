@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, run, say
+from builders.cli import parse, run, say
 
 
 if TYPE_CHECKING:
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
-    from builders.filtering.lists import CandidateList
+    from builders.filtering.candidate_lists import CandidateList
     from builders.retrievers.encoder import Encoder
-    from train.pairs import Pairs
+    from train.training_data import Pairs
 
 
 @dataclass
@@ -61,9 +61,9 @@ def main() -> None:
     require_sentence_transformers("query filters")
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
-    from builders.filtering.lists import candidate_lists, held_out
-    from train.pairs import load_pairs
-    from train.recipe import require_own_folders
+    from builders.filtering.candidate_lists import candidate_lists, held_out
+    from train.run_settings import require_own_folders
+    from train.training_data import load_pairs
 
     data, config = parse((FilterData, CrossEncoderTrainingArguments), None, "train/filter.py", "")
     if data.list_size < 2 or data.sharpness <= 0 or data.max_length < 8:
@@ -99,14 +99,14 @@ def train_filter(
     Raises:
         KitError: the loss is not a number, or the recipe asks for a tracker that is not installed.
     """
+    from builders.artifacts.provenance import code_version, versions
     from builders.errors import KitError
     from builders.filtering.cross_encoder import read_filter
-    from builders.provenance import code_version, versions
-    from train.listwise import listwise_trainer
+    from train.encoders.listwise import listwise_trainer
     from train.memory import PeakMemory
-    from train.outcome import save_outcome, timing_of, untimed
-    from train.recipe import chosen, given, last_checkpoint, work_folder
-    from train.run import check_trackers, hardware
+    from train.run_settings import chosen, given, last_checkpoint, work_folder
+    from train.saving import save_outcome, timing_of, untimed
+    from train.students.training import check_trackers, hardware
 
     folder = Path(str(config.output_dir))
     settings = {

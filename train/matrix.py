@@ -16,9 +16,9 @@ from pathlib import Path
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, run, say
-from builders.ownership import require_free
-from train.asking import Asking
+from builders.artifacts.ownership import require_free
+from builders.cli import parse, run, say
+from train.evaluation.generation_arguments import Asking
 
 
 WORK = "matrix.work"
@@ -63,10 +63,10 @@ def run_matrix(args: MatrixArguments) -> None:
             asked so.
     """
     from builders.processes import join_processes
-    from train.lineup import write
-    from train.matrix_plan import make_matrix_plan
-    from train.matrix_results import FILES, write_matrix
-    from train.results import results_are_current
+    from train.evaluation.grid_plan import make_matrix_plan
+    from train.evaluation.grid_results import FILES, write_matrix
+    from train.evaluation.results import results_are_current
+    from train.evaluation.systems_run import write
 
     folder = Path(args.output_dir)
     require_free(folder, FILES, WORK)

@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.command import parse, run, say
+from builders.cli import parse, run, say
 
 
 if TYPE_CHECKING:
     from builders.retrievers.encoder import Encoder
-    from train.pairs import Pairs
-    from train.retriever_trainer import RetrieverTrainingArguments
-    from train.triplet_rows import TripletRows
+    from train.encoders.retriever_trainer import RetrieverTrainingArguments
+    from train.encoders.triplet_rows import TripletRows
+    from train.training_data import Pairs
 
 
 @dataclass
@@ -79,10 +79,10 @@ def main() -> None:
     from builders.retrievers.encoder import Encoder, require_sentence_transformers
 
     require_sentence_transformers("dense retrievers")
-    from train.pairs import load_pairs
-    from train.recipe import require_own_folders
-    from train.retriever_trainer import RetrieverTrainingArguments
-    from train.triplet_rows import triplet_rows
+    from train.encoders.retriever_trainer import RetrieverTrainingArguments
+    from train.encoders.triplet_rows import triplet_rows
+    from train.run_settings import require_own_folders
+    from train.training_data import load_pairs
 
     data, config = parse((RetrieverData, RetrieverTrainingArguments), None, "train/retriever.py", "")
     if data.tau <= 0 or data.max_seq_length < 8 or data.mini_batch_size < 0 or data.lora_r < 0:
@@ -109,15 +109,15 @@ def train_retriever(
     """
     from accelerate import PartialState
 
+    from builders.artifacts.provenance import code_version, versions
     from builders.errors import KitError
-    from builders.provenance import code_version, versions
-    from train.curves import curves_plot
+    from train.encoders.retriever_trainer import load_encoder, plain_model, retriever_trainer
     from train.memory import PeakMemory
-    from train.outcome import save_outcome, timing_of, untimed
-    from train.recipe import chosen, given, last_checkpoint, work_folder
-    from train.retriever_trainer import load_encoder, plain_model, retriever_trainer
-    from train.run import check_trackers, hardware
-    from train.student import CURVES, is_sharded
+    from train.reports.curves import curves_plot
+    from train.run_settings import chosen, given, last_checkpoint, work_folder
+    from train.saving import save_outcome, timing_of, untimed
+    from train.students.student import CURVES, is_sharded
+    from train.students.training import check_trackers, hardware
 
     folder = Path(str(config.output_dir))
     base, parent = origin(encoder)

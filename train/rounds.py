@@ -19,10 +19,18 @@ from typing import Any
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
-from builders.cache import atomic_write
-from builders.command import parse, read_recipe, run, say
+from builders.artifacts.files import atomic_write
+from builders.artifacts.ownership import (
+    ANSWERS,
+    CHECKPOINTS,
+    DATASET,
+    MODEL,
+    require_free,
+    require_own,
+    require_own_work,
+)
+from builders.cli import parse, read_recipe, run, say
 from builders.errors import KitError
-from builders.ownership import ANSWERS, CHECKPOINTS, DATASET, MODEL, require_free, require_own, require_own_work
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -75,16 +83,16 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
     Raises:
         KitError: an argument names nothing known, or a stage failed (it has said why).
     """
+    from builders.artifacts.provenance import code_version
     from builders.collections.load import load_collection
     from builders.expanders.adapter import adapter_name, read_training
     from builders.expanders.local import LocalExpander
-    from builders.grading import Grader
-    from builders.provenance import code_version
-    from builders.retrievers.formation import load_formation
+    from builders.grading.grader import Grader
+    from builders.retrievers.formulation import load_formation
     from builders.retrievers.load import load_retriever
-    from train.held_out import HeldOut
-    from train.history import best_round, is_over
-    from train.stages import run_stage
+    from train.pipeline.early_stopping import best_round, is_over
+    from train.pipeline.held_out import HeldOut
+    from train.pipeline.stages import run_stage
 
     if args.rounds < 1 or args.patience < 1:
         raise KitError("--rounds and --patience must be at least 1")

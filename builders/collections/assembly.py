@@ -5,13 +5,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from builders.collections.collection import AbsentDocuments, Collection, Query, Split, split_of
-from builders.collections.documents import LocatedDocuments, check_documents
-from builders.collections.id_set import IdSet
+from builders.collections.files.documents import LocatedDocuments, check_documents
+from builders.collections.files.id_set import IdSet
+from builders.collections.files.lines import Place
+from builders.collections.files.metadata import DIVIDE, Metadata, check_language
+from builders.collections.files.qrels import Judgment
+from builders.collections.files.topics import Topics
 from builders.collections.language import guess_language
-from builders.collections.lines import Place
-from builders.collections.metadata import DIVIDE, Metadata, check_language
-from builders.collections.qrels import Judgment
-from builders.collections.topics import Topics
 from builders.errors import KitError
 
 

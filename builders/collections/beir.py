@@ -5,11 +5,11 @@ from pathlib import Path
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection
-from builders.collections.documents import FileDocuments
-from builders.collections.lines import COMPRESSED
-from builders.collections.metadata import Metadata, read_metadata
-from builders.collections.qrels import Judgment, read_qrels, split_named
-from builders.collections.topics import read_topics
+from builders.collections.files.documents import FileDocuments
+from builders.collections.files.lines import COMPRESSED
+from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.topics import read_topics
 from builders.errors import KitError
 
 

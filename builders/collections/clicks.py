@@ -5,14 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from builders.collections.assembly import Parts, assemble
-from builders.collections.click_log import NAMES, ClickLog, LogDocuments, text_id
 from builders.collections.collection import Collection, split_of
-from builders.collections.documents import FileDocuments, LocatedDocuments
-from builders.collections.lines import Place, Record, form_of
-from builders.collections.metadata import Metadata, read_metadata
-from builders.collections.qrels import Judgment
-from builders.collections.tables import RECORD_FORMS, read_records
-from builders.collections.topics import EMPTY_SHARE, Topics
+from builders.collections.files.click_log import NAMES, ClickLog, LogDocuments, text_id
+from builders.collections.files.documents import FileDocuments, LocatedDocuments
+from builders.collections.files.lines import Place, Record, form_of
+from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.files.qrels import Judgment
+from builders.collections.files.tables import RECORD_FORMS, read_records
+from builders.collections.files.topics import EMPTY_SHARE, Topics
 from builders.errors import KitError
 
 

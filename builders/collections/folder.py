@@ -4,10 +4,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from builders.collections import beir, clicks, miracl, open_qa, trec
-from builders.collections.archive import is_archive, unpack
 from builders.collections.collection import Collection
-from builders.collections.metadata import FILE, KINDS, Kind, Metadata, read_metadata
-from builders.collections.questions import holds_questions
+from builders.collections.files.archive import is_archive, unpack
+from builders.collections.files.metadata import FILE, KINDS, Kind, Metadata, read_metadata
+from builders.collections.files.questions import holds_questions
 from builders.errors import KitError
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Split
-from builders.collections.documents import FileDocuments
+from builders.collections.files.documents import FileDocuments
+from builders.collections.files.metadata import Metadata
+from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.topics import read_topics
 from builders.collections.hub_snapshot import CARD, DATA_SUFFIXES, Snapshot, snapshot
-from builders.collections.metadata import Metadata
-from builders.collections.qrels import Judgment, read_qrels, split_named
-from builders.collections.topics import read_topics
 from builders.errors import KitError
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from builders.collections.lines import COMPRESSED
+from builders.collections.files.lines import COMPRESSED
 from builders.errors import KitError
 
 

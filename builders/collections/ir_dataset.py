@@ -6,10 +6,10 @@ from typing import Any
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Document
-from builders.collections.lines import Place
-from builders.collections.metadata import Metadata
-from builders.collections.qrels import Judgment, split_named, whole
-from builders.collections.topics import Topics
+from builders.collections.files.lines import Place
+from builders.collections.files.metadata import Metadata
+from builders.collections.files.qrels import Judgment, split_named, whole
+from builders.collections.files.topics import Topics
 from builders.collections.trec import DEEP_LEARNING_LEVEL
 from builders.errors import KitError
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from builders.collections import hub, ir_dataset, miracl
 from builders.collections.beir import FORM
 from builders.collections.collection import Collection
+from builders.collections.files.metadata import check_language
 from builders.collections.folder import load_path
-from builders.collections.libraries import is_pydocs
-from builders.collections.metadata import check_language
-from builders.collections.pydocs import load_pydocs
+from builders.collections.pydocs.libraries import is_pydocs
+from builders.collections.pydocs.pydocs import load_pydocs
 from builders.errors import KitError
 
 

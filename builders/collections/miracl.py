@@ -6,10 +6,10 @@ from pathlib import Path
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Split, split_of
+from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.topics import read_topics
 from builders.collections.hub_snapshot import snapshot
-from builders.collections.metadata import Metadata, read_metadata
-from builders.collections.qrels import Judgment, read_qrels, split_named
-from builders.collections.topics import read_topics
 from builders.collections.trec import TrecFiles, corpus_of, find_files
 from builders.errors import KitError
 

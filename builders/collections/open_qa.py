@@ -5,14 +5,14 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from builders.collections.answers import COMMON, find_passages
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import AbsentDocuments, Collection, Split
-from builders.collections.documents import FileDocuments
-from builders.collections.lines import Place
-from builders.collections.metadata import Metadata, read_metadata
-from builders.collections.qrels import Judgment
-from builders.collections.questions import holds_questions, read_questions
+from builders.collections.files.accepted_answers import COMMON, find_passages
+from builders.collections.files.documents import FileDocuments
+from builders.collections.files.lines import Place
+from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.files.qrels import Judgment
+from builders.collections.files.questions import holds_questions, read_questions
 from builders.errors import KitError
 
 

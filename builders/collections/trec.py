@@ -5,15 +5,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.collections.archive import is_archive, unpack
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import AbsentDocuments, Collection
-from builders.collections.documents import FileDocuments
-from builders.collections.lines import form_of
-from builders.collections.metadata import Metadata, read_metadata
-from builders.collections.qrels import Judgment, read_qrels, split_named
-from builders.collections.tables import RECORD_FORMS
-from builders.collections.topics import read_topics
+from builders.collections.files.archive import is_archive, unpack
+from builders.collections.files.documents import FileDocuments
+from builders.collections.files.lines import form_of
+from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.tables import RECORD_FORMS
+from builders.collections.files.topics import read_topics
 from builders.errors import KitError
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.cache import cache_dir, cached_folder
+from builders.artifacts.files import cache_dir, cached_folder
 from builders.errors import KitError
 
 

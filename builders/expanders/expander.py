@@ -5,7 +5,7 @@ from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from builders.expanders.budget import Prices, Usage
+from builders.expanders.server.budget import Prices, Usage
 from builders.prompts.prompt import Message
 
 

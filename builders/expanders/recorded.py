@@ -1,142 +1,153 @@
-"""Recorded expansions: what a teacher wrote once, read again from a file or a published dataset."""
+"""The recording: a teacher's recorded expansions, as the expander that wrote them."""
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from builders.collections.lines import read_json
 from builders.errors import KitError
+from builders.expanders.expander import (
+    Expander,
+    Expansion,
+    FinishReason,
+    Identity,
+    Request,
+    Sampling,
+    estimated_tokens,
+)
+from builders.expanders.recordings import RecordedExpansion, parse_where, read_recorded
+from builders.prompts.prompt import Condition, Prompt
 
 
-QUERY_ID_FIELDS = ("query_id", "qid", "_id")
-TEXT_FIELDS = ("expansion", "candidate", "text")
+# How others mark what was written after examples.
+FEW_SHOT = ("few-shot", "few_shot", "fewshot", "fs")
+SAMPLING = ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
 
 
-@dataclass(frozen=True, slots=True)
-class RecordedExpansion:
-    """One recorded expansion; an empty text is an answer too.
+@dataclass(kw_only=True)
+class RecordedOptions:
+    """Settings of `--expander recorded`."""
+
+    recorded: str | None = field(
+        default=None, metadata={"help": "Recorded expansions: JSONL file (.gz too), dataset folder, or its Hub id."}
+    )
+    where: list[str] = field(
+        default_factory=list,
+        metadata={"action": "extend", "help": "Take only rows with FIELD=VALUE; may be given several times."},
+    )
+    text_fields: list[str] = field(
+        default_factory=list, metadata={"help": "Fields that make up the text, if not expansion, candidate or text."}
+    )
+    recorded_model: str | None = field(
+        default=None,
+        metadata={"help": "Hub id of the model that wrote them, where no field model or model_id says so."},
+    )
+    pool_models: bool = field(
+        default=False, metadata={"help": "Take what several models wrote as one pool, each under prompts of its own."}
+    )
+
+
+class RecordedExpander(Expander):
+    """Answers with what was recorded under one prompt: at most as many samples as asked for, in their order.
 
     Args:
-        query_id (`str`):
-            Id of the query in its collection.
-        text (`str`):
-            The expansion.
-        attributes (`Mapping`):
-            All other fields of the row: model, method, scores.
+        rows (`Sequence[RecordedExpansion]`):
+            What was recorded; of one model.
+        identity ([`Identity`]):
+            That model.
     """
 
-    query_id: str
-    text: str
-    attributes: Mapping[str, Any]
+    free = True
+
+    def __init__(self, rows: Sequence[RecordedExpansion], identity: Identity) -> None:
+        self.identity = identity
+        self.settings = {"rows": hashlib.sha256(repr(rows).encode()).hexdigest()}
+        self._sampling = _sampling(rows)
+        self._of_query: dict[str, list[RecordedExpansion]] = {}
+        for row in rows:
+            self._of_query.setdefault(row.query_id, []).append(row)
+        self.query_ids = self._of_query.keys()
+
+    def sampled(self, sampling: Sampling) -> Sampling | None:
+        """What the recording says; see [`Expander.sampled`]."""
+        return self._sampling
+
+    def expand(
+        self, requests: Sequence[Request], sampling: Sampling, done: Collection[str] = ()
+    ) -> Generator[tuple[str, list[Expansion]], None, None]:
+        """Look the answers up by the requests' keys, which are query ids; `sampling` has been long ago."""
+        for request in requests:
+            if request.key not in done:
+                rows = self._of_query.get(request.key, [])
+                yield request.key, [_expansion(row) for row in rows[: request.samples]]
 
 
-def read_recorded(source: str, where: Mapping[str, str], text_fields: Sequence[str] = ()) -> list[RecordedExpansion]:
-    """Read recorded expansions, in the order they stand in.
+def read_recording(options: RecordedOptions, student: Prompt) -> list[tuple[Prompt, RecordedExpander]]:
+    """The recorded expansions, prompt by prompt.
 
-    Args:
-        source (`str`):
-            A JSONL file (`.gz` too) with the query id under `query_id`, `qid` or `_id` and the text under `expansion`,
-            `candidate` or `text`; a folder made by `python -m builders expansions`; or the Hub id of such a dataset.
-        where (`Mapping[str, str]`):
-            Field → value, or several with `|` between them: only rows that match all fields. Values other than strings
-            compare as JSON: `null`, `0.7`.
-        text_fields (`Sequence[str]`, *optional*):
-            Fields that make up the text, joined by a blank, where it lies elsewhere.
+    A recording seldom holds its prompts' wording. Each prompt it names, by `prompt_id` or else by `method` and `mode`,
+    stands here by that name and its condition, with the student's output check; in a pool of several models, by the
+    model's name too.
 
     Raises:
-        KitError: the source cannot be read, a row lacks a field, or no row matches.
+        KitError: the recording cannot be read, it names no model, or several where no pool was asked for.
     """
-    path = Path(source).expanduser()
-    if path.is_file():
-        rows = [_recorded(str(place), record, text_fields) for place, record in read_json(path)]
-    else:
-        folder = path if path.is_dir() else _from_hub(source)
-        rows = [_recorded(f"{source}, config raw, row {n}", row, text_fields) for n, row in _raw_rows(folder)]
-    if not rows:
-        raise KitError(f"{source}: no expansions in it")
-    for field, wanted in where.items():
-        matching = [
-            row for row in rows if field in row.attributes and _written(row.attributes[field]) in wanted.split("|")
-        ]
-        if not matching:
-            raise KitError(f"{source}: no row with {field}={wanted}; {_known(rows, field)}")
-        rows = matching
-    return rows
-
-
-def parse_where(filters: list[str]) -> dict[str, str]:
-    """Filters as commands take them, `field=value` each.
-
-    Raises:
-        KitError: one has no `=`, or a field stands twice.
-    """
-    where: dict[str, str] = {}
-    for text in filters:
-        field, equals, value = text.partition("=")
-        if not equals or not field:
-            raise KitError(f"--where {text!r}: give field=value, e.g. method=query2doc")
-        if where.setdefault(field, value) != value:
-            raise KitError(f"--where: {field} stands twice, with {where[field]!r} and {value!r}; keep one")
-    return where
-
-
-def _written(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _known(rows: list[RecordedExpansion], field: str) -> str:
-    values = sorted({_written(row.attributes[field]) for row in rows if field in row.attributes})
-    if values:
-        return f"it has {', '.join(values[:12])}{' …' if len(values) > 12 else ''}"
-    return f"its fields are {', '.join(sorted({name for row in rows for name in row.attributes})) or 'none'}"
-
-
-def _recorded(at: str, record: Mapping[str, Any], text_fields: Sequence[str]) -> RecordedExpansion:
-    id_field = next((name for name in QUERY_ID_FIELDS if name in record), None)
-    if id_field is None:
-        raise KitError(f"{at}: {_none_of(QUERY_ID_FIELDS, record)}")
-    query_id = record[id_field]
-    if isinstance(query_id, bool) or not isinstance(query_id, str | int) or query_id == "":
-        raise KitError(f"{at}: field {id_field!r} must be a query id, not {query_id!r}")
-    fields = [name for name in text_fields or TEXT_FIELDS if name in record]
-    if not fields or len(fields) < len(text_fields):
+    if options.recorded is None:
+        raise KitError("--expander recorded needs --recorded: a JSONL file, a dataset folder, or its Hub id")
+    rows = read_recorded(options.recorded, parse_where(options.where), options.text_fields)
+    identities = [_identity(options, row) for row in rows]
+    models = sorted({identity.model_id for identity in identities})
+    distinct = len(set(identities))
+    if distinct > 1 and not options.pool_models:
         raise KitError(
-            f"{at}: {_none_of([name for name in text_fields or TEXT_FIELDS if name not in fields], record)}"
+            f"{options.recorded}: a dataset has one teacher, and this is of {', '.join(models)}: choose with --where, "
+            "or pool them with --pool_models true"
         )
-    fields = fields if text_fields else fields[:1]
-    for name in fields:
-        if not isinstance(record[name], str):
-            raise KitError(
-                f'{at}: field {name!r} must be text, not {json.dumps(record[name])}; write an empty one as ""'
-            )
-    text = " ".join(record[name] for name in fields)
-    attributes = {name: value for name, value in record.items() if name not in (id_field, *fields)}
-    return RecordedExpansion(str(query_id), text, attributes)
+    groups: dict[tuple[Identity, str, int, Condition], list[RecordedExpansion]] = {}
+    for row, identity in zip(rows, identities, strict=True):
+        name, version, condition = _written_under(row.attributes)
+        name = name if distinct == 1 else f"{name}-{identity.model_id.split('/')[-1]}"
+        groups.setdefault((identity, name, version, condition), []).append(row)
+    return [
+        (
+            replace(student, id=name, version=version, condition=condition, exemplars=0, sha256=""),
+            RecordedExpander(rows, identity),
+        )
+        for (identity, name, version, condition), rows in sorted(groups.items(), key=lambda group: group[0][1:])
+    ]
 
 
-def _none_of(fields: Sequence[str], record: Mapping[str, Any]) -> str:
-    return f"field {' or '.join(map(repr, fields))} is missing; it has {', '.join(map(repr, record)) or 'none'}"
+def _written_under(attributes: Mapping[str, Any]) -> tuple[str, int, Condition]:
+    """Name, version (0: unknown) and condition of the prompt; what does not say few-shot is zero-shot."""
+    parts = [attributes.get(name) for name in ("method", "mode")]
+    name = attributes.get("prompt_id") or "-".join(str(part) for part in parts if part) or "recorded"
+    marks = {str(attributes.get(field)).lower() for field in ("condition", "mode")}
+    version = attributes.get("prompt_version")
+    condition: Condition = "few-shot" if marks & set(FEW_SHOT) else "zero-shot"
+    return str(name), version if isinstance(version, int) else 0, condition
 
 
-def _from_hub(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    if source.count("/") != 1 or source.startswith((".", "/", "~")):
-        raise KitError(f"recorded expansions {source!r}: no such file or folder, and not a Hub id (owner/name)")
-    try:
-        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=["build.json", "data/**"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise KitError(
-            f"recorded expansions {source!r}: no such file, and not to be had from the Hub: {reason}"
-        ) from error
+def _identity(options: RecordedOptions, row: RecordedExpansion) -> Identity:
+    facts = [row.attributes.get(name) for name in ("model_id", "model", "model_revision", "adapter")]
+    model_id, model, revision, adapter = facts
+    if not (model_id or model or options.recorded_model):
+        raise KitError(f"{options.recorded}: no field says which model wrote it: give its Hub id, --recorded_model")
+    source = str(options.recorded)
+    name = Path(source).name if Path(source).expanduser().exists() else source
+    writer = str(model_id or model or options.recorded_model)
+    return Identity(writer, str(revision or "unknown"), f"recorded in {name}", "recorded", adapter)
 
 
-def _raw_rows(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    from builders.publishing.folder import open_dataset, read_rows
+def _sampling(rows: Sequence[RecordedExpansion]) -> Sampling | None:
+    """How the model chose its words, if the recording says so, and the same of every row."""
+    told = {tuple(row.attributes.get(name) for name in SAMPLING) for row in rows}
+    values: Any = told.pop() if len(told) == 1 else (None,)
+    return None if None in values else Sampling(*values)
 
-    splits = open_dataset(folder, "expansions")["rows"]["raw"]
-    yield from enumerate((row for split in splits for row in read_rows(folder, "raw", split)), start=1)
+
+def _expansion(row: RecordedExpansion) -> Expansion:
+    read, written = (row.attributes.get(name) for name in ("prompt_tokens", "completion_tokens"))
+    finish: FinishReason = "length" if row.attributes.get("finish_reason") == "length" else "stop"
+    tokens = written if isinstance(written, int) else estimated_tokens(row.text)
+    return Expansion(row.text, read if isinstance(read, int) else 0, tokens, finish)

@@ -64,7 +64,7 @@ class TermRegressionExpander(Expander):
     free = True
 
     def __init__(self, collection: Collection, options: TermRegressionOptions) -> None:
-        from builders.terms.judged_terms import JudgedTerms
+        from builders.prompts.context.judged_terms import JudgedTerms
 
         if options.words < 1 or options.least_score < 0:
             raise KitError("--words must be at least 1, --least_score not below 0")

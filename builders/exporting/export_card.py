@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from builders.publishing.rendered_export import RELATIONS
+from builders.publishing.staging.export import RELATIONS
 
 
 TEMPLATE = Path(__file__).with_name("export_card.md")

@@ -7,8 +7,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.cache import atomic_folder, atomic_write
-from builders.command import say
+from builders.artifacts.dataset_folder import CARD, dump_json, file_hash
+from builders.artifacts.files import atomic_folder, atomic_write
+from builders.artifacts.ownership import EXPORT as MADE
+from builders.artifacts.ownership import paths, require_own
+from builders.artifacts.provenance import code_version, versions
+from builders.cli import say
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_name
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
@@ -16,13 +20,9 @@ from builders.exporting.export_card import export_card
 from builders.exporting.gguf_file import ENCODINGS, About, known_config, write_gguf
 from builders.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
 from builders.exporting.merged import DTYPES, merged_model, save_merged
-from builders.ownership import EXPORT as MADE
-from builders.ownership import paths, require_own
 from builders.prompts.prompt import Prompt, load_prompt
-from builders.provenance import code_version, versions
-from builders.publishing.folder import CARD, dump_json, file_hash
-from builders.publishing.rendered_adapter import carded_adapter
-from builders.publishing.rendered_export import EXPORT, read_export
+from builders.publishing.staging.adapter import carded_adapter
+from builders.publishing.staging.export import EXPORT, read_export
 
 
 FORMATS = {"merged": DTYPES, "gguf": tuple(ENCODINGS)}

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.dataset_folder import file_hash
 from builders.collections.collection import Query
 from builders.errors import KitError
 from builders.expanders.adapter import TRAINING
 from builders.expanders.expander import Expansion
-from builders.filtering.filter import Filter, Score
-from builders.publishing.folder import file_hash
+from builders.filtering.candidate_filter import Filter, Score
 from builders.retrievers.encoder import require_sentence_transformers
 
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from builders.collections.collection import Query
 from builders.expanders.expander import Expansion
-from builders.filtering.filter import Filter, Score
-from builders.grading import Grader
+from builders.filtering.candidate_filter import Filter, Score
+from builders.grading.grader import Grader
 
 
 class OracleFilter(Filter):

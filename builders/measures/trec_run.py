@@ -3,7 +3,7 @@
 from math import isfinite
 from pathlib import Path
 
-from builders.collections.lines import Place, read_lines
+from builders.collections.files.lines import Place, read_lines
 from builders.errors import KitError
 
 

@@ -10,7 +10,7 @@ REWARD = "reward"
 
 
 def load_rule(name: str) -> Rule:
-    """The rule of that name, of those that read nothing but the candidates; the reward is made by `builders.reward`.
+    """The rule of that name, of those that read nothing but the candidates; `builders.pairing.reward` makes the reward.
 
     Raises:
         KitError: there is none.

@@ -53,7 +53,7 @@ class Prompt:
         sha256 (`str`):
             Of the file's bytes, so that provenance notices an edit without a new version.
         grounding (`"judged"`, `"regression"`, `"neighbours"`, `"passages"` or `"gold"`, *optional*):
-            What of the collection stands in place of `{grounding}`: see `builders.grounding`.
+            What of the collection stands in place of `{grounding}`: see `builders.prompts.context`.
     """
 
     id: str
@@ -108,7 +108,7 @@ def load_prompt(name: str) -> Prompt:
         KitError: no such prompt, or the file lacks a field or has an unknown one.
     """
     if name.startswith("querygym:"):
-        from builders.prompts.querygym_bank import querygym_prompt
+        from builders.prompts.querygym import querygym_prompt
 
         return querygym_prompt(name)
     own = Path(name)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from builders.errors import KitError
 from builders.publishing.failure import OFFLINE
 from builders.publishing.publisher import Published, Publisher, Wishes
-from builders.publishing.rendered import open_rendered
 from builders.publishing.repository import Repository
+from builders.publishing.staging.staged import open_rendered
 
 
 if TYPE_CHECKING:

@@ -3,9 +3,9 @@
 import json
 from dataclasses import dataclass
 
-from builders.publishing.card import Wrote, wrote
-from builders.publishing.folder import BUILD, CARD, TIMING, dump_json
-from builders.publishing.rendered import Rendered
+from builders.artifacts.dataset_folder import BUILD, CARD, TIMING, dump_json
+from builders.publishing.card_merge import Wrote, wrote
+from builders.publishing.staging.staged import Rendered
 
 
 MANIFEST = ".query-expansion-kit.json"

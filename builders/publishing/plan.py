@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.artifacts.dataset_folder import BUILD, CARD
 from builders.errors import KitError
-from builders.publishing.card import merge, read_card
-from builders.publishing.folder import BUILD, CARD
+from builders.publishing.card_merge import merge, read_card
 from builders.publishing.manifest import MANIFEST, Manifest, manifest_of, read_manifest
-from builders.publishing.rendered import Rendered
 from builders.publishing.repository import Repository, State, Stored
+from builders.publishing.staging.staged import Rendered
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ read again, and what is there decides. The same command run again finishes what 
 
 from dataclasses import dataclass, replace
 
-from builders.command import say
+from builders.cli import say
 from builders.errors import KitError
 from builders.publishing.failure import Cause, Failure, failure_errors, failure_of, pause
 from builders.publishing.plan import Plan, make_plan, published_id, same
-from builders.publishing.rendered import Rendered
 from builders.publishing.repository import Repository, State
+from builders.publishing.staging.staged import Rendered
 
 
 # The client itself tries six times to upload; when it gives up on a failing server, once more is enough.

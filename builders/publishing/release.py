@@ -10,10 +10,10 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from builders.cache import atomic_write
-from builders.command import say
+from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.files import atomic_write
+from builders.cli import say
 from builders.errors import KitError
-from builders.publishing.folder import CARD
 from builders.publishing.hub import publish_folder
 from builders.publishing.hub_collection import HubCollection, Item, holds
 from builders.publishing.plan import published_id
@@ -22,8 +22,8 @@ from builders.publishing.release_card import card_of_release
 from builders.publishing.release_outlook import Outlook, look_at, standing
 from builders.publishing.release_part import Part
 from builders.publishing.release_report import BEGUN, FAILED, PLANNED, PUBLISHED, STANDS, Entry, ReleaseReport
-from builders.publishing.rendered import Rendered
 from builders.publishing.repository import Repository
+from builders.publishing.staging.staged import Rendered
 
 
 NOTES = {

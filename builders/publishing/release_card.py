@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from builders.publishing.card import CLOSE, Card
+from builders.publishing.card_merge import CLOSE, Card
 from builders.publishing.release_part import Part
 
 

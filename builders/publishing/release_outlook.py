@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from builders.artifacts.dataset_folder import CARD
 from builders.errors import KitError
-from builders.publishing.folder import CARD
 from builders.publishing.plan import Plan, make_plan, published_id
 from builders.publishing.release_part import Part
-from builders.publishing.rendered import Rendered
+from builders.publishing.staging.staged import Rendered
 
 
 @dataclass(frozen=True)

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builders.artifacts.dataset_folder import BUILD, CARD, file_hash
 from builders.errors import KitError
 from builders.expanders.adapter import TRAINING, adapter_name
-from builders.publishing.card import Card, marked, read_card
-from builders.publishing.folder import BUILD, CARD, file_hash
-from builders.publishing.rendered import Rendered, open_rendered
-from builders.publishing.rendered_adapter import WEIGHTS
-from builders.publishing.rendered_space import SPACE
+from builders.publishing.card_merge import Card, marked, read_card
 from builders.publishing.repository import Repository
+from builders.publishing.staging.adapter import WEIGHTS
+from builders.publishing.staging.space import SPACE
+from builders.publishing.staging.staged import Rendered, open_rendered
 from builders.retrievers.trained import KIND as RETRIEVER
 
 

@@ -3,9 +3,9 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from builders.cache import atomic_write
-from builders.command import say
-from builders.publishing.folder import dump_json
+from builders.artifacts.dataset_folder import dump_json
+from builders.artifacts.files import atomic_write
+from builders.cli import say
 
 
 REPORT = "release.json"

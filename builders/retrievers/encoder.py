@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.cache import cache_dir, cached_folder
+from builders.artifacts.files import cache_dir, cached_folder
 from builders.errors import KitError
 
 

@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.cache import cached_folder
+from builders.artifacts.files import cached_folder
 from builders.errors import KitError
 
 

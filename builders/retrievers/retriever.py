@@ -30,7 +30,7 @@ class Retriever(Protocol):
 
         Args:
             queries (`Sequence[str]`):
-                Query texts, already formed (see `builders.retrievers.formation`).
+                Query texts, already formed (see `builders.retrievers.formulation`).
             depth (`int`):
                 At most so many hits per query. A lexical retriever does not count documents that share no term with
                 the query as hits.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-from builders.retrievers.analyzer import Analyzer
+from builders.retrievers.analysis.words import Analyzer
 
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.cache import atomic_write, cache_dir, cached_folder
+from builders.artifacts.files import atomic_write, cache_dir, cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.document_ids import DocumentIds

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.publishing.card import merge, read_card
+from builders.publishing.card_merge import merge, read_card
 from tests.hub_server import HubServer
 from tests.publishing.client import KINDS, NAME, publish, refusal, repo
 from tests.rendered_folders import BASE, REPO_TYPES, adapter, adapter_card, make

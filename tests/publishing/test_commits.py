@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.publishing.card import read_card
+from builders.publishing.card_merge import read_card
 from builders.publishing.manifest import MANIFEST
 from tests.hub_server import HubServer
 from tests.publishing.client import KINDS, NAME, files_in, publish, refusal, repo, titles
@@ -94,7 +94,7 @@ def test_vanished_shards_are_deleted_and_other_peoples_files_stay(
 ) -> None:
     """More than 50 shards, then one."""
     with monkeypatch.context() as patch:
-        patch.setattr("builders.publishing.folder.SHARD_BYTES", 1)
+        patch.setattr("builders.artifacts.dataset_folder.SHARD_BYTES", 1)
         publish(hub, preferences(tmp_path / "many", rows=51))
     there = repo(hub, "dataset")
     assert len([path for path in there.tree() if path.endswith(".parquet")]) == 52 and len(there.commits()) == 2
@@ -107,7 +107,7 @@ def test_vanished_shards_are_deleted_and_other_peoples_files_stay(
 
 def test_a_config_that_is_no_longer_there_goes(hub: HubServer, tmp_path: Path) -> None:
     """Its shards and its lines in the card; asked for, since it is all the rows of a config."""
-    from builders.publishing.folder import render_dataset
+    from builders.artifacts.dataset_folder import render_dataset
 
     publish(hub, expansions(tmp_path / "two"))
     folder = tmp_path / "one"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders import expansions, preferences, references, regrade
+from builders.commands import expansions, preferences, references, regrade
 from builders.errors import KitError
 from tests.hub_server import HubServer
 from tests.publishing.client import NAME, files_in, titles

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.publishing.card import addressed, marked, read_card
+from builders.publishing.card_merge import addressed, marked, read_card
 from builders.publishing.manifest import MANIFEST
 from builders.publishing.publisher import Published
 from tests.hub_server import HubServer

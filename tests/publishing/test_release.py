@@ -15,12 +15,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders.artifacts.dataset_folder import file_hash, render_dataset
+from builders.commands.release import ReleaseArguments, release
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_name
-from builders.publishing.card import read_card
-from builders.publishing.folder import file_hash, render_dataset
+from builders.publishing.card_merge import read_card
 from builders.publishing.release_report import REPORT
-from builders.release import ReleaseArguments, release
 from tests.commands import DATA_RECIPES, ROOT, Demo, refused
 from tests.commands import command as python
 from tests.hub_server import HubServer

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from builders.commands.release import ReleaseArguments, release
 from builders.errors import KitError
-from builders.publishing.card import read_card
-from builders.release import ReleaseArguments, release
+from builders.publishing.card_merge import read_card
 from builders.retrievers.encoder import Encoder
 from model_cards.retriever_card import retriever_card
 from tests.hub_server import HubServer

@@ -1,0 +1,1 @@
+"""Files and folders that the kit writes and reads: whole or not at all, with provenance and hashes."""

@@ -1,0 +1,76 @@
+"""The cache: what is made once and read often. Deleting it costs time, never data."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from builders.artifacts.ownership import Kind, require_own
+
+
+def cache_dir(*parts: str) -> Path:
+    """A folder of the kit's cache, created if missing.
+
+    The root is `$QUERY_EXPANSION_KIT_CACHE`, else `$XDG_CACHE_HOME/query-expansion-kit`, else
+    `~/.cache/query-expansion-kit`.
+    """
+    own = os.environ.get("QUERY_EXPANSION_KIT_CACHE")
+    general = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = (Path(own) if own else general / "query-expansion-kit").joinpath(*parts)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write a whole file or nothing: readers see the old bytes or the new ones."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def atomic_folder(path: Path, kind: Kind) -> Iterator[Path]:
+    """Fill a temporary sibling, which takes the place of `path` when the block ends well and vanishes when not.
+
+    Args:
+        path (`Path`):
+            Replaced as a whole if it exists; of a link, what it leads to.
+        kind ([`Kind`]):
+            What the block makes.
+
+    Raises:
+        KitError: the path holds something else, which must not be lost.
+    """
+    require_own(path, kind)
+    with cached_folder(path.resolve()) as work:
+        yield work
+
+
+@contextmanager
+def cached_folder(path: Path) -> Iterator[Path]:
+    """The same for a folder of the cache, which is the kit's own whatever it holds."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    os.chmod(work, 0o755)
+    try:
+        yield work
+        if path.exists():
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
+            os.replace(path, old)
+            os.replace(work, path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            os.replace(work, path)
+    finally:
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,79 @@
+"""Provenance: which code, packages and collection something was made of."""
+
+import functools
+import importlib.metadata
+import platform
+import subprocess
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import builders
+from builders.collections.collection import Collection
+
+
+PACKAGES = (
+    "accelerate",
+    "bitsandbytes",
+    "bm25s",
+    "datasets",
+    "huggingface_hub",
+    "numpy",
+    "peft",
+    "pyarrow",
+    "pyserini",
+    "PyStemmer",
+    "pytrec_eval-terrier",
+    "sentence-transformers",
+    "torch",
+    "transformers",
+    "trl",
+)
+
+
+@functools.cache
+def code_version() -> str:
+    """Version of the kit; in a git checkout with the commit, and `.dirty` when tracked files were edited since."""
+    root = Path(__file__).resolve().parent.parent.parent
+    version = builders.__version__
+    if not (root / ".git").exists():
+        return version
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        dirty = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.CalledProcessError):
+        return version
+    return f"{version}+g{commit}{'.dirty' if dirty else ''}"
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", "-C", str(root), *arguments], capture_output=True, text=True, check=True, timeout=20)
+    return done.stdout.strip()
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the installed packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            # The local suffix (+cpu, +cu130) names a build, not a release.
+            found[package] = importlib.metadata.version(package).split("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def collection_provenance(collection: Collection) -> dict[str, Any]:
+    """What a build records of its collection."""
+    return {
+        "name": collection.name,
+        "language": collection.language,
+        "source": collection.source,
+        "licence": collection.licence,
+        "judgments": collection.judgments,
+        "relevance_level": collection.relevance_level,
+        "fingerprint": collection.fingerprint,
+        "versions": dict(collection.versions),
+        "statistics": dict(collection.statistics),
+        "queries": dict(Counter(query.split for query in collection.queries.values())),
+    }

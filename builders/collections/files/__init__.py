@@ -1,0 +1,1 @@
+"""Readers of corpus, topics, judgments, questions and click logs in files."""

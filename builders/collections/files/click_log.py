@@ -1,0 +1,141 @@
+"""The click log: rows of a query, the document that was clicked for it, and how often."""
+
+import hashlib
+import unicodedata
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from builders.collections.collection import Document
+from builders.collections.files.documents import id_field
+from builders.collections.files.id_set import IdSet
+from builders.collections.files.lines import Place, Record
+from builders.collections.files.metadata import FILE
+from builders.collections.files.tables import read_records
+from builders.errors import KitError
+
+
+# The column names that are known without being told.
+NAMES = {
+    "query": ("query", "search_query", "query_text"),
+    "document_id": ("document_id", "doc_id", "docid", "clicked_document_id"),
+    "text": ("document_text", "text", "document", "passage"),
+    "title": ("title", "document_title"),
+    "count": ("count", "clicks", "click_count"),
+}
+
+
+@dataclass(frozen=True)
+class ClickLog:
+    """The rows of one or more click logs.
+
+    Args:
+        paths (`tuple[Path, ...]`):
+            The files.
+        columns (`Mapping[str, str]`):
+            `query`, `document_id`, `text`, `title` or `count` → the column's name, where it is none of `NAMES`.
+    """
+
+    paths: tuple[Path, ...]
+    columns: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        for name in self.columns:
+            if name not in NAMES:
+                raise KitError(f"{FILE}: columns: {name!r} is not known; it may hold {', '.join(NAMES)}")
+
+    def clicks(self) -> Iterator[tuple[Place, str, str, int]]:
+        """Place, query as it is compared, document id and count of every row.
+
+        Raises:
+            KitError: a row lacks query or document, or its count is no whole number.
+        """
+        for place, record in self._records():
+            count = _count(place, next((record[name] for name in self._names("count") if name in record), 1))
+            yield place, _normalised(self._text(place, record, "query")), self._id(place, record), count
+
+    def documents(self) -> Iterator[tuple[Place, Document]]:
+        """The document of every row, as often as it stands there.
+
+        Raises:
+            KitError: a row has no text.
+        """
+        for place, record in self._records():
+            title = next((record[name] for name in self._names("title") if name in record), None)
+            text = self._text(place, record, "text")
+            yield place, Document(self._id(place, record), "" if title is None else str(title), text)
+
+    def _records(self) -> Iterator[tuple[Place, Record]]:
+        for path in self.paths:
+            for number, (place, record) in enumerate(read_records(path)):
+                if number == 0 and not any(name in record for name in self._names("query")):
+                    names = " or ".join(map(repr, self._names("query")))
+                    raise KitError(
+                        f"{path}: no column {names}, but {', '.join(record)}; does its first line name them?"
+                    )
+                yield place, record
+
+    def _names(self, column: str) -> tuple[str, ...]:
+        return (self.columns[column],) if column in self.columns else NAMES[column]
+
+    def _text(self, place: Place, record: Record, column: str) -> str:
+        value = next((record[name] for name in self._names(column) if name in record), None)
+        if not isinstance(value, str):
+            more = "" if column == "query" else ", or put corpus.jsonl beside the log"
+            raise KitError(f"{place}: column {self._names(column)[0]!r} is missing or not text; add it{more}")
+        return value
+
+    def _id(self, place: Place, record: Record) -> str:
+        if not any(name in record for name in self._names("document_id")):
+            return text_id(self._text(place, record, "text"))
+        return id_field(place, record, self._names("document_id"))
+
+
+@dataclass(frozen=True)
+class LogDocuments:
+    """The documents whose texts stand in a click log: each once, where it stands first."""
+
+    log: ClickLog
+
+    @property
+    def name(self) -> str:
+        """See `LocatedDocuments.name`."""
+        return str(self.log.paths[0])
+
+    def __iter__(self) -> Iterator[Document]:
+        for _, document in self.located():
+            yield document
+
+    def located(self) -> Iterator[tuple[Place, Document]]:
+        """See `LocatedDocuments.located`."""
+        given = bytearray(len(self._ids))
+        for place, document in self.log.documents():
+            number = self._ids.number(document.id)
+            if not given[number]:
+                given[number] = True
+                yield place, document
+
+    @cached_property
+    def _ids(self) -> IdSet:
+        return IdSet(document.id for _, document in self.log.documents())
+
+
+def _normalised(query: str) -> str:
+    return " ".join(unicodedata.normalize("NFKC", query).lower().split())
+
+
+def text_id(text: str) -> str:
+    """16 hex digits that name a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _count(place: Place, value: Any) -> int:
+    try:
+        number = float(value)
+        if number < 0 or number != int(number):
+            raise ValueError
+    except (ValueError, TypeError, OverflowError) as error:
+        raise KitError(f"{place}: count {value!r} is no whole number, 0 or more") from error
+    return int(number)

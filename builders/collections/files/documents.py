@@ -1,0 +1,199 @@
+"""Documents in files: streamed, so that a corpus of millions of passages is never held in memory, and checked once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from builders.collections.collection import Document
+from builders.collections.files.id_set import IdSet
+from builders.collections.files.lines import Place, Record, form_of
+from builders.collections.files.tables import first_line, read_pairs, read_records
+from builders.errors import KitError
+
+
+# In the order of preference: MS MARCO v2 passages have an id of their own (pid) and that of their page (docid).
+ID_FIELDS = ("_id", "id", "pid", "docid", "doc_id", "document_id", "passage_id")
+TEXT_FIELDS = ("text", "contents", "passage", "segment", "document_text", "document", "body")
+# Indexed with the text where a corpus has them, as Anserini does.
+BEFORE_THE_TEXT = ("url", "headings")
+POOLS_FIELD = "pools"
+# Documents without any text are usual in small numbers; many mean that the wrong field was read.
+EMPTY_SHARE = 0.1
+_REPLACEMENT = "\ufffd"
+
+
+class LocatedDocuments(Protocol):
+    """Documents that are read anew on every pass, and that know where they stand."""
+
+    @property
+    def name(self) -> str:
+        """Where they come from, for messages."""
+        ...
+
+    def __iter__(self) -> Iterator[Document]:
+        """Every document, in one pass."""
+        ...
+
+    def located(self) -> Iterator[tuple[Place, Document]]:
+        """The same with the places where they stand."""
+        ...
+
+
+@dataclass(frozen=True)
+class FileDocuments:
+    """The documents of JSONL, Parquet, CSV or TSV files, plain or compressed, read on every pass.
+
+    Records have an id (`_id`, `id`, `pid`, `docid`, …), a text (`text`, `contents`, `passage`, `segment`, …) and
+    perhaps a `title`; `url` and `headings` stand before the text where there are any. A TSV file names its columns in
+    the first line, or has the two columns id and text and no header (MS MARCO's `collection.tsv`).
+
+    Args:
+        paths (`tuple[Path, ...]`):
+            The files, in their order.
+    """
+
+    paths: tuple[Path, ...]
+
+    @property
+    def name(self) -> str:
+        """See `LocatedDocuments.name`."""
+        return str(self.paths[0] if len(self.paths) == 1 else self.paths[0].parent)
+
+    def __iter__(self) -> Iterator[Document]:
+        for _, document in self.located():
+            yield document
+
+    def located(self) -> Iterator[tuple[Place, Document]]:
+        """See `LocatedDocuments.located`."""
+        for path in self.paths:
+            if _without_header(path):
+                for place, id, text in read_pairs(path, "id, text"):
+                    yield place, Document(_filled(place, id, "id"), "", text)
+            else:
+                for place, record in read_records(path):
+                    yield place, document_of(place, record)
+
+    @property
+    def pooled(self) -> bool:
+        """Whether the first document names the pools that it comes from: then the corpus is no complete one."""
+        if _without_header(self.paths[0]):
+            return False
+        return POOLS_FIELD in next((record for _, record in read_records(self.paths[0])), {})
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDocuments:
+    """What one pass over the documents found: their ids, and how many have no text or a damaged one."""
+
+    ids: IdSet
+    empty: int
+    replaced: int
+
+
+def check_documents(documents: LocatedDocuments) -> CheckedDocuments:
+    """Read every document once.
+
+    Raises:
+        KitError: a row is damaged, an id stands twice, there is no document, or more than 10 % are empty.
+    """
+    from tqdm import tqdm
+
+    empty = replaced = 0
+    first_empty: Place | None = None
+
+    def ids() -> Iterator[str]:
+        nonlocal empty, replaced, first_empty
+        # Small corpora are read before a bar would show.
+        for place, document in tqdm(documents.located(), "reading documents", unit="", delay=3, leave=False):
+            if not document.text.strip() and not document.title.strip():
+                empty += 1
+                first_empty = first_empty or place
+            replaced += _REPLACEMENT in document.text or _REPLACEMENT in document.title
+            yield document.id
+
+    found = IdSet(ids())
+    if not len(found):
+        raise KitError(f"{documents.name}: no documents in it")
+    if repeated := found.repeated:
+        _refuse_repeated(documents, repeated)
+    if empty > EMPTY_SHARE * len(found):
+        raise KitError(
+            f"{documents.name}: {empty} of {len(found)} documents are empty, the first in {first_empty}; is their "
+            f"text in another field than {', '.join(TEXT_FIELDS)}?"
+        )
+    return CheckedDocuments(found, empty, replaced)
+
+
+def document_of(place: Place, record: Record) -> Document:
+    """The document that a record holds; see [`FileDocuments`].
+
+    Raises:
+        KitError: the record has no id or no text.
+    """
+    text = text_field(place, record, TEXT_FIELDS)
+    for name in reversed(BEFORE_THE_TEXT):
+        if record.get(name):
+            text = f"{record[name]}\n{text}"
+    title = record.get("title") or ""
+    if not isinstance(title, str):
+        raise KitError(f'{place}: field "title" is not text; mend it or leave it out')
+    return Document(id_field(place, record, ID_FIELDS), title, text)
+
+
+def id_field(place: Place, record: Record, names: tuple[str, ...]) -> str:
+    """The first of these fields as an id. Some collections number their rows where the qrels hold text.
+
+    Raises:
+        KitError: there is none, or it is empty or no text.
+    """
+    value = _first(record, names)
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        value = ""
+    return _filled(place, str(value), names[0])
+
+
+def text_field(place: Place, record: Record, names: tuple[str, ...]) -> str:
+    """The first of these fields as a text.
+
+    Raises:
+        KitError: there is none, or it is not text.
+    """
+    value = _first(record, names)
+    if not isinstance(value, str):
+        raise KitError(f'{place}: field "{names[0]}" is missing or not text; add it')
+    return value
+
+
+def _first(record: Record, names: tuple[str, ...]) -> Any:
+    # A loop: this is done for every document of every pass.
+    for name in names:
+        if name in record:
+            return record[name]
+    return None
+
+
+def _filled(place: Place, value: str, name: str) -> str:
+    if not value.strip():
+        raise KitError(f'{place}: field "{name}" is missing, empty or no text; give the row an id')
+    return value
+
+
+def _without_header(path: Path) -> bool:
+    """Whether a TSV file starts with a document at once: a header names an id and a text."""
+    if form_of(path) not in ("tsv", "txt"):
+        return False
+    names = {cell.strip().strip('"') for cell in first_line(path).split("\t")}
+    return not (names.intersection(ID_FIELDS) and names.intersection(TEXT_FIELDS))
+
+
+def _refuse_repeated(documents: LocatedDocuments, repeated: set[int]) -> None:
+    seen: dict[str, Place] = {}
+    for place, document in documents.located():
+        if hash(document.id) in repeated:
+            if document.id in seen:
+                first = seen[document.id]
+                raise KitError(f"{place}: id {document.id!r} stands twice, first in {first.short}; ids must be unique")
+            seen[document.id] = place

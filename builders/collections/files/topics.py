@@ -1,0 +1,133 @@
+"""Topics: the queries of a test collection, in every form that they are published in."""
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builders.collections.files.documents import id_field, text_field
+from builders.collections.files.lines import Place, form_of, read_lines
+from builders.collections.files.tables import RECORD_FORMS, first_line, read_pairs, read_records
+from builders.errors import KitError
+
+
+ID_FIELDS = ("_id", "id", "qid", "query_id", "topic_id")
+# A few empty queries are found in published collections; many mean that the wrong field was read.
+EMPTY_SHARE = 0.01
+TEXT_FIELDS = ("text", "query", "question", "title")
+
+_TAG = re.compile(r"<(/?)(\w+)>")
+_NUMBER = re.compile(r"\s*(?:Number:)?\s*(\S+)")
+
+
+@dataclass
+class Topics:
+    """Query id → text, in the order of the files, the accepted answers of those that have some, and the empty ones."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    empty: dict[str, Place] = field(default_factory=dict)
+
+    def add(self, place: Place, id: str, text: str, again: bool = False) -> None:
+        """File a query.
+
+        Args:
+            place ([`Place`]):
+                Where it stands, for messages.
+            id (`str`), text (`str`):
+                The query.
+            again (`bool`, *optional*, defaults to `False`):
+                Whether the same query may be filed a second time.
+
+        Raises:
+            KitError: the id stands twice.
+        """
+        if not text.strip():
+            self.empty[id] = place
+            return
+        if id in self.texts and not (again and self.texts[id] == text):
+            raise KitError(f"{place}: id {id!r} stands twice; ids must be unique")
+        self.texts[id] = text
+
+    def check(self) -> None:
+        """Refuse queries of which more than 1 % have no text; fewer are passed over.
+
+        Raises:
+            KitError: so it is.
+        """
+        if len(self.empty) > EMPTY_SHARE * (len(self.texts) + len(self.empty)):
+            id, place = next(iter(self.empty.items()))
+            more = f", and so have {len(self.empty) - 1} more" if len(self.empty) > 1 else ""
+            raise KitError(f"{place}: query {id!r} has an empty text{more}; fill it in or remove the row")
+
+
+def read_topics(paths: Iterable[Path]) -> Topics:
+    """The queries of JSONL, TSV and TREC topic files together.
+
+    * JSONL: `_id` (`id`, `qid`, …) and `text` (`query`, `question`, …), perhaps a list `answers`;
+    * TSV: id and text, without header;
+    * TREC: `<top>` … `<num>` … `<title>` …, the title being the query.
+
+    A query may stand in several of the files where it has the same text.
+
+    Raises:
+        KitError: a file cannot be read or has no queries, or an id stands for two queries.
+    """
+    topics = Topics()
+    for path in paths:
+        seen: set[str] = set()
+        for place, id, text, answers in _read(path):
+            topics.add(place, id, text, again=id not in seen)
+            seen.add(id)
+            if answers:
+                topics.answers[id] = answers
+        if not seen:
+            raise KitError(f"{path}: no queries in it")
+    return topics
+
+
+def _read(path: Path) -> Iterator[tuple[Place, str, str, tuple[str, ...]]]:
+    if form_of(path) in RECORD_FORMS and form_of(path) != "tsv":
+        for place, record in read_records(path):
+            listed = record.get("answers")
+            known = isinstance(listed, list) and all(isinstance(answer, str) for answer in listed)
+            answers = tuple(answer for answer in listed if answer.strip()) if known and listed else ()
+            yield place, id_field(place, record, ID_FIELDS), text_field(place, record, TEXT_FIELDS), answers
+    elif first_line(path).lstrip().lower().startswith("<top"):
+        for place, id, text in _trec(path):
+            yield place, id, text, ()
+    else:
+        for place, id, text in read_pairs(path, "query id, text"):
+            if not id.strip():
+                raise KitError(f"{place}: the query has no id; give the row one")
+            yield place, id.strip(), text.strip(), ()
+
+
+def _trec(path: Path) -> Iterator[tuple[Place, str, str]]:
+    """Numbers and titles. Old topics close no tags: a field ends where the next begins."""
+    start: Place | None = None
+    fields: dict[str, str] = {}
+    current = ""
+    for place, line in read_lines(path):
+        at = 0
+        for tag in _TAG.finditer(line):
+            closing, name = tag[1], tag[2].lower()
+            fields[current] = f"{fields.get(current, '')}{line[at : tag.start()]}"
+            at, current = tag.end(), "" if closing or name == "top" else name
+            if name == "top" and not closing:
+                if start is not None:
+                    raise KitError(f"{start}: this topic has no </top>; the file is damaged")
+                start, fields = place, {}
+            elif name == "top":
+                yield _topic(path, start, fields)
+                start = None
+        fields[current] = f"{fields.get(current, '')}{line[at:]} "
+    if start is not None:
+        raise KitError(f"{start}: this topic has no </top>; is the file cut off?")
+
+
+def _topic(path: Path, start: Place | None, fields: dict[str, str]) -> tuple[Place, str, str]:
+    number = _NUMBER.match(fields.get("num", ""))
+    if start is None or number is None:
+        raise KitError(f"{start or path}: a topic without <top> or <num>; the file is damaged")
+    return start, number[1], " ".join(fields.get("title", "").split())

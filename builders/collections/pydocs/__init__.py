@@ -1,0 +1,1 @@
+"""The documentation of installed Python libraries as a collection, read without importing them."""

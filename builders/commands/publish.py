@@ -1,0 +1,40 @@
+"""Publish a folder that the kit rendered: a dataset, an adapter, a retriever or a Space.
+
+    python -m builders publish out/demo/preferences --repo_id OWNER/NAME --tag v1.0
+
+The folder knows what it is. The repository is made if need be, private until --public. What people wrote into its card
+on the Hub stays. To try it without an account, start the test Hub: python -m tests.hub_server
+"""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+
+from builders.cli import parse
+
+
+@dataclass
+class PublishArguments:
+    """Settings of `python -m builders publish`."""
+
+    folder: str = field(metadata={"help": "The rendered folder; may also stand first, without its name."})
+    repo_id: str = field(metadata={"help": "OWNER/NAME on the Hub; the owner may be an organisation."})
+    tag: str | None = field(default=None, metadata={"help": "Tag the commit; a tag that exists is never moved."})
+    public: bool = field(default=False, metadata={"help": "Let everybody see it once it is complete."})
+    revision: str | None = field(default=None, metadata={"help": "Branch; made from main if it is not there."})
+    create_pr: bool = field(default=False, metadata={"help": "Open a pull request instead of committing to main."})
+    dry_run: bool = field(default=False, metadata={"help": "List the files and show the card's changes, do nothing."})
+    allow_shrink: bool = field(default=False, metadata={"help": "Accept less than half of the published rows."})
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Publish from the command line."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments and not arguments[0].startswith("-"):
+        arguments.insert(0, "--folder")
+    (args,) = parse(PublishArguments, arguments, "python -m builders publish", __doc__ or "")
+    from builders.publishing.hub import publish_folder
+    from builders.publishing.publisher import Wishes
+
+    wishes = asdict(args)
+    publish_folder(wishes.pop("folder"), wishes.pop("repo_id"), Wishes(**wishes))

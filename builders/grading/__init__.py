@@ -1,0 +1,1 @@
+"""Graded candidates: what an expansion does to a query's retrieval."""

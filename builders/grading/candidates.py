@@ -1,0 +1,161 @@
+"""The candidates: every expansion of every query with its grade, as rows of config `raw`."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from statistics import mean
+from typing import Any
+
+from builders.artifacts.dataset_folder import Rows
+from builders.collections.collection import Query
+from builders.expanders.expander import Identity
+from builders.expanders.generations import Answer
+from builders.grading.grader import Grade, Grader
+from builders.measures.diversity import mean_pairwise_cosine
+from builders.prompts.prompt import Prompt
+from builders.prompts.script import segments
+
+
+SAMPLED = ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
+
+
+def graded_candidates(
+    queries: Sequence[Query],
+    prompts: Sequence[Prompt],
+    answers: Mapping[tuple[str, str], Sequence[Answer]],
+    grader: Grader,
+    identities: Mapping[str, Identity],
+    shown: Mapping[str, str],
+) -> Rows:
+    """Grade all answers.
+
+    Args:
+        answers (`Mapping`):
+            (Prompt id, query id) → answers.
+        identities (`Mapping`):
+            Prompt id → who answered it.
+        shown (`Mapping`):
+            Query id → what the student's prompt shows of the collection.
+
+    Returns:
+        Rows of config `raw`: queries in their order, then prompts, then samples.
+    """
+    plain = dict(zip((q.id for q in queries), grader.plain([q.id for q in queries]), strict=True))
+    flat = [
+        (query, prompt, number, answer)
+        for query in queries
+        for prompt in prompts
+        for number, answer in enumerate(answers[prompt.id, query.id])
+    ]
+    grades = grader.expanded([(query.id, answer.expansion.text) for query, _, _, answer in flat])
+    return [
+        _raw_row(query, prompt, number, answer, identities[prompt.id], shown[query.id])
+        | _grade_columns(grade, plain[query.id], grader)
+        for (query, prompt, number, answer), grade in zip(flat, grades, strict=True)
+    ]
+
+
+def regraded_candidates(raw: Rows, grader: Grader) -> Rows:
+    """The same candidates, graded by another retriever or with another formation; all other columns as they are."""
+    ids = list(dict.fromkeys(row["query_id"] for row in raw))
+    plain = dict(zip(ids, grader.plain(ids), strict=True))
+    grades = grader.expanded([(row["query_id"], row["candidate"]) for row in raw])
+    return [
+        row | _grade_columns(grade, plain[row["query_id"]], grader) for row, grade in zip(raw, grades, strict=True)
+    ]
+
+
+def _raw_row(
+    query: Query,
+    prompt: Prompt,
+    number: int,
+    answer: Answer,
+    identity: Identity,
+    shown: str,
+) -> dict[str, Any]:
+    expansion = answer.expansion
+    sampled = dict.fromkeys(SAMPLED) if answer.sampling is None else asdict(answer.sampling)
+    return {
+        "query_id": query.id,
+        "query": query.text,
+        "candidate_id": f"{query.id}#{prompt.id}#{number}",
+        "candidate": expansion.text,
+        "grounding": shown,
+        "condition": prompt.condition,
+        "prompt_id": prompt.id,
+        "prompt_version": prompt.version,
+        "model_id": identity.model_id,
+        "model_revision": identity.revision,
+        "adapter": identity.adapter,
+        "provider": identity.provider,
+        **{name: sampled[name] for name in SAMPLED},
+        "sample": number,
+        "prompt_tokens": expansion.prompt_tokens,
+        "completion_tokens": expansion.completion_tokens,
+        "finish_reason": expansion.finish_reason,
+        "check": prompt.check.reason(expansion.text, query.text, expansion.finish_reason) or "ok",
+    }
+
+
+def _grade_columns(grade: Grade, plain: Grade, grader: Grader) -> dict[str, Any]:
+    return {
+        "retriever": grader.retriever.name,
+        "formation": grader.formation.name,
+        "ndcg_at_10": grade.ndcg_at_10,
+        "reciprocal_rank": grade.reciprocal_rank,
+        "gold_rank": grade.gold_rank,
+        "plain_ndcg_at_10": plain.ndcg_at_10,
+        "plain_reciprocal_rank": plain.reciprocal_rank,
+        "plain_gold_rank": plain.gold_rank,
+    }
+
+
+def summary(raw: Rows) -> dict[str, Any]:
+    """Counts and means over rows of config `raw`, for `build.json`, the card and the terminal."""
+    by_query: dict[str, list[float]] = {}
+    for row in raw:
+        if row["check"] == "ok":
+            by_query.setdefault(row["query_id"], []).append(row["ndcg_at_10"])
+    plain = {row["query_id"]: row["plain_ndcg_at_10"] for row in raw}
+
+    def share(rows: Iterable[bool]) -> float:
+        values = list(rows)
+        return round(sum(values) / len(values), 4) if values else 0.0
+
+    return {
+        "queries": len(plain),
+        "candidates": len(raw),
+        "checks": dict(sorted(Counter(row["check"] for row in raw).items())),
+        "mean_plain_ndcg_at_10": round(mean(plain.values()), 4),
+        "mean_ndcg_at_10": {
+            condition: round(mean(row["ndcg_at_10"] for row in raw if row["condition"] == condition), 4)
+            for condition in sorted({row["condition"] for row in raw})
+        },
+        "mean_best_ndcg_at_10": round(mean(max(by_query.get(q, [0.0])) for q in plain), 4),
+        "candidates_helping": share(row["ndcg_at_10"] > row["plain_ndcg_at_10"] for row in raw),
+        "candidates_hurting": share(row["ndcg_at_10"] < row["plain_ndcg_at_10"] for row in raw),
+        "mean_pairwise_cosine": _likeness(raw),
+    }
+
+
+def likeness(candidates: Iterable[Sequence[str]]) -> float | None:
+    """How alike the candidates of a query are: the mean of `mean_pairwise_cosine` of their words, over the queries.
+
+    Queries with a single candidate say nothing; `None` where no query has two.
+
+    Args:
+        candidates (`Iterable[Sequence[str]]`):
+            The texts of the candidates of each query.
+    """
+    cosines = (mean_pairwise_cosine([segments(text) for text in texts]) for texts in candidates)
+    told = [cosine for cosine in cosines if cosine is not None]
+    return mean(told) if told else None
+
+
+def _likeness(raw: Rows) -> float | None:
+    """Of the candidates that one prompt got for one query: two prompts are meant to give different ones."""
+    pools: dict[tuple[str, str], list[str]] = {}
+    for row in raw:
+        pools.setdefault((row["query_id"], row["prompt_id"]), []).append(row["candidate"])
+    cosine = likeness(pools.values())
+    return None if cosine is None else round(cosine, 4)

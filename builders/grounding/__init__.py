@@ -1,1 +1,0 @@
-"""Grounding: what a prompt shows of the collection beside the query."""

@@ -1,0 +1,35 @@
+"""Passages: how the pages begin that the plain query finds first (LameR, arXiv 2304.14233; CSQE, 2402.18031)."""
+
+from collections.abc import Sequence
+
+from builders.collections.collection import Collection, Query
+from builders.prompts.context.context import Grounding
+from builders.prompts.script import opening
+from builders.retrievers.retriever import Retriever
+
+
+# Pages, and words of each: about 100 tokens together.
+PASSAGES, WORDS = 3, 25
+
+
+class Passages(Grounding):
+    """One line for each of the first pages that the query finds without expansion: its opening words.
+
+    What a search finds is no judgment: relevant pages stand there as they do for a user, in training and in use alike.
+
+    Args:
+        collection ([`Collection`]):
+            With documents.
+        retriever ([`Retriever`]):
+            What searches.
+    """
+
+    def __init__(self, collection: Collection, retriever: Retriever) -> None:
+        self._collection, self._retriever = collection, retriever
+
+    def texts(self, queries: Sequence[Query]) -> list[str]:
+        """See [`Grounding.texts`]."""
+        rankings = self._retriever.search([query.text for query in queries], PASSAGES)
+        wanted = {hit.document_id for hits in rankings for hit in hits}
+        text_of = {item.id: item.text for item in self._collection.documents if item.id in wanted}
+        return ["\n".join(opening(text_of[hit.document_id], WORDS) for hit in hits) for hits in rankings]

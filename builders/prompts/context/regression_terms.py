@@ -1,0 +1,38 @@
+"""Regression words: what a term regression, fitted to the train judgments, expects the relevant page to say."""
+
+from collections.abc import Sequence
+
+from builders.collections.collection import Collection, Query
+from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
+from builders.prompts.context.context import Grounding
+
+
+# Words shown, about 30 tokens, and the predicted weight × idf below which a word is as likely to mislead as to help.
+WORDS, LEAST_SCORE = 10, 1.5
+
+
+class RegressionWords(Grounding):
+    """One line: the terms of highest predicted weight, best first; nothing where the regression is sure of none.
+
+    A train query is answered by a regression that was fitted without it, so that it is asked as an unseen one is.
+
+    Args:
+        collection ([`Collection`]):
+            With documents and judged train queries.
+
+    Raises:
+        KitError: fewer than two judged train queries, or too many.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self._regression = TermRegressionExpander(
+            collection, TermRegressionOptions(words=WORDS, least_score=LEAST_SCORE)
+        )
+
+    def texts(self, queries: Sequence[Query]) -> list[str]:
+        """See [`Grounding.texts`].
+
+        Raises:
+            KitError: scikit-learn is missing.
+        """
+        return self._regression.best_words(queries)

@@ -1,0 +1,1 @@
+"""Rendered folders checked before they are published: one file a kind."""

@@ -1,0 +1,1 @@
+"""Text → terms, by language."""

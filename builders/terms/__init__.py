@@ -1,1 +1,0 @@
-"""Terms: what words of a collection go with which queries, by its own judgments."""

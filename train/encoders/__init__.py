@@ -1,0 +1,1 @@
+"""Training of encoders: dense retrievers and cross-encoder filters."""

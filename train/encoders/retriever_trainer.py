@@ -1,0 +1,166 @@
+"""The retriever's trainer: a sentence-transformers model learns that expanded queries lie close to their documents."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from datasets import Dataset
+from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
+from sentence_transformers.base.sampler import BatchSamplers
+from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+
+from builders.errors import KitError
+from builders.retrievers.encoder import Encoder
+from train.callbacks import LastStepLog, LossGuard
+from train.encoders.expanded_query_loss import contrastive_loss
+from train.encoders.triplet_rows import QUERY, TripletRows, document_columns
+
+
+if TYPE_CHECKING:
+    from train.retriever import RetrieverData
+
+
+@dataclass
+class RetrieverTrainingArguments(SentenceTransformerTrainingArguments):
+    """sentence-transformers' settings, with the defaults of ExpandR (Yao et al. 2025, §4)."""
+
+    learning_rate: float = field(default=1e-5, metadata={"help": "Learning rate."})
+    per_device_train_batch_size: int = field(default=64, metadata={"help": "Rows of a batch; all give negatives."})
+    batch_sampler: str = field(
+        default="no_duplicates", metadata={"help": "`no_duplicates`: no document of one row is a negative of another."}
+    )
+    prompts: dict[str, str] | str | None = field(
+        default=None,
+        metadata={"help": "The model's prompts `query` and `document`, saved with it; by default those that it has."},
+    )
+    logging_steps: float = field(default=1, metadata={"help": "Steps between two values of the loss curve."})
+
+
+class RetrieverTrainer(SentenceTransformerTrainer):
+    """The library's trainer, with one clear line where a checkpoint is of another encoder, and no card of its own."""
+
+    def add_model_card_callback(self, default_args_dict: dict[str, Any]) -> None:
+        """The kit's card is made of the training's record."""
+
+    def _load_from_checkpoint(self, checkpoint_path: str) -> None:  # type: ignore[override]  # as the library's own
+        try:
+            super()._load_from_checkpoint(checkpoint_path)
+        except RuntimeError as error:
+            raise KitError(
+                f"{checkpoint_path}: its weights do not fit this encoder, so they are of another one; delete "
+                f"{Path(checkpoint_path).parent} and start again"
+            ) from error
+
+
+class Reshuffle(TrainerCallback):
+    """Tells the sampler its epoch where a run of several processes was resumed and transformers does not reach it."""
+
+    def on_epoch_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        """See `TrainerCallback`."""
+        sampler = kwargs["train_dataloader"].batch_sampler
+        while hasattr(sampler, "batch_sampler"):
+            sampler = sampler.batch_sampler
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(int(state.epoch or 0))
+
+
+def load_encoder(encoder: Encoder, use_cpu: bool) -> SentenceTransformer:
+    """The model to train.
+
+    Raises:
+        KitError: its files cannot be loaded.
+    """
+    try:
+        return SentenceTransformer(
+            str(encoder.folder),
+            local_files_only=True,
+            model_kwargs={"use_safetensors": True},
+            device="cpu" if use_cpu else None,
+        )
+    except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
+        reason = " ".join(str(error).split())[:300]
+        raise KitError(f"encoder {encoder.model_id!r} cannot be loaded from {encoder.folder}: {reason}") from error
+
+
+def retriever_trainer(
+    data: "RetrieverData",
+    config: RetrieverTrainingArguments,
+    model: SentenceTransformer,
+    triplets: TripletRows,
+    work: Path,
+    folder: Path,
+) -> RetrieverTrainer:
+    """A trainer that is ready to train.
+
+    Args:
+        data (`RetrieverData`), config ([`RetrieverTrainingArguments`]):
+            The recipe.
+        model (`SentenceTransformer`):
+            What is trained; a LoRA adapter is put on it where the recipe wants one.
+        triplets ([`TripletRows`]):
+            What it learns from.
+        work (`Path`), folder (`Path`):
+            Where checkpoints go, and where the result goes, for errors.
+
+    Raises:
+        KitError: the recipe names a prompt that is neither for queries nor for documents.
+    """
+    set_seed(config.seed)
+    model.max_seq_length = min(data.max_seq_length, model.max_seq_length or data.max_seq_length)
+    prompts = _prompts(model, config.prompts, triplets)
+    if data.lora_r:
+        from peft import LoraConfig
+
+        model.add_adapter(
+            LoraConfig(
+                task_type="FEATURE_EXTRACTION",
+                r=data.lora_r,
+                lora_alpha=data.lora_alpha,
+                lora_dropout=data.lora_dropout,
+                target_modules="all-linear",
+            )
+        )
+    return RetrieverTrainer(
+        model=model,
+        args=replace(
+            config,
+            output_dir=str(work),
+            prompts=prompts,
+            batch_sampler=BatchSamplers(config.batch_sampler),
+            logging_nan_inf_filter=False,  # It would write an average in the place of a loss that is not a number.
+        ),
+        train_dataset=Dataset.from_list(triplets.rows),
+        loss=contrastive_loss(
+            model, data.tau, data.mini_batch_size, data.gather_across_processes, triplets.is_expanded
+        ),
+        callbacks=[LossGuard("retriever", folder), LastStepLog(), Reshuffle()],
+    )
+
+
+def _prompts(model: SentenceTransformer, given: Any, triplets: TripletRows) -> dict[str, str] | None:
+    """Column → prompt, as `encode_query` and `encode_document` of the trained model will use them."""
+    if given:
+        if not isinstance(given, dict) or set(given) - {"query", "document"}:
+            raise KitError(f"prompts: give a mapping with `query` and `document`, not {given!r}")
+        model.prompts.update(given)
+    documents = dict.fromkeys(document_columns(triplets.rows), model.prompts.get("document"))
+    found = {QUERY: model.prompts.get("query"), **documents}
+    return {column: prompt for column, prompt in found.items() if prompt} or None
+
+
+def plain_model(trained: SentenceTransformer, encoder: Encoder) -> SentenceTransformer:
+    """The trained model with a LoRA adapter taken into its weights, so that every reader can load it."""
+    from peft.tuners.tuners_utils import BaseTunerLayer
+
+    layers = [layer for layer in trained.modules() if isinstance(layer, BaseTunerLayer)]
+    if not layers:
+        return trained
+    for layer in layers:
+        layer.merge()
+    merged = {name: weight for name, weight in trained.state_dict().items() if ".lora_" not in name}
+    plain = load_encoder(encoder, use_cpu=True)
+    plain.load_state_dict({name.replace(".base_layer.", "."): weight for name, weight in merged.items()})
+    plain.prompts = trained.prompts
+    return plain

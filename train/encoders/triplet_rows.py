@@ -1,0 +1,89 @@
+"""The rows: what a retriever's trainer reads of config `retriever`, checked."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from builders.errors import KitError
+from train.training_data import Pairs
+
+
+QUERY, EXPANSION, RELEVANT, NEGATIVE, LABEL = "query", "expansion", "relevant", "negative", "label"
+
+
+@dataclass(frozen=True)
+class TripletRows:
+    """What is trained on.
+
+    Args:
+        rows (`list[dict]`):
+            `query`, `expansion`, `relevant`, `negative_1` …, and `label`: whether there is an expansion, where the
+            query stands in for it. Without expansions there are neither `expansion` nor `label`.
+        negatives (`int`):
+            How many in each row.
+        is_expanded (`bool`):
+            Whether there are expansions.
+    """
+
+    rows: list[dict[str, Any]]
+    negatives: int
+    is_expanded: bool
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """The row with the fewest letters, for a card."""
+        return min(self.rows, key=lambda row: (sum(len(str(value)) for value in row.values()), row[QUERY]))
+
+
+def triplet_rows(pairs: Pairs, source: str, without_expansion: bool) -> TripletRows:
+    """Read and check the rows.
+
+    Args:
+        pairs ([`Pairs`]):
+            Rows of config `retriever`.
+        source (`str`):
+            Named in errors.
+        without_expansion (`bool`):
+            Leave the expansions out.
+
+    Raises:
+        KitError: a negative is the relevant document, rows have different numbers of negatives, or there is no
+            expansion in any of them.
+    """
+    numbers = set()
+    for number, row in enumerate(pairs.rows):
+        numbers.add(len(row["negatives"]))
+        _require_differing(row, f"{source}: row {number} of split {pairs.split!r} (query {row['query_id']!r})")
+    if len(numbers) > 1:
+        raise KitError(f"{source}: rows with {min(numbers)} and {max(numbers)} negatives: build the triplets again")
+    if not without_expansion and not any(row["expansion"].strip() for row in pairs.rows):
+        raise KitError(
+            f"{source}: every expansion is empty, so there is nothing to average queries with: give "
+            "--without_expansion, or build the triplets from expansions that have candidates"
+        )
+    rows = [_columns(row, without_expansion) for row in pairs.rows]
+    return TripletRows(rows, numbers.pop(), not without_expansion)
+
+
+def _require_differing(row: Mapping[str, Any], where: str) -> None:
+    same = row["positive_id"] in row["negative_ids"]
+    if same or row["positive"].split() in [negative.split() for negative in row["negatives"]]:
+        raise KitError(
+            f"{where}: the relevant document {row['positive_id']!r} is also a negative: build the triplets again"
+        )
+
+
+def _columns(row: Mapping[str, Any], without_expansion: bool) -> dict[str, Any]:
+    expansion = row["expansion"].strip()
+    return {
+        QUERY: row["query"],
+        **({} if without_expansion else {EXPANSION: expansion or row["query"]}),
+        RELEVANT: row["positive"],
+        **{f"{NEGATIVE}_{number}": text for number, text in enumerate(row["negatives"], start=1)},
+        **({} if without_expansion else {LABEL: int(bool(expansion))}),
+    }
+
+
+def document_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns that are encoded as documents: expansions imitate them."""
+    return [name for name in rows[0] if name not in (QUERY, LABEL)]

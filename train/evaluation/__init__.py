@@ -1,0 +1,1 @@
+"""Systems × retrievers on held-out queries: what is asked, searched, measured and written."""

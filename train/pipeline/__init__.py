@@ -1,0 +1,1 @@
+"""Training in rounds: stages, validation between rounds, early stopping."""

@@ -1,0 +1,1 @@
+"""Tables and plots, from the JSON that training and evaluation wrote."""

@@ -1,0 +1,62 @@
+"""The tables of `alternation.md`, from the content of `alternation.json` alone."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from train.reports.markdown import table
+
+
+Row = Mapping[str, Any]
+
+
+def alternation_table(results: Row) -> str:
+    """What each round was worth, together and alone, and what its stages took."""
+    rounds: list[Row] = [*results["rounds"], *([results["underway"]] if results.get("underway") else [])]
+    best = results["best"] and results["best"]["round"]
+    pairs: list[list[str]] = []
+    for entry in rounds:
+        number = entry["round"]
+        for part, expander, retriever in (("retriever", number - 1, number), ("expander", number, number - 1)):
+            if part in entry.get("alone", {}):
+                pairs.append(_line(_name(expander), _name(retriever), entry["alone"][part], f"the {part} alone"))
+        if "ndcg_at_10" in entry:
+            pairs.append(_line(_name(number), _name(number), entry, "**best pair**" if number == best else ""))
+    lines = [_subject(results, rounds), ""]
+    lines += table(["expander", "retriever", "plain nDCG@10", "with expansion", "helped", "hurt", ""], pairs)
+    lines += ["", "helped / hurt: share of queries whose nDCG@10 the expansion raises or lowers, same retriever.", ""]
+    counts = [
+        f"round {entry['round']}: {entry['triplets']} triplets, {entry['pairs']} pairs"
+        for entry in rounds
+        if "pairs" in entry
+    ]
+    if counts:
+        lines += [f"{'; '.join(counts)}.", ""]
+    stages = [
+        [str(one["round"]), one["stage"], f"{one['seconds']:.0f}", "" if one["peak_mib"] is None else _mib(one)]
+        for one in results["stages"]
+    ]
+    lines += table(["round", "stage", "seconds", "peak MiB"], stages)
+    lines += ["", f"Together {sum(one['seconds'] for one in results['stages']):.0f} s. {NOTE}", ""]
+    return "\n".join(lines)
+
+
+NOTE = "Of an interrupted stage only the run that ended it is counted; answers that were there cost nothing again."
+
+
+def _subject(results: Row, rounds: list[Row]) -> str:
+    name = results["collection"]["name"]
+    queries = next((f"{entry['queries']} " for entry in rounds if "queries" in entry), "")
+    return f"{queries}validation queries of {name}, dense retrieval, query formed as `{results['formation']}`."
+
+
+def _name(number: int) -> str:
+    return f"round {number}" if number else "start"
+
+
+def _line(expander: str, retriever: str, figures: Row, mark: str) -> list[str]:
+    scores = [f"{figures[name]:.4f}" for name in ("plain_ndcg_at_10", "ndcg_at_10")]
+    return [expander, retriever, *scores, *(f"{100 * figures[name]:.0f} %" for name in ("helped", "hurt")), mark]
+
+
+def _mib(stage: Row) -> str:
+    return f"{stage['peak_mib']:.0f}"

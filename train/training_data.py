@@ -1,0 +1,87 @@
+"""The pairs: a published dataset as a trainer reads it, from a rendered folder or from the Hub."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.artifacts.dataset_folder import BUILD, file_hash, open_dataset, read_build
+from builders.artifacts.schema import CONFIGS, SCHEMA_VERSION
+from builders.errors import KitError
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Rows of one config and split, with where they came from.
+
+    Args:
+        rows (`datasets.Dataset`):
+            In the columns of the config.
+        build (`dict`):
+            The dataset's `build.json`.
+        build_sha256 (`str`):
+            Its hash: which data this is.
+        split (`str`):
+            Which rows of it.
+    """
+
+    rows: Any
+    build: dict[str, Any]
+    build_sha256: str
+    split: str
+
+
+def load_pairs(source: str, kind: str, config: str, split: str, revision: str | None = None) -> Pairs:
+    """Read a config of a dataset.
+
+    Args:
+        source (`str`):
+            A rendered folder, or a Hub dataset id.
+        kind (`str`):
+            `expansions` or `preferences`.
+        config (`str`), split (`str`):
+            Which rows.
+        revision (`str`, *optional*):
+            Of a Hub dataset.
+
+    Raises:
+        KitError: the dataset is missing, broken, of another schema version, or lacks the config or split.
+    """
+    from datasets import load_dataset
+
+    folder = Path(source) if Path(source).is_dir() or source.count("/") != 1 else _download(source, revision)
+    build = open_dataset(folder, kind)
+    if config not in build["rows"]:
+        raise KitError(f"{source}: no config {config!r}; there are {', '.join(build['rows'])}")
+    if split not in build["rows"][config]:
+        raise KitError(f"{source}: config {config!r} has no split {split!r}; there are {list(build['rows'][config])}")
+    rows = load_dataset(str(folder), config, split=split)
+    missing = {column.name for column in CONFIGS[config]} - set(rows.column_names)
+    if missing:
+        raise KitError(f"{source}: config {config!r} lacks the columns {', '.join(sorted(missing))}")
+    if not len(rows):
+        raise KitError(f"{source}: split {split!r} of config {config!r} is empty: there is nothing to train on")
+    return Pairs(rows, build, file_hash(folder / BUILD), split)
+
+
+def require_differing(pairs: Pairs, source: str) -> None:
+    """Raise KitError where a pair's chosen answer is its rejected one: it would teach nothing but noise."""
+    columns = (pairs.rows[name] for name in ("query_id", "chosen", "rejected"))
+    for number, (query_id, chosen, rejected) in enumerate(zip(*columns, strict=True)):
+        if chosen[0]["content"].split() == rejected[0]["content"].split():
+            raise KitError(
+                f"{source}: row {number} of split {pairs.split!r} (query {query_id!r}): chosen and rejected are the "
+                "same text; build the preferences again"
+            )
+
+
+def _download(repo_id: str, revision: str | None) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        folder = Path(snapshot_download(repo_id, repo_type="dataset", revision=revision))
+    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
+        raise KitError(f"dataset {repo_id!r}: no such folder, and not to be had from the Hub") from error
+    if read_build(folder) is None:
+        raise KitError(f"dataset {repo_id!r} has no {BUILD}: it was not made by this kit (schema {SCHEMA_VERSION})")
+    return folder
