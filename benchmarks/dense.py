@@ -18,13 +18,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from builders.artifacts.provenance import code_version, collection_provenance, versions  # noqa: E402
-from builders.collections.load import load_collection  # noqa: E402
-from builders.expanders.recordings import read_recorded  # noqa: E402
-from builders.grading.comparison import legend, system_row, table_lines  # noqa: E402
-from builders.grading.grader import Grader  # noqa: E402
-from builders.retrievers.formulation import load_formation  # noqa: E402
-from builders.retrievers.load import load_retriever  # noqa: E402
+from builders.artifacts.provenance import code_version, versions
+from builders.collections.collection import collection_provenance
+from builders.collections.load import load_collection
+from builders.expanders.recordings import read_recorded
+from builders.grading.comparison import legend, system_row, table_lines
+from builders.grading.grader import Grader
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
 
 
 DATA = ROOT.parent / "shared" / "data"

@@ -19,8 +19,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results"
 sys.path.insert(0, str(ROOT))
 
-from builders.grading.comparison import PLAIN, p_cell  # noqa: E402
-from train.reports.markdown import table  # noqa: E402
+from builders.grading.comparison import PLAIN, p_cell
+from train.reports.markdown import table
 
 
 STUDENT = "BM25, with the student's expansions"

@@ -22,10 +22,10 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-import headline  # noqa: E402
+import headline
 
-from train.reports.matrix_table import matrix_table, short_grid_table  # noqa: E402
-from train.reports.results_table import markdown_table, short_table  # noqa: E402
+from train.reports.matrix_table import matrix_table, short_grid_table
+from train.reports.results_table import markdown_table, short_table
 
 
 # The folders before the last name of a path that begins with `../` or `/`, alone or after a space, `=` or a quote.

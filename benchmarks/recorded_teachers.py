@@ -19,21 +19,24 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from builders.artifacts.files import atomic_write  # noqa: E402
-from builders.artifacts.provenance import code_version, collection_provenance, versions  # noqa: E402
-from builders.collections.assembly import POOLED  # noqa: E402
-from builders.collections.collection import Collection  # noqa: E402
-from builders.collections.load import load_collection  # noqa: E402
-from builders.expanders.expander import estimated_tokens  # noqa: E402
-from builders.expanders.recordings import read_recorded  # noqa: E402
-from builders.grading.comparison import PLAIN, legend, system_row, table_lines  # noqa: E402
-from builders.grading.grader import DEPTH, Grader  # noqa: E402
-from builders.pairing.ndcg_margin import NdcgMargin  # noqa: E402
-from builders.pairing.pairing import Pairing  # noqa: E402
-from builders.prompts.prompt import load_prompt  # noqa: E402
-from builders.retrievers.formulation import load_formation  # noqa: E402
-from builders.retrievers.load import load_retriever  # noqa: E402
-from builders.retrievers.retriever import Hit, Retriever  # noqa: E402
+from builders.artifacts.files import atomic_write
+from builders.artifacts.provenance import code_version, versions
+from builders.collections.assembly import POOLED
+from builders.collections.collection import (
+    Collection,
+    collection_provenance,
+)
+from builders.collections.load import load_collection
+from builders.expanders.expander import estimated_tokens
+from builders.expanders.recordings import read_recorded
+from builders.grading.comparison import PLAIN, legend, system_row, table_lines
+from builders.grading.grader import DEPTH, Grader
+from builders.pairing.ndcg_margin import NdcgMargin
+from builders.pairing.pairing import Pairing
+from builders.prompts.load import load_prompt
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
+from builders.retrievers.retriever import Hit, Retriever
 
 
 COLLECTIONS = {"dl19": "trec-dl/dl19", "dl20": "trec-dl/dl20", "scifact": "scifact"}

@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.model_folder import ADAPTER, TIMING, adapter_name, read_training
 from builders.errors import KitError
-from builders.expanders.adapter import TIMING, adapter_name, read_training
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from model_cards.results import measured_system, read_results
 
 
@@ -36,7 +36,7 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
     """
     from huggingface_hub import ModelCard
 
-    training = read_training(folder)
+    training = read_training(folder, ADAPTER)
     results = read_results(results_path)
     system = measured_system(results, folder, results_path)
     prompt = load_prompt(results["settings"]["prompt"])
@@ -106,7 +106,7 @@ def _sources(training: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]
         name = training["parent"].split("@")[0]
         parent = folder.parent / name
         if parent.is_dir() and adapter_name(str(parent)) == training["parent"]:
-            sources = {**read_training(parent)["data"], **sources}
+            sources = {**read_training(parent, ADAPTER)["data"], **sources}
     return sources
 
 

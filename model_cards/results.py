@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
-from builders.expanders.adapter import adapter_name
 
 
 # What the cards rely on.

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.model_folder import RETRIEVER, read_training
 from builders.retrievers.encoder import Encoder
-from builders.retrievers.trained import read_retriever
 from model_cards.adapter_card import MEASURES, SIGNIFICANT, literal, read_timing
 from model_cards.matrix import cell, measured_retriever, read_matrix
 
@@ -37,7 +37,7 @@ def retriever_card(
     """
     from huggingface_hub import ModelCard
 
-    training = read_retriever(folder)
+    training = read_training(folder, RETRIEVER)
     encoder = Encoder(str(folder))
     matrix = read_matrix(matrix_path) if matrix_path else None
     own = measured_retriever(matrix, encoder.revision, folder, matrix_path) if matrix and matrix_path else None

@@ -149,7 +149,7 @@ class Engine:
         Raises:
             KitError: the retriever cannot be loaded.
         """
-        from builders.retrievers.analysis.words import analyzer_for
+        from builders.retrievers.analysis.load import analyzer_for
         from builders.retrievers.retriever import LexicalRetriever
 
         retriever = self.retriever
@@ -175,7 +175,7 @@ class Engine:
     @functools.cached_property
     def prompt(self) -> Any:
         """The student's prompt."""
-        from builders.prompts.prompt import load_prompt
+        from builders.prompts.load import load_prompt
 
         own = self.folder / self.settings.prompt
         return load_prompt(str(own) if own.is_file() else self.settings.prompt)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_folder
+from builders.artifacts.model_folder import adapter_name
 from builders.artifacts.ownership import SPACE, require_own
 from builders.errors import KitError
-from builders.expanders.adapter import adapter_base, adapter_name
+from builders.expanders.adapter import adapter_base
 from space.about import TITLE, banner, engine, significance
 from space.carried import release, requirements, sources
 from space.carried_collection import carry_collection

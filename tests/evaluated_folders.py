@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import dump_json, file_hash
-from builders.expanders.adapter import adapter_name
+from builders.artifacts.files import dump_json, file_hash
+from builders.artifacts.model_folder import adapter_name
 from builders.exporting.export_card import export_card
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from builders.publishing.staging.export import EXPORT
 from tests.rendered_folders import BASE, COLLECTION, VERSION, adapter, expansions, preferences
 

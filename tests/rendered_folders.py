@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from builders.artifacts.dataset_folder import render_dataset
+from builders.artifacts.render import render_dataset
 from builders.artifacts.schema import TEMPLATE_KWARGS, features
 
 

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from builders.artifacts.dataset_folder import render_dataset
-from builders.prompts.prompt import load_prompt
+from builders.artifacts.render import render_dataset
+from builders.prompts.load import load_prompt
 from tests.commands import ROOT
 from tests.rendered_folders import build, distillation_row, preference_row, raw_row
 from tests.tiny_student import base_model

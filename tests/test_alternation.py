@@ -204,7 +204,7 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
     from builders.expanders.expander import Request, greedy
     from builders.expanders.local import LocalExpander
     from builders.grading.grader import Grader
-    from builders.prompts.prompt import load_prompt
+    from builders.prompts.load import load_prompt
     from builders.retrievers.formulation import load_formation
     from builders.retrievers.load import load_retriever
 

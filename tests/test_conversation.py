@@ -6,7 +6,7 @@ import pytest
 
 from builders.artifacts.schema import TEMPLATE_KWARGS
 from builders.expanders.checkpoint import resolve_checkpoint
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from train.students.conversation import render
 from train.students.student import load_tokenizer
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.files import file_hash
 from builders.artifacts.schema import CONFIGS
 from builders.collections.pydocs.pydocs import load_pydocs
 from tests.commands import QUERIES, SAMPLES, TEST_QUERIES, command, run_stage, stages

@@ -13,7 +13,7 @@ from builders.errors import KitError
 from builders.exporting.exported import Wanted, export_adapter
 from builders.publishing.hub import publish_folder
 from builders.publishing.publisher import Wishes
-from builders.publishing.staging.staged import open_rendered
+from builders.publishing.staging.load import open_rendered
 from tests.evaluated_folders import exported
 from tests.hub_server.fixtures import hub
 from tests.rendered_folders import BASE, VERSION, adapter
@@ -153,7 +153,7 @@ def test_the_merged_folder_is_whole_and_greedy(llama: Path, tmp_path: Path) -> N
 
 
 def test_the_record_says_what_it_was_made_of(llama: Path, tmp_path: Path) -> None:
-    from builders.expanders.adapter import adapter_name
+    from builders.artifacts.model_folder import adapter_name
 
     export(llama, tmp_path / "out", "gguf")
     record = json.loads((tmp_path / "out/export.json").read_text())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.artifacts.dataset_folder import render_dataset
+from builders.artifacts.render import render_dataset
 from builders.collections.collection import Collection, Document, Query
 from builders.errors import KitError
 from builders.expanders.expander import Expansion

@@ -12,7 +12,7 @@ from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
 from builders.prompts.context.gold_document import WORDS, Gold
 from builders.prompts.context.load import load_grounding, shown_texts
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from builders.retrievers.load import load_retriever
 from tests.collection_folders import jsonl, write
 from tests.test_term_regression import ANIMALS, PLACES, animals  # noqa: F401

@@ -134,7 +134,7 @@ def test_the_whole_command_leaves_a_strangers_folder(tmp_path):
 
 def pairs(tmp_path: Path) -> Path:
     """Expansions of which every query gives a pair."""
-    from builders.artifacts.dataset_folder import render_dataset
+    from builders.artifacts.render import render_dataset
 
     rows = [
         raw_row(number) | {"candidate_id": f"q{number}#{n}", "candidate": f"word{n}", "ndcg_at_10": n / 2}

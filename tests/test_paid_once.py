@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.files import file_hash
 from tests.commands import ROOT, command
 from tests.inference_server import Fault, InferenceServer, usage
 from tests.word_collection import word_collection

@@ -11,8 +11,9 @@ from builders.collections.collection import Collection, Document, Query
 from builders.collections.pydocs.pydocs import load_pydocs
 from builders.errors import KitError
 from builders.prompts.exemplars import draw_exemplars, for_query
+from builders.prompts.load import load_prompt, prompt_names, require_language
 from builders.prompts.output_check import OutputCheck
-from builders.prompts.prompt import Exemplar, load_prompt, prompt_names, require_language
+from builders.prompts.prompt import Exemplar
 from builders.prompts.script import in_script_of, opening, segments
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import pytest
 
-from builders.artifacts.files import cache_dir
+from builders.artifacts.cache import cache_dir
 from builders.collections.collection import split_of
 from builders.collections.load import load_collection
 from builders.collections.pydocs.docstrings import read_docstring

@@ -7,7 +7,7 @@ import pytest
 from builders.artifacts.dataset_folder import read_build, read_rows
 from builders.commands.expansions import main as make_expansions
 from builders.errors import KitError
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from builders.prompts.querygym import PREFIX
 from tests.inference_server import InferenceServer
 from tests.word_collection import word_collection

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.files import file_hash
 from builders.artifacts.schema import TEMPLATE_KWARGS
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.expanders.expander import Request

@@ -13,7 +13,7 @@ from builders.expanders.expander import Request, Sampling, estimated_tokens, joi
 from builders.expanders.none import NoExpander
 from builders.expanders.recorded import RecordedOptions, read_recording
 from builders.expanders.recordings import parse_where, read_recorded
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from tests.collection_folders import jsonl, write
 
 

@@ -20,7 +20,7 @@ from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
 from builders.grading.comparison import PLAIN
 from builders.prompts.exemplars import WORDS, draw_exemplars, for_query
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from builders.prompts.script import segments
 from tests.commands import ROOT
 from tests.hub_server import HubServer

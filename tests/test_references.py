@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from builders.artifacts.dataset_folder import read_build, read_rows, render_dataset
+from builders.artifacts.dataset_folder import read_build, read_rows
+from builders.artifacts.render import render_dataset
 from builders.commands.expansions import main as make_expansions
 from builders.commands.references import main as make_references
 from builders.errors import KitError

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from builders.artifacts.dataset_folder import file_hash, read_build, read_rows
+from builders.artifacts.dataset_folder import read_build, read_rows
+from builders.artifacts.files import file_hash
 from builders.commands.expansions import main as make_expansions
 from builders.commands.preferences import main as make_preferences
 from builders.commands.regrade import main as regrade

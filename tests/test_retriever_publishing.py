@@ -15,7 +15,7 @@ import pytest
 
 from builders.collections.collection import Collection, Document
 from builders.errors import KitError
-from builders.publishing.staging.staged import open_rendered
+from builders.publishing.staging.load import open_rendered
 from builders.retrievers.encoder import Encoder
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever

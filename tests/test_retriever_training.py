@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from builders.artifacts.dataset_folder import render_dataset
+from builders.artifacts.render import render_dataset
 from builders.collections.collection import Collection, Document
 from builders.errors import KitError
 from builders.retrievers.encoder import Encoder

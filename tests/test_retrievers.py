@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from builders.artifacts.files import cache_dir
+from builders.artifacts.cache import cache_dir
 from builders.collections.collection import Collection, Document
 from builders.collections.pydocs.pydocs import load_pydocs
 from builders.errors import KitError
 from builders.measures.retrieval_measures.ranking import mean, measure
 from builders.retrievers import bm25s_index
-from builders.retrievers.analysis.words import analyzer_for
+from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.load import load_retriever
 
@@ -288,7 +288,8 @@ def test_importing_is_light():
     code = (
         "import sys, builders.collections.load, builders.retrievers.load, builders.retrievers.bm25s_index,"
         "builders.retrievers.pyserini_index, builders.retrievers.dense_index, builders.retrievers.faiss_index,"
-        "builders.retrievers.formulation, builders.retrievers.analysis.chinese, builders.measures.retrieval_measures.ranking;"
+        "builders.retrievers.formulation, builders.retrievers.analysis.load,"
+        "builders.measures.retrieval_measures.ranking;"
         "heavy = 'torch transformers sentence_transformers jnius gradio bm25s numpy faiss jieba'.split();"
         "print([m for m in heavy if m in sys.modules])"
     )

@@ -12,11 +12,11 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.grading.grader import Grader
 from builders.retrievers import dense_index, vectors
-from builders.retrievers.dense_index import Exact, best
 from builders.retrievers.document_ids import DocumentIds
 from builders.retrievers.encoder import Encoder
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
+from builders.retrievers.nearest import Exact, best
 from builders.retrievers.vectors import document_vectors
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from builders.collections.collection import Collection, Document
 from builders.errors import KitError
+from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.analysis.snowball import STEMMERS
-from builders.retrievers.analysis.words import analyzer_for
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formulation import Adaptive, load_formation
 

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from huggingface_hub import HfApi
 
-from builders.artifacts.dataset_folder import file_hash, read_build, read_rows, render_dataset
+from builders.artifacts.dataset_folder import read_build, read_rows
+from builders.artifacts.files import file_hash
+from builders.artifacts.render import render_dataset
 from builders.commands.expansions import main as make_expansions
 from builders.commands.preferences import main as make_preferences
 from builders.commands.references import main as make_references

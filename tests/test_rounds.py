@@ -10,7 +10,7 @@ from builders.errors import KitError
 from builders.expanders.expander import Request, greedy
 from builders.expanders.local import LocalExpander
 from builders.grading.grader import Grader
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 from tests.commands import RECIPES, ROOT, command

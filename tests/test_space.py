@@ -18,8 +18,8 @@ from types import SimpleNamespace
 
 import pytest
 
+from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
-from builders.expanders.adapter import adapter_name
 from builders.retrievers.retriever import Hit
 from space.about import banner, significance
 from space.carried import ROOT, carried_files

@@ -8,7 +8,7 @@ from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
 from builders.prompts.context.judged_terms import JudgedTerms
 from builders.prompts.context.vocabulary import read_vocabulary
-from builders.retrievers.analysis.words import analyzer_for
+from builders.retrievers.analysis.load import analyzer_for
 
 
 ANIMALS = {"stripes": "zebras", "neck": "giraffes", "trunk": "elephants", "mane": "lions", "hump": "camels"}

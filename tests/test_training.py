@@ -9,11 +9,11 @@ import time
 
 import pytest
 
-from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.files import file_hash
 from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.local import LocalExpander
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 from tests.commands import ROOT, command, launch, stages
 from tests.small_training import PROMPT, RECIPES, arguments, interrupted_sft, make_world, train
 

@@ -5,7 +5,8 @@ import shutil
 
 import pytest
 
-from builders.artifacts.dataset_folder import file_hash, render_dataset
+from builders.artifacts.files import file_hash
+from builders.artifacts.render import render_dataset
 from builders.errors import KitError
 from tests.commands import command, launch, refused
 from tests.rendered_folders import build

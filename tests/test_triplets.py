@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 import yaml
 
-from builders.artifacts.dataset_folder import read_rows, render_dataset
+from builders.artifacts.dataset_folder import read_rows
+from builders.artifacts.render import render_dataset
 from builders.artifacts.schema import CONFIGS
 from builders.collections.load import load_collection
 from builders.commands.triplets import TripletsArguments, build_triplets
 from builders.errors import KitError
 from builders.hard_negatives.similarity import highest_allowed
-from builders.publishing.staging.staged import open_rendered
+from builders.publishing.staging.load import open_rendered
 from tests.commands import ROOT, command, refused
 from tests.rendered_folders import build, raw_row
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.files import file_hash
 from builders.expanders.expander import Request
 from builders.expanders.local import LocalExpander
 from tests.commands import command, launch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import render_dataset
+from builders.artifacts.render import render_dataset
 from tests.rendered_folders import VERSION, build
 
 

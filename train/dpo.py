@@ -40,9 +40,10 @@ def main() -> None:
         parse(DPOData, ["--help"], "accelerate launch train/dpo.py", __doc__ or "")
     from trl import DPOConfig, DPOTrainer, ModelConfig, get_peft_config
 
+    from builders.artifacts.model_folder import ADAPTER, read_training
     from builders.artifacts.ownership import paths
     from builders.errors import KitError
-    from builders.expanders.adapter import check_adapter_base, read_training
+    from builders.expanders.adapter import check_adapter_base
     from train.run_settings import require_own_folders
     from train.students.conversation import render
     from train.students.student import continued, load_base, load_tokenizer, resolve_base, score_answers_only
@@ -55,7 +56,7 @@ def main() -> None:
     checkpoint = resolve_base(model_args)
     parent = Path(data.adapter) if data.adapter else None
     if parent:
-        read_training(parent)
+        read_training(parent, ADAPTER)
         check_adapter_base(str(parent), checkpoint)
     elif not model_args.use_peft:
         raise KitError("DPO begins with an adapter: give --adapter, or use_peft: true and a LoRA shape for a new one")

@@ -7,7 +7,6 @@ picks among the candidates of held-out queries; the weights whose picks retrieve
 sentence-transformers' CrossEncoderTrainingArguments can stand in the recipe or on the command line as well.
 """
 
-import json
 import shlex
 import shutil
 import sys
@@ -99,9 +98,8 @@ def train_filter(
     Raises:
         KitError: the loss is not a number, or the recipe asks for a tracker that is not installed.
     """
+    from builders.artifacts.model_folder import FILTER, is_trained
     from builders.artifacts.provenance import code_version, versions
-    from builders.errors import KitError
-    from builders.filtering.cross_encoder import read_filter
     from train.encoders.listwise import listwise_trainer
     from train.memory import PeakMemory
     from train.run_settings import chosen, given, last_checkpoint, work_folder
@@ -116,12 +114,9 @@ def train_filter(
         "base": {"model_id": encoder.model_id, "revision": encoder.revision},
         "data": {"build_sha256": pairs.build_sha256, "split": pairs.split},
     }
-    try:
-        if read_filter(folder).get("settings") == json.loads(json.dumps(settings)):
-            say(f"{folder}: up to date")
-            return
-    except KitError:
-        pass  # Not there, or not whole.
+    if is_trained(folder, FILTER, settings):
+        say(f"{folder}: up to date")
+        return
     check_trackers(config.report_to or "none")
     started = time.time()
     work = work_folder(folder, settings)

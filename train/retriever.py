@@ -9,7 +9,6 @@ sentence-transformers model: search with it as `dense:FOLDER` and formation `mea
 sentence-transformers' SentenceTransformerTrainingArguments can stand in the recipe or on the command line as well.
 """
 
-import json
 import shlex
 import shutil
 import sys
@@ -109,6 +108,7 @@ def train_retriever(
     """
     from accelerate import PartialState
 
+    from builders.artifacts.model_folder import RETRIEVER, is_trained
     from builders.artifacts.provenance import code_version, versions
     from builders.errors import KitError
     from train.encoders.retriever_trainer import load_encoder, plain_model, retriever_trainer
@@ -128,7 +128,7 @@ def train_retriever(
         "base": {"model_id": encoder.model_id, "revision": encoder.revision},
         "data": {"triplets": {"build_sha256": pairs.build_sha256, "split": pairs.split}},
     }
-    if is_current(folder, settings):
+    if is_trained(folder, RETRIEVER, settings):
         say(f"{folder}: up to date")
         return
     check_trackers(config.report_to or "none")
@@ -187,23 +187,12 @@ def train_retriever(
 
 def origin(encoder: "Encoder") -> tuple[dict[str, Any], str | None]:
     """The model that an encoder goes back to, and the retriever of the kit's that it is, if it is one."""
-    from builders.retrievers.trained import is_retriever, read_retriever
+    from builders.artifacts.model_folder import RETRIEVER, kind_of_model, read_training
 
     own = {"model_id": encoder.model_id, "revision": encoder.revision}
-    if not is_retriever(encoder.folder):
+    if kind_of_model(encoder.folder) != RETRIEVER:
         return own, None
-    return dict(read_retriever(encoder.folder)["base"]), f"{encoder.model_id}@{encoder.revision}"
-
-
-def is_current(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether the folder holds a retriever that was trained with exactly these settings."""
-    from builders.errors import KitError
-    from builders.retrievers.trained import read_retriever
-
-    try:
-        return bool(read_retriever(folder)["settings"] == json.loads(json.dumps(settings)))
-    except KitError:
-        return False
+    return dict(read_training(encoder.folder, RETRIEVER)["base"]), f"{encoder.model_id}@{encoder.revision}"
 
 
 if __name__ == "__main__":

@@ -83,9 +83,9 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
     Raises:
         KitError: an argument names nothing known, or a stage failed (it has said why).
     """
+    from builders.artifacts.model_folder import ADAPTER, adapter_name, read_training
     from builders.artifacts.provenance import code_version
     from builders.collections.load import load_collection
-    from builders.expanders.adapter import adapter_name, read_training
     from builders.expanders.local import LocalExpander
     from builders.grading.grader import Grader
     from builders.retrievers.formulation import load_formation
@@ -99,7 +99,7 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
     read_recipe(args.dpo_recipe)
     out = Path(args.output_dir)
     require_own_rounds(args, out)
-    read_training(Path(args.adapter))
+    read_training(Path(args.adapter), ADAPTER)
     collection = load_collection(args.collection, args.language)
     grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
     held_out = HeldOut(

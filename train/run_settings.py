@@ -8,8 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import dump_json
-from builders.artifacts.files import atomic_folder
+from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.ownership import CHECKPOINTS, MODEL, require_own, require_own_work
 from builders.cli import read_recipe, say
 

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import dump_json
-from builders.artifacts.files import atomic_folder
+from builders.artifacts.files import atomic_folder, dump_json
+from builders.artifacts.model_folder import TIMING, TRAINING
 from builders.artifacts.ownership import MODEL
-from builders.expanders.adapter import TIMING, TRAINING
 from train.memory import PeakMemory
 
 

@@ -38,8 +38,9 @@ def main() -> None:
         parse(SFTData, ["--help"], "accelerate launch train/sft.py", __doc__ or "")
     from trl import ModelConfig, SFTConfig, SFTTrainer, get_peft_config
 
+    from builders.artifacts.model_folder import ADAPTER, read_training
     from builders.artifacts.ownership import paths
-    from builders.expanders.adapter import check_adapter_base, read_training
+    from builders.expanders.adapter import check_adapter_base
     from train.run_settings import require_own_folders
     from train.students.conversation import render
     from train.students.student import continued, load_base, load_tokenizer, resolve_base, score_answers_only
@@ -52,7 +53,7 @@ def main() -> None:
     checkpoint = resolve_base(model_args)
     parent = Path(data.adapter) if data.adapter else None
     if parent:
-        read_training(parent)
+        read_training(parent, ADAPTER)
         check_adapter_base(str(parent), checkpoint)
     pairs = load_pairs(data.expansions, "expansions", "distillation", data.train_split, data.expansions_revision)
 

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import BUILD, file_hash, open_dataset, read_build
+from builders.artifacts.dataset_folder import BUILD, open_dataset, read_build
+from builders.artifacts.download import download
+from builders.artifacts.files import file_hash
 from builders.artifacts.schema import CONFIGS, SCHEMA_VERSION
 from builders.errors import KitError
 
@@ -75,13 +77,8 @@ def require_differing(pairs: Pairs, source: str) -> None:
 
 
 def _download(repo_id: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = Path(snapshot_download(repo_id, repo_type="dataset", revision=revision))
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
-        raise KitError(f"dataset {repo_id!r}: no such folder, and not to be had from the Hub") from error
+    what = f"dataset {repo_id!r}: no such folder, and not to be had from the Hub"
+    folder = download(what, repo_id, revision, repo_type="dataset")
     if read_build(folder) is None:
         raise KitError(f"dataset {repo_id!r} has no {BUILD}: it was not made by this kit (schema {SCHEMA_VERSION})")
     return folder

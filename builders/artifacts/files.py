@@ -1,26 +1,16 @@
-"""The cache: what is made once and read often. Deleting it costs time, never data."""
+"""Files and folders written whole or not at all, JSON in the kit's one form, and hashes."""
 
+import hashlib
+import json
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from builders.artifacts.ownership import Kind, require_own
-
-
-def cache_dir(*parts: str) -> Path:
-    """A folder of the kit's cache, created if missing.
-
-    The root is `$QUERY_EXPANSION_KIT_CACHE`, else `$XDG_CACHE_HOME/query-expansion-kit`, else
-    `~/.cache/query-expansion-kit`.
-    """
-    own = os.environ.get("QUERY_EXPANSION_KIT_CACHE")
-    general = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = (Path(own) if own else general / "query-expansion-kit").joinpath(*parts)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -74,3 +64,17 @@ def cached_folder(path: Path) -> Iterator[Path]:
             os.replace(work, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def dump_json(value: Any) -> str:
+    """JSON as the kit writes it: sorted, indented, readable in any language, equal bytes for equal values."""
+    return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def file_hash(path: Path) -> str:
+    """sha256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 22):
+            digest.update(block)
+    return digest.hexdigest()

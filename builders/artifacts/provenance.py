@@ -4,12 +4,9 @@ import functools
 import importlib.metadata
 import platform
 import subprocess
-from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import builders
-from builders.collections.collection import Collection
 
 
 PACKAGES = (
@@ -61,19 +58,3 @@ def versions() -> dict[str, str]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def collection_provenance(collection: Collection) -> dict[str, Any]:
-    """What a build records of its collection."""
-    return {
-        "name": collection.name,
-        "language": collection.language,
-        "source": collection.source,
-        "licence": collection.licence,
-        "judgments": collection.judgments,
-        "relevance_level": collection.relevance_level,
-        "fingerprint": collection.fingerprint,
-        "versions": dict(collection.versions),
-        "statistics": dict(collection.statistics),
-        "queries": dict(Counter(query.split for query in collection.queries.values())),
-    }

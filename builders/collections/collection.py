@@ -1,9 +1,10 @@
 """The collection: documents, queries and judgments, whatever their source."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from builders.errors import KitError
 
@@ -151,3 +152,19 @@ def split_of(query_id: str) -> Split:
     """Train, validation or test (70 / 10 / 20 %) by a hash of the query id, so that no run can move a query."""
     bucket = int(hashlib.sha256(query_id.encode()).hexdigest()[:8], 16) % 100
     return "train" if bucket < 70 else "validation" if bucket < 80 else "test"
+
+
+def collection_provenance(collection: Collection) -> dict[str, Any]:
+    """What a build records of its collection."""
+    return {
+        "name": collection.name,
+        "language": collection.language,
+        "source": collection.source,
+        "licence": collection.licence,
+        "judgments": collection.judgments,
+        "relevance_level": collection.relevance_level,
+        "fingerprint": collection.fingerprint,
+        "versions": dict(collection.versions),
+        "statistics": dict(collection.statistics),
+        "queries": dict(Counter(query.split for query in collection.queries.values())),
+    }

@@ -15,8 +15,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import Rows, is_current, render_dataset, renew_card
+from builders.artifacts.dataset_folder import Rows, is_current
 from builders.artifacts.ownership import ANSWERS, DATASET, paths, require_own, require_own_work
+from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
 from builders.collections.collection import Collection, Query, Split
 from builders.collections.sampling import sample_queries
@@ -26,7 +27,8 @@ from builders.expanders.expander import Expander, Sampling, joint_identity
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.grading.selection import SELECTIONS, distillation_row
 from builders.processes import join_processes
-from builders.prompts.prompt import Prompt, load_prompt, require_language
+from builders.prompts.load import load_prompt, require_language
+from builders.prompts.prompt import Prompt
 
 
 # Where things lie and go; they do not change a byte of the dataset. Expanders say themselves what changes one.
@@ -91,7 +93,8 @@ def build_expansions(args: ExpansionsArguments) -> Path:
             empty.
     """
     # Here, so that --help need not wait for them.
-    from builders.artifacts.provenance import code_version, collection_provenance, versions
+    from builders.artifacts.provenance import code_version, versions
+    from builders.collections.collection import collection_provenance
     from builders.collections.load import load_collection
     from builders.expanders.generations import cost, has_answers, joint_sampling, sweep, write_answers
     from builders.grading.candidates import graded_candidates, summary

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_write
-from builders.artifacts.provenance import code_version, collection_provenance, versions
+from builders.artifacts.provenance import code_version, versions
 from builders.cli import parse, say
-from builders.collections.collection import SPLITS, Collection, Query
+from builders.collections.collection import SPLITS, Collection, Query, collection_provenance
 from builders.errors import KitError
 from builders.expanders.recordings import parse_where, read_recorded
 from builders.grading.comparison import PLAIN, Row, legend, parquet_bytes, query_row, subject, system_row, table_lines

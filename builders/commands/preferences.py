@@ -12,18 +12,11 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import (
-    BUILD,
-    Rows,
-    file_hash,
-    is_current,
-    open_dataset,
-    read_rows,
-    render_dataset,
-    renew_card,
-)
+from builders.artifacts.dataset_folder import BUILD, Rows, is_current, open_dataset, read_rows
+from builders.artifacts.files import file_hash
 from builders.artifacts.ownership import DATASET, paths, require_own
 from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.render import render_dataset, renew_card
 from builders.artifacts.schema import TEMPLATE_KWARGS
 from builders.cli import parse, say
 from builders.commands.build import PublishingOptions, build_and_publish
@@ -31,7 +24,8 @@ from builders.errors import KitError
 from builders.pairing.load import REWARD, load_rule
 from builders.pairing.pairing import Pair, Pairing, Rule, Yield
 from builders.pairing.reward import Reward, RewardOptions
-from builders.prompts.prompt import Message, Prompt, load_prompt, refuse_gold
+from builders.prompts.load import load_prompt, refuse_gold
+from builders.prompts.prompt import Message, Prompt
 
 
 # Carried over from the expansions, so that a preference dataset explains itself alone.

@@ -13,22 +13,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from builders.artifacts.dataset_folder import (
-    BUILD,
-    Rows,
-    file_hash,
-    is_current,
-    open_dataset,
-    read_rows,
-    render_dataset,
-    renew_card,
-)
+from builders.artifacts.dataset_folder import BUILD, Rows, is_current, open_dataset, read_rows
+from builders.artifacts.files import file_hash
 from builders.artifacts.ownership import DATASET, paths, require_own
+from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
 from builders.commands.build import PublishingOptions, build_and_publish
 from builders.errors import KitError
 from builders.grading.selection import SELECTIONS, distillation_row
-from builders.prompts.prompt import load_prompt
+from builders.prompts.load import load_prompt
 
 
 # Where things lie and go; they do not change a byte of the dataset.
@@ -75,7 +68,7 @@ def build_regraded(args: RegradeArguments) -> Path:
     from builders.commands.expansions import report
     from builders.grading.candidates import regraded_candidates, summary
     from builders.grading.grader import DEPTH, Grader
-    from builders.prompts.prompt import refuse_gold
+    from builders.prompts.load import refuse_gold
     from builders.retrievers.formulation import load_formation
     from builders.retrievers.load import encoder_folders, load_retriever
 

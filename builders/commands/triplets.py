@@ -12,17 +12,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.artifacts.dataset_folder import (
-    BUILD,
-    Rows,
-    file_hash,
-    is_current,
-    open_dataset,
-    read_rows,
-    render_dataset,
-    renew_card,
-)
+from builders.artifacts.dataset_folder import BUILD, Rows, is_current, open_dataset, read_rows
+from builders.artifacts.files import file_hash
 from builders.artifacts.ownership import DATASET, paths, require_own
+from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
 from builders.commands.build import PublishingOptions, build_and_publish
 from builders.errors import KitError

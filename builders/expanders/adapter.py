@@ -1,36 +1,13 @@
 """The adapter: LoRA weights that belong to one base model."""
 
-import hashlib
 import json
 import warnings
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.download import download
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint
-
-
-TRAINING = "training.json"
-TIMING = "timing.json"
-
-
-def read_training(folder: Path) -> dict[str, Any]:
-    """The provenance of an adapter folder.
-
-    Raises:
-        KitError: the folder is missing, unfinished, or no adapter of the kit's.
-    """
-    if not folder.is_dir():
-        raise KitError(f"{folder}: no such adapter; train it first")
-    try:
-        training = json.loads((folder / TRAINING).read_text())
-    except (OSError, ValueError) as error:
-        raise KitError(
-            f"{folder}: {TRAINING} is missing or broken, so this is no finished adapter; train it"
-        ) from error
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise KitError(f"{folder}: adapter_model.safetensors is missing; train the adapter again")
-    return dict(training)
 
 
 def adapter_base(adapter: str) -> str:
@@ -42,13 +19,8 @@ def adapter_base(adapter: str) -> str:
     if Path(adapter).is_dir():
         path = Path(adapter) / "adapter_config.json"
     else:
-        from huggingface_hub import hf_hub_download
-        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-        try:
-            path = Path(hf_hub_download(adapter, "adapter_config.json"))
-        except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
-            raise KitError(f"adapter {adapter!r}: no such folder, and not to be had from the Hub") from error
+        what = f"adapter {adapter!r}: no such folder, and not to be had from the Hub"
+        path = download(what, adapter, allow=["adapter_config.json"]) / "adapter_config.json"
     try:
         return str(json.loads(path.read_text())["base_model_name_or_path"])
     except (OSError, ValueError, KeyError) as error:
@@ -86,11 +58,3 @@ def with_adapter(base: Any, adapter: str, merge: bool) -> Any:
     except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
         raise KitError(f"adapter {adapter!r} cannot be loaded: {str(error).splitlines()[0]}") from error
     return model.merge_and_unload() if merge else model
-
-
-def adapter_name(adapter: str) -> str:
-    """How provenance names an adapter: a Hub id as it is, a folder by its name and the hash of its weights."""
-    weights = Path(adapter) / "adapter_model.safetensors"
-    if not weights.is_file():
-        return adapter
-    return f"{Path(adapter).name}@sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}"

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.files import cache_dir, cached_folder
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.download import download
+from builders.artifacts.files import cached_folder
 from builders.errors import KitError
 
 
@@ -76,16 +78,9 @@ def _local(folder: Path) -> Checkpoint:
 
 
 def _hub(model_id: str, revision: str | None) -> Checkpoint:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        folder = snapshot_download(
-            model_id, revision=revision, allow_patterns=["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
-        raise KitError(f"model {model_id!r} cannot be had from the Hub: {str(error).splitlines()[0]}") from error
-    return Checkpoint(folder, model_id, Path(folder).name, "the Hub")
+    allow = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
+    folder = download(f"model {model_id!r} cannot be had from the Hub", model_id, revision, allow=allow)
+    return Checkpoint(str(folder), model_id, folder.name, "the Hub")
 
 
 def _read_note(folder: Path) -> Checkpoint:

@@ -6,8 +6,9 @@ from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
-from builders.expanders.adapter import adapter_name, check_adapter_base, with_adapter
+from builders.expanders.adapter import check_adapter_base, with_adapter
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
 

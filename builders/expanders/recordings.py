@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.download import download
 from builders.collections.files.lines import read_json
 from builders.errors import KitError
 
@@ -121,18 +122,10 @@ def _none_of(fields: Sequence[str], record: Mapping[str, Any]) -> str:
 
 
 def _from_hub(source: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise KitError(f"recorded expansions {source!r}: no such file or folder, and not a Hub id (owner/name)")
-    try:
-        return Path(snapshot_download(source, repo_type="dataset", allow_patterns=["build.json", "data/**"]))
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
-        reason = str(error).splitlines()[0]
-        raise KitError(
-            f"recorded expansions {source!r}: no such file, and not to be had from the Hub: {reason}"
-        ) from error
+    what = f"recorded expansions {source!r}: no such file, and not to be had from the Hub"
+    return download(what, source, repo_type="dataset", allow=["build.json", "data/**"])
 
 
 def _raw_rows(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -7,20 +7,21 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import CARD, dump_json, file_hash
-from builders.artifacts.files import atomic_folder, atomic_write
+from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.files import atomic_folder, atomic_write, dump_json, file_hash
+from builders.artifacts.model_folder import adapter_name
 from builders.artifacts.ownership import EXPORT as MADE
 from builders.artifacts.ownership import paths, require_own
 from builders.artifacts.provenance import code_version, versions
 from builders.cli import say
 from builders.errors import KitError
-from builders.expanders.adapter import adapter_name
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
 from builders.exporting.export_card import export_card
 from builders.exporting.gguf_file import ENCODINGS, About, known_config, write_gguf
 from builders.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
 from builders.exporting.merged import DTYPES, merged_model, save_merged
-from builders.prompts.prompt import Prompt, load_prompt
+from builders.prompts.load import load_prompt
+from builders.prompts.prompt import Prompt
 from builders.publishing.staging.adapter import carded_adapter
 from builders.publishing.staging.export import EXPORT, read_export
 

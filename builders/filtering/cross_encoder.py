@@ -1,15 +1,14 @@
 """The trained query filter: a cross-encoder that reads query and expansion together."""
 
 import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import file_hash
+from builders.artifacts.files import file_hash
+from builders.artifacts.model_folder import FILTER, read_training
 from builders.collections.collection import Query
 from builders.errors import KitError
-from builders.expanders.adapter import TRAINING
 from builders.expanders.expander import Expansion
 from builders.filtering.candidate_filter import Filter, Score
 from builders.retrievers.encoder import require_sentence_transformers
@@ -36,7 +35,7 @@ class CrossEncoderFilter(Filter):
 
     def __init__(self, folder: Path) -> None:
         require_sentence_transformers("query filters")
-        self.training = read_filter(folder)
+        self.training = read_training(folder, FILTER)
         self.identity = f"{folder.resolve().name}@sha256:{file_hash(folder / WEIGHTS)[:16]}"
         self._folder = folder
 
@@ -62,24 +61,3 @@ class CrossEncoderFilter(Filter):
         except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
             reason = " ".join(str(error).split())[:300]
             raise KitError(f"filter {self._folder} cannot be loaded: {reason}; train it again") from error
-
-
-def read_filter(folder: Path) -> dict[str, Any]:
-    """The provenance of a filter's folder.
-
-    Raises:
-        KitError: the folder is missing, unfinished, or no filter of the kit's.
-    """
-    if not folder.is_dir():
-        raise KitError(f"{folder}: no such filter; train it first: python train/filter.py --config …")
-    try:
-        training = json.loads((folder / TRAINING).read_text())
-    except (OSError, ValueError) as error:
-        raise KitError(
-            f"{folder}: {TRAINING} is missing or broken, so this is no finished filter; train it"
-        ) from error
-    if not isinstance(training, dict) or training.get("kind") != "filter":
-        raise KitError(f"{folder}: no filter; train one with: python train/filter.py --config …")
-    if not (folder / WEIGHTS).is_file():
-        raise KitError(f"{folder}: {WEIGHTS} is missing; train the filter again")
-    return training

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import BUILD, file_hash
+from builders.artifacts.dataset_folder import BUILD
+from builders.artifacts.files import file_hash
 from builders.cli import say
 from builders.collections.collection import Collection, Query
 from builders.errors import KitError

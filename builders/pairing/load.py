@@ -10,7 +10,7 @@ REWARD = "reward"
 
 
 def load_rule(name: str) -> Rule:
-    """The rule of that name, of those that read nothing but the candidates; `builders.pairing.reward` makes the reward.
+    """The rule of that name, of those that read nothing but the candidates; [`Reward`] makes the other.
 
     Raises:
         KitError: there is none.

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.artifacts.dataset_folder import BUILD, Rows, file_hash, open_dataset, read_rows
+from builders.artifacts.dataset_folder import BUILD, Rows, open_dataset, read_rows
+from builders.artifacts.files import file_hash
 from builders.errors import KitError
 from builders.pairing.load import REWARD
 

@@ -9,7 +9,7 @@ from builders.errors import KitError
 from builders.publishing.failure import OFFLINE
 from builders.publishing.publisher import Published, Publisher, Wishes
 from builders.publishing.repository import Repository
-from builders.publishing.staging.staged import open_rendered
+from builders.publishing.staging.load import open_rendered
 
 
 if TYPE_CHECKING:

@@ -3,7 +3,8 @@
 import json
 from dataclasses import dataclass
 
-from builders.artifacts.dataset_folder import BUILD, CARD, TIMING, dump_json
+from builders.artifacts.dataset_folder import BUILD, CARD, TIMING
+from builders.artifacts.files import dump_json
 from builders.publishing.card_merge import Wrote, wrote
 from builders.publishing.staging.staged import Rendered
 

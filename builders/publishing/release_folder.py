@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from builders.artifacts.dataset_folder import dump_json
-from builders.artifacts.files import atomic_folder
+from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.ownership import RELEASE, require_own
 from builders.errors import KitError
 from builders.publishing.release_report import REPORT
-from builders.publishing.staging.staged import open_rendered
+from builders.publishing.staging.load import open_rendered
 
 
 # Bytes from which on a file is linked instead of copied: no card is that large.

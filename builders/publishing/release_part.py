@@ -6,15 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.artifacts.dataset_folder import BUILD, CARD, file_hash
+from builders.artifacts.dataset_folder import BUILD, CARD
+from builders.artifacts.files import file_hash
+from builders.artifacts.model_folder import RETRIEVER as RETRIEVER
+from builders.artifacts.model_folder import TRAINING, adapter_name
 from builders.errors import KitError
-from builders.expanders.adapter import TRAINING, adapter_name
 from builders.publishing.card_merge import Card, marked, read_card
 from builders.publishing.repository import Repository
 from builders.publishing.staging.adapter import WEIGHTS
+from builders.publishing.staging.load import open_rendered
 from builders.publishing.staging.space import SPACE
-from builders.publishing.staging.staged import Rendered, open_rendered
-from builders.retrievers.trained import KIND as RETRIEVER
+from builders.publishing.staging.staged import Rendered
 
 
 if TYPE_CHECKING:

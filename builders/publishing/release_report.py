@@ -3,8 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from builders.artifacts.dataset_folder import dump_json
-from builders.artifacts.files import atomic_write
+from builders.artifacts.files import atomic_write, dump_json
 from builders.cli import say
 
 

@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.files import cache_dir, cached_folder
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.files import cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
-from builders.retrievers.analysis.words import ANALYSIS, analyzer_for
+from builders.retrievers.analysis.load import ANALYSIS, analyzer_for
 from builders.retrievers.document_ids import DocumentIds
 from builders.retrievers.retriever import Hit
 from builders.retrievers.term_spool import TermSpool

@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.artifacts.files import cache_dir, cached_folder
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.download import download
+from builders.artifacts.files import cached_folder
 from builders.errors import KitError
 
 
@@ -113,18 +115,10 @@ def _unpacked() -> Path:
 
 
 def _downloaded(model_id: str, revision: str | None) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        # Other formats of the same weights would be downloaded for nothing.
-        return Path(
-            snapshot_download(
-                model_id, revision=revision, allow_patterns=list(FILES), ignore_patterns=["onnx/*", "openvino/*"]
-            )
-        )
-    except (HfHubHTTPError, LocalEntryNotFoundError, HFValidationError, ValueError) as error:
-        raise KitError(f"encoder {model_id!r} cannot be had from the Hub: {str(error).splitlines()[0]}") from error
+    # Other formats of the same weights would be downloaded for nothing.
+    ignore = ["onnx/*", "openvino/*"]
+    what = f"encoder {model_id!r} cannot be had from the Hub"
+    return download(what, model_id, revision, allow=FILES, ignore=ignore)
 
 
 def _decides(path: Path, folder: Path) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.artifacts.files import cached_folder
 from builders.errors import KitError
+from builders.retrievers.nearest import DIGITS
 
 
 if TYPE_CHECKING:
@@ -53,8 +54,6 @@ class Faiss:
     def nearest(self, vectors: "np.ndarray", depth: int) -> "list[tuple[np.ndarray, np.ndarray]]":
         """See `Neighbours.nearest`; rows of other cells than those searched are missed."""
         import numpy as np
-
-        from builders.retrievers.dense_index import DIGITS
 
         if not len(vectors):
             return []

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.files import cache_dir, cached_folder
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.files import cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.java import start_java

@@ -7,7 +7,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from builders.artifacts.files import atomic_write, cache_dir, cached_folder
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.files import atomic_write, cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.document_ids import DocumentIds

@@ -107,7 +107,7 @@ def test_vanished_shards_are_deleted_and_other_peoples_files_stay(
 
 def test_a_config_that_is_no_longer_there_goes(hub: HubServer, tmp_path: Path) -> None:
     """Its shards and its lines in the card; asked for, since it is all the rows of a config."""
-    from builders.artifacts.dataset_folder import render_dataset
+    from builders.artifacts.render import render_dataset
 
     publish(hub, expansions(tmp_path / "two"))
     folder = tmp_path / "one"

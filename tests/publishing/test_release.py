@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.artifacts.dataset_folder import file_hash, render_dataset
+from builders.artifacts.files import file_hash
+from builders.artifacts.model_folder import adapter_name
+from builders.artifacts.render import render_dataset
 from builders.commands.release import ReleaseArguments, release
 from builders.errors import KitError
-from builders.expanders.adapter import adapter_name
 from builders.publishing.card_merge import read_card
 from builders.publishing.release_report import REPORT
 from tests.commands import DATA_RECIPES, ROOT, Demo, refused

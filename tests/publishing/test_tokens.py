@@ -17,7 +17,7 @@ def test_a_folder_that_holds_a_token_stays_here(hub: HubServer, tmp_path: Path, 
     folder = make(kind, tmp_path / "a", 1)
     secret = "hf_" + "Ab1" * 11
     if kind == "dataset":
-        from builders.artifacts.dataset_folder import render_dataset
+        from builders.artifacts.render import render_dataset
 
         record = {**build("preferences", 1), "command": f"python -m builders --token {secret}"}
         render_dataset(folder, {"preference": {"train": [preference_row(1)]}}, record, {})

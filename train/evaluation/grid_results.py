@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_write
-from builders.artifacts.provenance import code_version, collection_provenance, versions
+from builders.artifacts.provenance import code_version, versions
 from builders.cli import say
+from builders.collections.collection import collection_provenance
 from builders.grading.comparison import Row, differences, parquet_bytes, query_row
 from builders.grading.grader import DEPTH
 from builders.measures.leakage import LENGTH

@@ -17,7 +17,8 @@ from builders.grading.comparison import PLAIN
 from builders.grading.grader import Grader
 from builders.prompts.context.context import Grounding
 from builders.prompts.context.load import load_grounding
-from builders.prompts.prompt import Prompt, load_prompt, require_language
+from builders.prompts.load import load_prompt, require_language
+from builders.prompts.prompt import Prompt
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 from train.evaluation.baselines import available, missing_pyserini

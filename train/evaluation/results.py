@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_write
-from builders.artifacts.provenance import code_version, collection_provenance, versions
+from builders.artifacts.provenance import code_version, versions
 from builders.cli import say
-from builders.collections.collection import Query
+from builders.collections.collection import Query, collection_provenance
 from builders.grading.comparison import (
     PLAIN,
     Row,

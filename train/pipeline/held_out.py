@@ -12,7 +12,7 @@ from builders.grading.comparison import SAME, differences
 from builders.grading.grader import Grader
 from builders.processes import Processes
 from builders.prompts.context.load import shown_texts
-from builders.prompts.prompt import load_prompt, require_language
+from builders.prompts.load import load_prompt, require_language
 from train.evaluation.generation import generate
 
 

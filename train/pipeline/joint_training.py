@@ -9,8 +9,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.artifacts.dataset_folder import BUILD, dump_json
-from builders.artifacts.files import atomic_write
+from builders.artifacts.dataset_folder import BUILD
+from builders.artifacts.files import atomic_write, dump_json
+from builders.artifacts.model_folder import adapter_name
 from builders.artifacts.ownership import (
     ANSWERS,
     CHECKPOINTS,
@@ -20,10 +21,10 @@ from builders.artifacts.ownership import (
     require_own,
     require_own_work,
 )
-from builders.artifacts.provenance import code_version, collection_provenance, versions
+from builders.artifacts.provenance import code_version, versions
 from builders.cli import say
+from builders.collections.collection import collection_provenance
 from builders.collections.load import load_collection
-from builders.expanders.adapter import adapter_name
 from builders.expanders.local import LocalExpander
 from builders.grading.grader import Grader
 from builders.retrievers.formulation import load_formation

@@ -6,12 +6,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.artifacts.dataset_folder import dump_json
-from builders.artifacts.files import atomic_folder
+from builders.artifacts.files import atomic_folder, dump_json
+from builders.artifacts.model_folder import TIMING, TRAINING
 from builders.artifacts.ownership import MODEL
 from builders.artifacts.provenance import code_version, versions
 from builders.errors import KitError
-from builders.expanders.adapter import TIMING, TRAINING, read_training
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
 from train.reports.curves import curves_plot
 
@@ -156,11 +155,3 @@ def save_student(
         (work / TIMING).write_text(dump_json(timing))
         for path in work.iterdir():  # safetensors writes files that only their owner can read.
             path.chmod(0o644)
-
-
-def is_trained(folder: Path, settings: dict[str, Any]) -> bool:
-    """Whether the folder holds an adapter that was trained with exactly these settings."""
-    try:
-        return bool(read_training(folder)["settings"] == json.loads(json.dumps(settings)))
-    except KitError:
-        return False

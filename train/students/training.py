@@ -10,13 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builders.artifacts.model_folder import ADAPTER, adapter_name, is_trained
 from builders.cli import say
 from builders.errors import KitError
-from builders.expanders.adapter import adapter_name
 from builders.expanders.checkpoint import Checkpoint
 from train.memory import PeakMemory
 from train.run_settings import chosen, given, last_checkpoint, work_folder
-from train.students.student import is_sharded, is_trained, save_student
+from train.students.student import is_sharded, save_student
 from train.students.validation import Validation, ValidationOptions, best_check, best_weights, checks
 from train.training_data import Pairs
 
@@ -79,7 +79,7 @@ def train_student(
         "parent": adapter_name(str(parent)) if parent else None,
         "validation": options.settings(),
     }
-    if is_trained(folder, settings):
+    if is_trained(folder, ADAPTER, settings):
         say(f"{folder}: up to date")
         return
     check_trackers(config.report_to)

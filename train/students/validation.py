@@ -62,7 +62,7 @@ class Validation:
         from builders.expanders.local import LocalExpander
         from builders.grading.grader import Grader
         from builders.prompts.context.load import shown_texts
-        from builders.prompts.prompt import load_prompt, require_language
+        from builders.prompts.load import load_prompt, require_language
         from builders.retrievers.formulation import load_formation
         from builders.retrievers.load import load_retriever
 

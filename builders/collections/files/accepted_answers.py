@@ -8,7 +8,8 @@ import unicodedata
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
-from builders.artifacts.files import atomic_write, cache_dir
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.files import atomic_write
 from builders.collections.files.documents import FileDocuments
 from builders.errors import KitError
 

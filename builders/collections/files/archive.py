@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import NamedTuple
 
-from builders.artifacts.files import cache_dir, cached_folder
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.files import cached_folder
 from builders.collections.files.lines import COMPRESSED
 from builders.errors import KitError
 

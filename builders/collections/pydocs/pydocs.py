@@ -10,7 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from builders.artifacts.files import atomic_write, cache_dir
+from builders.artifacts.cache import cache_dir
+from builders.artifacts.files import atomic_write
 from builders.collections.collection import Collection, Document, Query, split_of
 from builders.collections.pydocs.docstrings import Docstring, read_docstring
 from builders.collections.pydocs.libraries import NAME, Library, documented, libraries, pydocs_name

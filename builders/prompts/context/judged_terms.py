@@ -8,7 +8,7 @@ from builders.collections.collection import Collection, Query
 from builders.errors import KitError
 from builders.prompts.context.vocabulary import TermVocabulary, read_vocabulary
 from builders.prompts.script import segments
-from builders.retrievers.analysis.words import analyzer_for
+from builders.retrievers.analysis.load import analyzer_for
 
 
 # Every train query is a row of a dense matrix as wide as the vocabulary, and of a square one.

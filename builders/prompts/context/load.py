@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 
 from builders.collections.collection import Collection, Query
 from builders.prompts.context.context import Grounding, NoGrounding
-from builders.prompts.prompt import Prompt, refuse_gold
+from builders.prompts.load import refuse_gold
+from builders.prompts.prompt import Prompt
 
 
 def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Grounding:

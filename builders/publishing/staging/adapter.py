@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.model_folder import ADAPTER, TRAINING, read_training
 from builders.errors import KitError
-from builders.expanders.adapter import TRAINING, read_training
 from builders.publishing.card_merge import read_card
 from builders.publishing.staging.staged import Rendered, files_below, refuse_dirty
 
@@ -35,7 +35,7 @@ def carded_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     Raises:
         KitError: it is unfinished, not yet evaluated and carded, or its base model is not named by a Hub id.
     """
-    training = read_training(folder)
+    training = read_training(folder, ADAPTER)
     _check_base(folder, training)
     check_weights(folder / WEIGHTS)
     return training, _read_card(folder, training)
@@ -48,7 +48,7 @@ def open_adapter(folder: Path) -> Rendered:
         KitError: it is unfinished, not yet evaluated and carded, was made by edited code, or its base model is not
             named by a Hub id.
     """
-    training = read_training(folder)
+    training = read_training(folder, ADAPTER)
     refuse_dirty(folder, training)
     carded_adapter(folder)
     inside = files_below(folder)

@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.model_folder import RETRIEVER, read_training
 from builders.errors import KitError
 from builders.publishing.card_merge import read_card
 from builders.publishing.staging.adapter import HUB_ID, check_weights, is_left_out
 from builders.publishing.staging.staged import Rendered, files_below, refuse_dirty
-from builders.retrievers.trained import KIND, read_retriever
 
 
 def open_encoder(folder: Path) -> Rendered:
@@ -19,7 +19,7 @@ def open_encoder(folder: Path) -> Rendered:
         KitError: it is unfinished or has no card yet, was made by edited code, or its base model is not named by a Hub
             id.
     """
-    training = read_retriever(folder)
+    training = read_training(folder, RETRIEVER)
     refuse_dirty(folder, training)
     inside = files_below(folder)
     weights = [path for name, path in inside.items() if re.search(r"(^|/)model[^/]*\.safetensors$", name)]
@@ -31,7 +31,7 @@ def open_encoder(folder: Path) -> Rendered:
     left_out = tuple(name for name in inside if is_left_out(name))
     return Rendered(
         folder=folder,
-        kind=KIND,
+        kind=RETRIEVER,
         repo_type="model",
         files={name: path for name, path in inside.items() if name not in left_out},
         version=str(training.get("code_version", "")),

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import CARD, file_hash
+from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.files import file_hash
 from builders.errors import KitError
 from builders.publishing.card_merge import read_card
 from builders.publishing.staging.staged import Rendered, files_below, refuse_dirty

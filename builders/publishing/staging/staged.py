@@ -2,16 +2,15 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from builders.artifacts.dataset_folder import CARD, file_hash
+from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.files import file_hash
 from builders.errors import KitError
 from builders.publishing.card_merge import Card, addressed, marked, read_card
-from builders.publishing.failure import TOKEN
 
 
 @dataclass(frozen=True)
@@ -63,34 +62,6 @@ class Rendered:
         return digest.hexdigest()[:32]
 
 
-def open_rendered(folder: Path) -> Rendered:
-    """Recognise a rendered folder and check that it is whole and fit to be seen.
-
-    Raises:
-        KitError: it is no rendered folder, is unfinished, was made by edited code, or holds something secret.
-    """
-    from builders.publishing.staging.adapter import TRAINING, open_adapter
-    from builders.publishing.staging.dataset import BUILD, open_rendered_dataset
-    from builders.publishing.staging.encoder import open_encoder
-    from builders.publishing.staging.export import EXPORT, open_export
-    from builders.publishing.staging.space import SPACE, open_space
-    from builders.retrievers.trained import is_retriever
-
-    if not folder.is_dir():
-        raise KitError(f"{folder}: no such folder")
-    open_trained = open_encoder if is_retriever(folder) else open_adapter
-    opens = {BUILD: open_rendered_dataset, TRAINING: open_trained, EXPORT: open_export, SPACE: open_space}
-    found = [name for name in opens if (folder / name).is_file()]
-    if len(found) != 1:
-        raise KitError(
-            f"{folder}: no finished dataset, adapter, retriever, export or Space of the kit's "
-            f"(one of {', '.join(opens)} would be there)"
-        )
-    rendered = opens[found[0]](folder)
-    _refuse_secrets(rendered)
-    return rendered
-
-
 def files_below(folder: Path) -> dict[str, Path]:
     """Relative path, as the Hub writes it → file, for all files of a folder."""
     found = {}
@@ -125,18 +96,3 @@ def refuse_dirty(folder: Path, record: object) -> None:
     elif isinstance(record, list):
         for value in record:
             refuse_dirty(folder, value)
-
-
-def _refuse_secrets(rendered: Rendered) -> None:
-    """Look for access tokens in every file; a token's shape is enough, whoever it belongs to."""
-    from huggingface_hub import get_token
-
-    secret = (get_token() or "").encode()
-    shape = re.compile(TOKEN.pattern.encode())
-    for name, path in rendered.files.items():
-        with path.open("rb") as file:
-            tail = b""
-            while block := file.read(1 << 22):
-                if (secret and secret in tail + block) or shape.search(tail + block):
-                    raise KitError(f"{path}: {name} holds what looks like an access token; take it out first")
-                tail = block[-128:]

@@ -4,7 +4,7 @@ import importlib.util
 import re
 import unicodedata
 
-from builders.artifacts.files import cache_dir
+from builders.artifacts.cache import cache_dir
 from builders.errors import KitError
 from builders.retrievers.analysis.words import ENGLISH_STOP_WORDS, Analyzer
 

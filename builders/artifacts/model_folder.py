@@ -1,0 +1,89 @@
+"""Folders of trained models (adapter, retriever, filter): their training's record, and whether they are whole."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from builders.errors import KitError
+
+
+TRAINING = "training.json"
+TIMING = "timing.json"
+ADAPTER, RETRIEVER, FILTER = "adapter", "retriever", "filter"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """What a kind of model folder must hold beside its record, and what trains one."""
+
+    weights: str
+    article: str
+    trained_by: str
+
+
+KINDS = {
+    ADAPTER: _Kind("adapter_model.safetensors", "an", "accelerate launch train/sft.py --config …"),
+    RETRIEVER: _Kind("modules.json", "a", "accelerate launch train/retriever.py --config …"),
+    FILTER: _Kind("model.safetensors", "a", "python train/filter.py --config …"),
+}
+
+
+def read_training(folder: Path, kind: str) -> dict[str, Any]:
+    """The record of the training that made a model folder.
+
+    Args:
+        folder (`Path`):
+            The folder.
+        kind (`str`):
+            What it has to be: `adapter`, `retriever` or `filter`.
+
+    Raises:
+        KitError: the folder is missing, unfinished, or holds another kind of model.
+
+    Example:
+
+        >>> read_training(Path("out/demo/models/sft"), "adapter")["steps"]  # doctest: +SKIP
+        36
+    """
+    known = KINDS[kind]
+    if not folder.is_dir():
+        raise KitError(f"{folder}: no such {kind}; train it first: {known.trained_by}")
+    try:
+        training = json.loads((folder / TRAINING).read_text())
+    except (OSError, ValueError) as error:
+        raise KitError(
+            f"{folder}: {TRAINING} is missing or broken, so this is no finished {kind}; train it"
+        ) from error
+    # Early adapters do not say what they are.
+    if not isinstance(training, dict) or training.get("kind", ADAPTER) != kind:
+        raise KitError(f"{folder}: no {kind}; train one with: {known.trained_by}")
+    if not (folder / known.weights).is_file():
+        raise KitError(f"{folder}: {known.weights} is missing; train the {kind} again")
+    return training
+
+
+def kind_of_model(folder: Path) -> str | None:
+    """Which kind of model the record in a folder names, finished or not; `None` where there is no such record."""
+    try:
+        training = json.loads((folder / TRAINING).read_text())
+    except (OSError, ValueError):
+        return None
+    return str(training.get("kind", ADAPTER)) if isinstance(training, dict) else None
+
+
+def is_trained(folder: Path, kind: str, settings: dict[str, Any]) -> bool:
+    """Whether the folder holds a whole model of this kind that was trained with exactly these settings."""
+    try:
+        return bool(read_training(folder, kind).get("settings") == json.loads(json.dumps(settings)))
+    except KitError:
+        return False
+
+
+def adapter_name(adapter: str) -> str:
+    """How provenance names an adapter: a Hub id as it is, a folder by its name and the hash of its weights."""
+    weights = Path(adapter) / KINDS[ADAPTER].weights
+    if not weights.is_file():
+        return adapter
+    return f"{Path(adapter).name}@sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}"
