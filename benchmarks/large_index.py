@@ -18,6 +18,11 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
+from builders.artifacts.provenance import code_version, versions
+from builders.collections.load import load_collection
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
+
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,8 +62,6 @@ def main() -> None:
 
 def report(folder: Path, passages: int, output: Path) -> None:
     """Write the passages, index and search them in processes of their own, and record what that took."""
-    from builders.artifacts.provenance import code_version, versions
-
     collection = folder / "synthetic"
     write_collection(collection, passages)
     results = {
@@ -99,8 +102,6 @@ def search(folder: Path) -> dict[str, float]:
     """Load collection and index, and search with queries, plain and expanded."""
     import numpy as np
 
-    from builders.retrievers.formulation import load_formation
-
     started = time.perf_counter()
     retriever, formation = load(folder), load_formation(FORMATION)
     loaded = time.perf_counter() - started
@@ -117,9 +118,6 @@ def search(folder: Path) -> dict[str, float]:
 
 def load(folder: Path) -> "Retriever":
     """The retriever over the passages."""
-    from builders.collections.load import load_collection
-    from builders.retrievers.load import load_retriever
-
     return load_retriever("bm25s", load_collection(str(folder)))
 
 

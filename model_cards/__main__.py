@@ -10,7 +10,11 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders.artifacts.files import atomic_write
 from builders.cli import parse, run, say
+from builders.errors import KitError
+from model_cards.adapter_card import model_card
+from model_cards.retriever_card import retriever_card
 
 
 @dataclass
@@ -34,10 +38,6 @@ class CardArguments:
 def main() -> None:
     """Render every card; those that are up to date are left untouched."""
     (args,) = parse(CardArguments, sys.argv[1:], "python -m model_cards", __doc__ or "")
-    from builders.artifacts.files import atomic_write
-    from builders.errors import KitError
-    from model_cards.adapter_card import model_card
-    from model_cards.retriever_card import retriever_card
 
     models = [*args.adapters, *args.retrievers]
     if not models:

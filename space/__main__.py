@@ -14,6 +14,7 @@ from pathlib import Path
 
 from builders.cli import parse, run, say
 from builders.errors import KitError
+from space.render import render
 
 
 @dataclass
@@ -32,7 +33,6 @@ class SpaceArguments:
 def main() -> None:
     """Render, then serve."""
     (args,) = parse(SpaceArguments, None, "python -m space", __doc__ or "")
-    from space.render import render
 
     output = Path(args.output_dir or Path(args.results) / "space")
     changed = render(Path(args.results), args.adapter, output)

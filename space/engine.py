@@ -8,7 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from builders.collections.collection import Query
+from builders.collections.load import load_collection
 from builders.errors import KitError
+from builders.expanders.expander import Request, greedy
+from builders.expanders.local import LocalExpander
+from builders.measures.retrieval_measures.ranking import measure
+from builders.prompts.context.load import load_grounding
+from builders.prompts.load import load_prompt
+from builders.retrievers.analysis.load import analyzer_for
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
+from builders.retrievers.retriever import LexicalRetriever
 from space.recorded import read_recorded
 from space.settings import read_settings
 
@@ -82,8 +93,6 @@ class Engine:
 
     def search(self, query: str, expansion: str = "") -> Ranking:
         """Search for a query as it is, or with an expansion."""
-        from builders.retrievers.formulation import load_formation
-
         formation = load_formation(self.settings.formation)
         started = time.perf_counter()
         hits = formation.search(self.retriever, [(query, (expansion,))], DEPTH)[0]
@@ -95,8 +104,6 @@ class Engine:
         Raises:
             KitError: the student cannot be loaded, and nothing is recorded for this query.
         """
-        from builders.expanders.expander import Request, greedy
-
         try:
             student = self.student
         except KitError as error:
@@ -149,9 +156,6 @@ class Engine:
         Raises:
             KitError: the retriever cannot be loaded.
         """
-        from builders.retrievers.analysis.load import analyzer_for
-        from builders.retrievers.retriever import LexicalRetriever
-
         retriever = self.retriever
         return retriever.terms if isinstance(retriever, LexicalRetriever) else analyzer_for(self.collection.language)
 
@@ -175,29 +179,21 @@ class Engine:
     @functools.cached_property
     def prompt(self) -> Any:
         """The student's prompt."""
-        from builders.prompts.load import load_prompt
-
         own = self.folder / self.settings.prompt
         return load_prompt(str(own) if own.is_file() else self.settings.prompt)
 
     @functools.cached_property
     def _collection(self) -> "Collection":
-        from builders.collections.load import load_collection
-
         own = self.folder / self.settings.collection
         return load_collection(str(own) if own.exists() else self.settings.collection, self.settings.language)
 
     @functools.cached_property
     def _retriever(self) -> "Retriever":
-        from builders.retrievers.load import load_retriever
-
         return load_retriever(self.settings.retriever, self._collection)
 
     @functools.cached_property
     def _student(self) -> "LocalExpander":
         import importlib.util
-
-        from builders.expanders.local import LocalExpander
 
         settings = self.settings
         package = settings.package
@@ -213,14 +209,10 @@ class Engine:
 
     @functools.cached_property
     def _grounding(self) -> "Grounding":
-        from builders.prompts.context.load import load_grounding
-
         return load_grounding(self.prompt, self.collection, self.settings.retriever)
 
     def _shown(self, query: str) -> str:
         """What a grounded prompt shows beside the query."""
-        from builders.collections.collection import Query
-
         return self._grounding.texts([self.judged(query) or Query("", query, "test")])[0]
 
     @functools.cached_property
@@ -230,8 +222,6 @@ class Engine:
         return {" ".join(query.text.split()).casefold(): query for query in judged}
 
     def _ndcg(self, query: str, hits: "list[Hit]") -> float | None:
-        from builders.measures.retrieval_measures.ranking import measure
-
         found = self.judged(query)
         if found is None:
             return None

@@ -23,6 +23,8 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.cli import parse, read_recipe, run, say
 from builders.errors import KitError
+from train.pipeline.early_stopping import is_over
+from train.reports.joint_training_table import alternation_table
 
 
 @dataclass(kw_only=True)
@@ -82,9 +84,7 @@ def alternate(args: AlternationArguments) -> dict[str, Any]:
     Raises:
         KitError: an argument names nothing known, or a stage failed (it has said why).
     """
-    from train.pipeline.early_stopping import is_over
     from train.pipeline.joint_training import AlternationRounds
-    from train.reports.joint_training_table import alternation_table
 
     _check(args)
     rounds = AlternationRounds(args)

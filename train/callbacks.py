@@ -6,6 +6,7 @@ from typing import Any
 
 from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from builders.artifacts.files import atomic_write
 from builders.errors import KitError
 from train.students.validation import Validation, ValidationOptions, best_check, best_weights, checks_since_best
 
@@ -78,8 +79,6 @@ class ValidationCallback(TrainerCallback):
     def _keep(self, path: Path) -> None:
         from peft import get_peft_model_state_dict
         from safetensors.torch import save
-
-        from builders.artifacts.files import atomic_write
 
         student = self._trainer.accelerator.unwrap_model(self._trainer.model)
         weights = get_peft_model_state_dict(student, adapter_name="default", save_embedding_layers=False)

@@ -17,6 +17,7 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.artifacts.ownership import require_free
 from builders.cli import parse, run, say
+from builders.processes import join_processes
 from train.evaluation.generation_arguments import Asking
 
 
@@ -67,7 +68,6 @@ def evaluate(args: EvaluationArguments) -> None:
     Raises:
         KitError: the folder holds somebody else's results, or an argument names nothing known.
     """
-    from builders.processes import join_processes
     from train.evaluation.plan import make_plan
     from train.evaluation.results import FILES, results_are_current, write_results
     from train.evaluation.systems_run import measured, write

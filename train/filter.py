@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from builders.artifacts.model_folder import FILTER, is_trained
+from builders.artifacts.provenance import code_version, versions
 from builders.cli import parse, run, say
+from builders.errors import KitError
+from builders.filtering.candidate_lists import candidate_lists, held_out
+from builders.retrievers.encoder import Encoder, require_sentence_transformers
+from train.run_settings import chosen, given, last_checkpoint, require_own_folders, work_folder
+from train.training_data import load_pairs
 
 
 if TYPE_CHECKING:
@@ -54,15 +61,9 @@ def main() -> None:
     """Train, or take up an interrupted training, and save the filter's folder."""
     if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
         parse(FilterData, ["--help"], "python train/filter.py", __doc__ or "")
-    from builders.errors import KitError
-    from builders.retrievers.encoder import Encoder, require_sentence_transformers
 
     require_sentence_transformers("query filters")
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
-
-    from builders.filtering.candidate_lists import candidate_lists, held_out
-    from train.run_settings import require_own_folders
-    from train.training_data import load_pairs
 
     data, config = parse((FilterData, CrossEncoderTrainingArguments), None, "train/filter.py", "")
     if data.list_size < 2 or data.sharpness <= 0 or data.max_length < 8:
@@ -98,11 +99,8 @@ def train_filter(
     Raises:
         KitError: the loss is not a number, or the recipe asks for a tracker that is not installed.
     """
-    from builders.artifacts.model_folder import FILTER, is_trained
-    from builders.artifacts.provenance import code_version, versions
     from train.encoders.listwise import listwise_trainer
     from train.memory import PeakMemory
-    from train.run_settings import chosen, given, last_checkpoint, work_folder
     from train.saving import save_outcome, timing_of, untimed
     from train.students.training import check_trackers, hardware
 

@@ -18,6 +18,7 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.artifacts.ownership import require_free
 from builders.cli import parse, run, say
+from builders.processes import join_processes
 from train.evaluation.generation_arguments import Asking
 
 
@@ -62,7 +63,6 @@ def run_matrix(args: MatrixArguments) -> None:
         KitError: the folder holds somebody else's results, an argument names nothing known, or a retriever cannot be
             asked so.
     """
-    from builders.processes import join_processes
     from train.evaluation.grid_plan import make_matrix_plan
     from train.evaluation.grid_results import FILES, write_matrix
     from train.evaluation.results import results_are_current

@@ -21,7 +21,16 @@ from typing import TYPE_CHECKING, Any
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from builders.artifacts.model_folder import RETRIEVER, is_trained, kind_of_model, read_training
+from builders.artifacts.provenance import code_version, versions
 from builders.cli import parse, run, say
+from builders.errors import KitError
+from builders.retrievers.encoder import Encoder, require_sentence_transformers
+from train.encoders.triplet_rows import triplet_rows
+from train.reports.curves import curves_plot
+from train.run_settings import chosen, given, last_checkpoint, require_own_folders, work_folder
+from train.students.student import CURVES, is_sharded
+from train.training_data import load_pairs
 
 
 if TYPE_CHECKING:
@@ -74,14 +83,9 @@ def main() -> None:
     """Train, or take up an interrupted training, and save the retriever's folder."""
     if "-h" in sys.argv[1:] or "--help" in sys.argv[1:]:
         parse(RetrieverData, ["--help"], "accelerate launch train/retriever.py", __doc__ or "")
-    from builders.errors import KitError
-    from builders.retrievers.encoder import Encoder, require_sentence_transformers
 
     require_sentence_transformers("dense retrievers")
     from train.encoders.retriever_trainer import RetrieverTrainingArguments
-    from train.encoders.triplet_rows import triplet_rows
-    from train.run_settings import require_own_folders
-    from train.training_data import load_pairs
 
     data, config = parse((RetrieverData, RetrieverTrainingArguments), None, "train/retriever.py", "")
     if data.tau <= 0 or data.max_seq_length < 8 or data.mini_batch_size < 0 or data.lora_r < 0:
@@ -108,15 +112,9 @@ def train_retriever(
     """
     from accelerate import PartialState
 
-    from builders.artifacts.model_folder import RETRIEVER, is_trained
-    from builders.artifacts.provenance import code_version, versions
-    from builders.errors import KitError
     from train.encoders.retriever_trainer import load_encoder, plain_model, retriever_trainer
     from train.memory import PeakMemory
-    from train.reports.curves import curves_plot
-    from train.run_settings import chosen, given, last_checkpoint, work_folder
     from train.saving import save_outcome, timing_of, untimed
-    from train.students.student import CURVES, is_sharded
     from train.students.training import check_trackers, hardware
 
     folder = Path(str(config.output_dir))
@@ -187,8 +185,6 @@ def train_retriever(
 
 def origin(encoder: "Encoder") -> tuple[dict[str, Any], str | None]:
     """The model that an encoder goes back to, and the retriever of the kit's that it is, if it is one."""
-    from builders.artifacts.model_folder import RETRIEVER, kind_of_model, read_training
-
     own = {"model_id": encoder.model_id, "revision": encoder.revision}
     if kind_of_model(encoder.folder) != RETRIEVER:
         return own, None

@@ -20,6 +20,7 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.artifacts.files import atomic_write
+from builders.artifacts.model_folder import ADAPTER, adapter_name, read_training
 from builders.artifacts.ownership import (
     ANSWERS,
     CHECKPOINTS,
@@ -29,8 +30,15 @@ from builders.artifacts.ownership import (
     require_own,
     require_own_work,
 )
+from builders.artifacts.provenance import code_version
 from builders.cli import parse, read_recipe, run, say
+from builders.collections.load import load_collection
 from builders.errors import KitError
+from builders.expanders.local import LocalExpander
+from builders.grading.grader import Grader
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
+from train.pipeline.early_stopping import best_round, is_over
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,14 +91,6 @@ def run_rounds(args: RoundsArguments) -> dict[str, Any]:
     Raises:
         KitError: an argument names nothing known, or a stage failed (it has said why).
     """
-    from builders.artifacts.model_folder import ADAPTER, adapter_name, read_training
-    from builders.artifacts.provenance import code_version
-    from builders.collections.load import load_collection
-    from builders.expanders.local import LocalExpander
-    from builders.grading.grader import Grader
-    from builders.retrievers.formulation import load_formation
-    from builders.retrievers.load import load_retriever
-    from train.pipeline.early_stopping import best_round, is_over
     from train.pipeline.held_out import HeldOut
     from train.pipeline.stages import run_stage
 

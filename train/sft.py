@@ -16,8 +16,15 @@ from pathlib import Path
 if not __package__:  # Started as a script: its own folder would hide the library `evaluate` behind evaluate.py.
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
+from builders.artifacts.model_folder import ADAPTER, read_training
+from builders.artifacts.ownership import paths
 from builders.cli import parse, run
+from builders.expanders.adapter import check_adapter_base
+from train.run_settings import require_own_folders
+from train.students.conversation import render
+from train.students.student import continued, load_base, load_tokenizer, resolve_base, score_answers_only
 from train.students.validation import ValidationOptions
+from train.training_data import load_pairs
 
 
 @dataclass(kw_only=True)
@@ -38,14 +45,7 @@ def main() -> None:
         parse(SFTData, ["--help"], "accelerate launch train/sft.py", __doc__ or "")
     from trl import ModelConfig, SFTConfig, SFTTrainer, get_peft_config
 
-    from builders.artifacts.model_folder import ADAPTER, read_training
-    from builders.artifacts.ownership import paths
-    from builders.expanders.adapter import check_adapter_base
-    from train.run_settings import require_own_folders
-    from train.students.conversation import render
-    from train.students.student import continued, load_base, load_tokenizer, resolve_base, score_answers_only
     from train.students.training import train_student
-    from train.training_data import load_pairs
 
     data, config, model_args = parse((SFTData, SFTConfig, ModelConfig), None, "train/sft.py", "")
     read = (data.expansions, data.adapter, model_args.model_name_or_path, *paths(data.validation_collection))

@@ -5,6 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from builders.processes import join_processes
+from builders.publishing.hub import check_repo_id, publish_folder
+
 
 @dataclass(kw_only=True)
 class PublishingOptions:
@@ -26,9 +29,6 @@ def build_and_publish(args: Any, build: Callable[[Any], Path]) -> None:
     Raises:
         KitError: the folder cannot be made or published.
     """
-    from builders.processes import join_processes
-    from builders.publishing.hub import check_repo_id, publish_folder
-
     if args.push_to_hub:
         check_repo_id(args.repo_id)
     folder = build(args)

@@ -17,18 +17,27 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import Rows, is_current
 from builders.artifacts.ownership import ANSWERS, DATASET, paths, require_own, require_own_work
+from builders.artifacts.provenance import code_version, versions
 from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
-from builders.collections.collection import Collection, Query, Split
+from builders.collections.collection import Collection, Query, Split, collection_provenance
+from builders.collections.load import load_collection
 from builders.collections.sampling import sample_queries
 from builders.commands.build import PublishingOptions, build_and_publish
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Sampling, joint_identity
+from builders.expanders.generations import cost, has_answers, joint_sampling, sweep, write_answers
 from builders.expanders.load import ExpanderOptions, load_expanders
+from builders.grading.candidates import graded_candidates, summary
+from builders.grading.grader import DEPTH, Grader
 from builders.grading.selection import SELECTIONS, distillation_row
 from builders.processes import join_processes
+from builders.prompts.context.load import shown_texts
+from builders.prompts.exemplars import draw_exemplars
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import encoder_folders, folder_revisions, load_retriever
 
 
 # Where things lie and go; they do not change a byte of the dataset. Expanders say themselves what changes one.
@@ -93,16 +102,6 @@ def build_expansions(args: ExpansionsArguments) -> Path:
             empty.
     """
     # Here, so that --help need not wait for them.
-    from builders.artifacts.provenance import code_version, versions
-    from builders.collections.collection import collection_provenance
-    from builders.collections.load import load_collection
-    from builders.expanders.generations import cost, has_answers, joint_sampling, sweep, write_answers
-    from builders.grading.candidates import graded_candidates, summary
-    from builders.grading.grader import DEPTH, Grader
-    from builders.prompts.context.load import shown_texts
-    from builders.prompts.exemplars import draw_exemplars
-    from builders.retrievers.formulation import load_formation
-    from builders.retrievers.load import encoder_folders, load_retriever
 
     _check(args)
     started = time.time()
@@ -212,8 +211,6 @@ def _settings(
     samplings: Sequence[Sampling],
 ) -> dict[str, Any]:
     """All that decides the dataset's bytes: a folder with equal settings need not be made again."""
-    from builders.retrievers.load import folder_revisions
-
     expander, revisions = expanders[0][1], folder_revisions(args.retriever)
     return {
         **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},

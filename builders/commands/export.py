@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.cli import parse, say
+from builders.exporting.exported import Wanted, export_adapter
 
 
 @dataclass
@@ -45,7 +46,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments and not arguments[0].startswith("-"):
         arguments.insert(0, "--adapter")
     (args,) = parse(ExportArguments, arguments, "python -m builders export", __doc__ or "")
-    from builders.exporting.exported import Wanted, export_adapter
 
     wanted = Wanted(Path(args.adapter), args.format, args.dtype, args.model, args.prompt)
     made = export_adapter(wanted, Path(args.output_dir), args.repo_id, args.adapter_repo_id)

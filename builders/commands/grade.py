@@ -18,12 +18,14 @@ from builders.artifacts.files import atomic_write
 from builders.artifacts.provenance import code_version, versions
 from builders.cli import parse, say
 from builders.collections.collection import SPLITS, Collection, Query, collection_provenance
+from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.recordings import parse_where, read_recorded
 from builders.grading.comparison import PLAIN, Row, legend, parquet_bytes, query_row, subject, system_row, table_lines
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
 from builders.grading.joining import match_expansions, match_run
 from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
 
 
 # Queries searched together; the bar moves that often.
@@ -83,9 +85,6 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
     Raises:
         KitError: an argument names nothing known, or a file does not fit the collection.
     """
-    from builders.collections.load import load_collection
-    from builders.retrievers.load import load_retriever
-
     _refuse_contradictions(args)
     # Before the collection: a filter that matches nothing need not wait for a corpus.
     where = parse_where(args.where)

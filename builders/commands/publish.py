@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 
 from builders.cli import parse
+from builders.publishing.hub import publish_folder
+from builders.publishing.publisher import Wishes
 
 
 @dataclass
@@ -33,8 +35,6 @@ def main(argv: Sequence[str] | None = None) -> None:
     if arguments and not arguments[0].startswith("-"):
         arguments.insert(0, "--folder")
     (args,) = parse(PublishArguments, arguments, "python -m builders publish", __doc__ or "")
-    from builders.publishing.hub import publish_folder
-    from builders.publishing.publisher import Wishes
 
     wishes = asdict(args)
     publish_folder(wishes.pop("folder"), wishes.pop("repo_id"), Wishes(**wishes))

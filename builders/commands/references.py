@@ -18,13 +18,18 @@ from typing import TYPE_CHECKING, Any
 from builders.artifacts.dataset_folder import BUILD, is_current, open_dataset, read_rows
 from builders.artifacts.files import file_hash
 from builders.artifacts.ownership import ANSWERS, DATASET, paths, require_own, require_own_work
+from builders.artifacts.provenance import code_version, versions
 from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
+from builders.collections.collection import collection_provenance
+from builders.collections.recorded_collection import load_recorded_collection
 from builders.commands.build import PublishingOptions, build_and_publish
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Sampling
+from builders.expanders.generations import cost, has_answers, sweep, write_answers
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.processes import join_processes
+from builders.prompts.context.gold_document import Gold
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
 
@@ -77,11 +82,6 @@ def build_references(args: ReferencesArguments) -> Path:
             known, or a query has no judged document.
     """
     # Here, so that --help need not wait for them.
-    from builders.artifacts.provenance import code_version, versions
-    from builders.collections.collection import collection_provenance
-    from builders.collections.recorded_collection import load_recorded_collection
-    from builders.expanders.generations import cost, has_answers, sweep, write_answers
-    from builders.prompts.context.gold_document import Gold
 
     asked = _prompt(args)
     started = time.time()

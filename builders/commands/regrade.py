@@ -16,12 +16,19 @@ from pathlib import Path
 from builders.artifacts.dataset_folder import BUILD, Rows, is_current, open_dataset, read_rows
 from builders.artifacts.files import file_hash
 from builders.artifacts.ownership import DATASET, paths, require_own
+from builders.artifacts.provenance import code_version, versions
 from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
+from builders.collections.recorded_collection import load_recorded_collection
 from builders.commands.build import PublishingOptions, build_and_publish
+from builders.commands.expansions import report
 from builders.errors import KitError
+from builders.grading.candidates import regraded_candidates, summary
+from builders.grading.grader import DEPTH, Grader
 from builders.grading.selection import SELECTIONS, distillation_row
-from builders.prompts.load import load_prompt
+from builders.prompts.load import load_prompt, refuse_gold
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import encoder_folders, load_retriever
 
 
 # Where things lie and go; they do not change a byte of the dataset.
@@ -63,14 +70,6 @@ def build_regraded(args: RegradeArguments) -> Path:
             known.
     """
     # Here, so that --help need not wait for them.
-    from builders.artifacts.provenance import code_version, versions
-    from builders.collections.recorded_collection import load_recorded_collection
-    from builders.commands.expansions import report
-    from builders.grading.candidates import regraded_candidates, summary
-    from builders.grading.grader import DEPTH, Grader
-    from builders.prompts.load import refuse_gold
-    from builders.retrievers.formulation import load_formation
-    from builders.retrievers.load import encoder_folders, load_retriever
 
     started = time.time()
     folder, source = Path(args.output_dir), Path(args.expansions)

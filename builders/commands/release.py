@@ -15,6 +15,12 @@ from typing import TYPE_CHECKING
 
 from builders.cli import parse, say
 from builders.errors import KitError
+from builders.publishing.hub import TAG, check_repo_id
+from builders.publishing.hub_collection import HubCollection
+from builders.publishing.release import Release
+from builders.publishing.release_folder import Evaluations, read_given, render_release
+from builders.publishing.release_part import open_parts
+from builders.publishing.release_report import REPORT
 
 
 if TYPE_CHECKING:
@@ -88,13 +94,6 @@ def render(args: ReleaseArguments, api: "HfApi") -> "Release":
         KitError: a setting makes no sense, a folder is not fit to be published, or one was made from something else
             than the others.
     """
-    from builders.publishing.hub import TAG, check_repo_id
-    from builders.publishing.hub_collection import HubCollection
-    from builders.publishing.release import Release
-    from builders.publishing.release_folder import Evaluations, read_given, render_release
-    from builders.publishing.release_part import open_parts
-    from builders.publishing.release_report import REPORT
-
     if not TAG.fullmatch(args.tag):
         raise KitError(f"--tag {args.tag!r}: no name for a tag; give one like v1.0")
     options = {

@@ -15,10 +15,17 @@ from typing import TYPE_CHECKING, Any
 from builders.artifacts.dataset_folder import BUILD, Rows, is_current, open_dataset, read_rows
 from builders.artifacts.files import file_hash
 from builders.artifacts.ownership import DATASET, paths, require_own
+from builders.artifacts.provenance import code_version, versions
 from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
+from builders.collections.recorded_collection import load_recorded_collection
 from builders.commands.build import PublishingOptions, build_and_publish
 from builders.errors import KitError
+from builders.hard_negatives.mining import CHOICES, Mining, TripletYield
+from builders.hard_negatives.ranked import mine
+from builders.hard_negatives.similarity import Likeness
+from builders.retrievers.encoder import Encoder
+from builders.retrievers.load import encoder_folders, load_retriever
 
 
 if TYPE_CHECKING:
@@ -79,11 +86,6 @@ def build_triplets(args: TripletsArguments) -> Path:
         KitError: the expansions cannot be read, hold no candidates or are of another collection, an argument makes no
             sense, or no query gives a row.
     """
-    from builders.artifacts.provenance import code_version, versions
-    from builders.collections.recorded_collection import load_recorded_collection
-    from builders.retrievers.encoder import Encoder
-    from builders.retrievers.load import encoder_folders, load_retriever
-
     _check(args)
     started = time.time()
     folder, source = Path(args.output_dir), Path(args.expansions)
@@ -145,8 +147,6 @@ def build_triplets(args: TripletsArguments) -> Path:
 
 
 def _check(args: TripletsArguments) -> None:
-    from builders.hard_negatives.mining import CHOICES
-
     if args.choice not in CHOICES:
         raise KitError(f"--choice {args.choice!r}: give {' or '.join(CHOICES)}")
     if args.rows_per_query < 1 or args.negatives < 1 or args.skip_top < 0:
@@ -181,10 +181,6 @@ def _mined(
     left_out: set[str],
 ) -> "tuple[Rows, TripletYield]":
     """The rows of one split, queries in the order of the expansions."""
-    from builders.hard_negatives.mining import CHOICES, Mining, TripletYield
-    from builders.hard_negatives.ranked import mine
-    from builders.hard_negatives.similarity import Likeness
-
     candidates: dict[str, Rows] = {}
     counts = TripletYield()
     for row in raw:

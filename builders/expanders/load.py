@@ -10,6 +10,7 @@ from builders.expanders.expander import Expander
 from builders.expanders.local import LocalExpander, LocalOptions
 from builders.expanders.none import NoExpander
 from builders.expanders.recorded import RecordedOptions, read_recording
+from builders.expanders.server.inference import InferenceExpander
 from builders.expanders.server.inference_options import InferenceOptions
 from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
 from builders.prompts.prompt import Prompt
@@ -67,8 +68,6 @@ def load_expanders(
         )
         return [(prompt, local) for prompt in prompts]
     if options.expander == "inference":
-        from builders.expanders.server.inference import InferenceExpander
-
         server = InferenceExpander(options.model, options, folder, options.model_revision)
         return [(prompt, server) for prompt in prompts]
     if options.expander == "recorded":

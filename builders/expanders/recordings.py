@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.dataset_folder import open_dataset, read_rows
 from builders.artifacts.download import download
 from builders.collections.files.lines import read_json
 from builders.errors import KitError
@@ -129,7 +130,5 @@ def _from_hub(source: str) -> Path:
 
 
 def _raw_rows(folder: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    from builders.artifacts.dataset_folder import open_dataset, read_rows
-
     splits = open_dataset(folder, "expansions")["rows"]["raw"]
     yield from enumerate((row for split in splits for row in read_rows(folder, "raw", split)), start=1)

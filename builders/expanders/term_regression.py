@@ -15,6 +15,7 @@ from typing import Any
 from builders.collections.collection import Collection, Query
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling, estimated_tokens
+from builders.prompts.context.judged_terms import JudgedTerms
 
 
 # Regularisation of the ridge, on tf-idf vectors of length 1.
@@ -64,8 +65,6 @@ class TermRegressionExpander(Expander):
     free = True
 
     def __init__(self, collection: Collection, options: TermRegressionOptions) -> None:
-        from builders.prompts.context.judged_terms import JudgedTerms
-
         if options.words < 1 or options.least_score < 0:
             raise KitError("--words must be at least 1, --least_score not below 0")
         if not 1 <= options.least_words <= options.words:

@@ -9,8 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from builders.artifacts.dataset_folder import BUILD, Rows, open_dataset, read_rows
 from builders.artifacts.files import file_hash
+from builders.collections.recorded_collection import load_recorded_collection
 from builders.errors import KitError
+from builders.pairing.expandr_reward import EFFECTIVENESS, ExpandrReward
 from builders.pairing.load import REWARD
+from builders.pairing.pairing import usable_candidates
+from builders.pairing.text_vectors import TextVectors
+from builders.retrievers.encoder import Encoder
 
 
 if TYPE_CHECKING:
@@ -54,8 +59,6 @@ class RewardOptions:
         Raises:
             KitError: they do, or one is out of its range.
         """
-        from builders.pairing.expandr_reward import EFFECTIVENESS
-
         given = [name for name, value in vars(RewardOptions()).items() if getattr(self, name) != value]
         if rule != REWARD:
             if given:
@@ -140,10 +143,6 @@ class Reward:
         Raises:
             KitError: no candidate is usable, the references are of other queries, or the collection is another one.
         """
-        from builders.pairing.expandr_reward import ExpandrReward
-        from builders.pairing.pairing import usable_candidates
-        from builders.pairing.text_vectors import TextVectors
-
         options = self._options
         candidates = [c["candidate"] for rows in queries.values() for c in usable_candidates(rows)]
         if not candidates:
@@ -178,8 +177,6 @@ class Reward:
 
     def _gold(self, query_ids: Sequence[str], answers: Mapping[str, dict[str, Any]]) -> dict[str, str]:
         """Query id → text of the document that its answer was written from, else of the first of the best-judged."""
-        from builders.collections.recorded_collection import load_recorded_collection
-
         collection = load_recorded_collection(self._expansions, str(self._source), self._options.collection)
         gold_of = {
             name: answers[name]["document_id"] if name in answers else min(collection.gold(name)) for name in query_ids
@@ -192,8 +189,6 @@ class Reward:
 
 
 def _encoder(name: str) -> "Encoder":
-    from builders.retrievers.encoder import Encoder
-
     pinned = re.fullmatch(r"(?P<model>.+?)@(?P<revision>[^@/]+)", name)
     if pinned and not Path(name).is_dir():
         return Encoder(pinned["model"], pinned["revision"])

@@ -17,6 +17,7 @@ from builders.publishing.staging.adapter import WEIGHTS
 from builders.publishing.staging.load import open_rendered
 from builders.publishing.staging.space import SPACE
 from builders.publishing.staging.staged import Rendered
+from builders.retrievers.encoder import Encoder
 
 
 if TYPE_CHECKING:
@@ -108,8 +109,6 @@ def _identity(rendered: Rendered) -> str:
     if rendered.kind == "adapter":
         return _weights(rendered.folder)
     if rendered.kind == RETRIEVER:
-        from builders.retrievers.encoder import Encoder
-
         return Encoder(str(rendered.folder)).revision
     if rendered.kind not in RECORDS:
         raise KitError(

@@ -5,6 +5,11 @@ from pathlib import Path
 
 from builders.collections.collection import Collection
 from builders.errors import KitError
+from builders.retrievers.bm25s_index import Bm25sRetriever
+from builders.retrievers.dense_index import DenseRetriever
+from builders.retrievers.encoder import Encoder
+from builders.retrievers.fusion import HybridRetriever
+from builders.retrievers.pyserini_index import PyseriniRetriever
 from builders.retrievers.retriever import Retriever
 
 
@@ -26,20 +31,12 @@ def load_retriever(name: str, collection: Collection) -> Retriever:
         KitError: there is no such retriever, its extra is not installed, or it cannot analyze the language.
     """
     if name == "bm25s":
-        from builders.retrievers.bm25s_index import Bm25sRetriever
-
         return Bm25sRetriever(collection)
     if name == "pyserini" or re.fullmatch(r"pyserini(\+rm3|:.+)", name):
-        from builders.retrievers.pyserini_index import PyseriniRetriever
-
         return PyseriniRetriever(collection, rm3=name.endswith("+rm3"), prebuilt=name.partition(":")[2] or None)
     if dense := re.fullmatch(r"dense:(?P<model>.+?)(@(?P<revision>[^@/]+))?", name):
-        from builders.retrievers.dense_index import DenseRetriever
-
         return DenseRetriever(collection, dense["model"], dense["revision"])
     if hybrid := re.fullmatch(r"hybrid\((.+)\)", name):
-        from builders.retrievers.fusion import HybridRetriever
-
         return HybridRetriever([load_retriever(part.strip(), collection) for part in hybrid[1].split(",")])
     raise KitError(f"no retriever {name!r}: give one of {', '.join(RETRIEVERS)}")
 
@@ -59,6 +56,4 @@ def folder_revisions(name: str) -> list[str]:
     Raises:
         KitError: a folder holds no encoder, or the extra is not installed.
     """
-    from builders.retrievers.encoder import Encoder
-
     return [Encoder(model).revision for model in encoder_folders(name)]

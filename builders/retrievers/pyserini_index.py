@@ -12,6 +12,7 @@ from builders.artifacts.files import cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.java import start_java
+from builders.retrievers.prebuilt import prebuilt_index
 from builders.retrievers.retriever import Hit
 
 
@@ -58,8 +59,6 @@ class PyseriniRetriever:
         release = anserini.removesuffix("-fatjar")
         self.name = f"{engine}(k1={k1},b={b},{feedback}analyzer={collection.language},{release})"
         if prebuilt:
-            from builders.retrievers.prebuilt import prebuilt_index
-
             folder = prebuilt_index(prebuilt)
         else:
             folder = cache_dir("pyserini") / f"{collection.fingerprint}-{anserini}{'-docvectors' if rm3 else ''}"

@@ -23,6 +23,7 @@ from train.evaluation.leakage import Audit
 from train.evaluation.results import hardware
 from train.evaluation.systems import Writing, shown_writing, student_writing
 from train.reports.matrix_table import matrix_table
+from train.reports.plot import interval_plot
 
 
 # The first stands for all of them.
@@ -40,8 +41,6 @@ def write_matrix(folder: Path, plan: MatrixPlan, generations: Mapping[str, Gener
         generations (`Mapping`):
             Expander → what it wrote.
     """
-    from train.reports.plot import interval_plot
-
     started = time.time()
     asked = plan.asked
     prompts = [[message["content"] for message in request.messages] for request in asked.requests(asked.queries)]

@@ -31,6 +31,7 @@ from builders.measures.ratio import ratio
 from builders.prompts.prompt import Prompt
 from train.evaluation.leakage import Audit, Audited
 from train.evaluation.systems import System
+from train.reports.plot import delta_plot
 from train.reports.results_table import markdown_table
 
 
@@ -212,8 +213,6 @@ def _query_rows(evaluation: Evaluation, system: System, audit: Audit, audited: A
 
 
 def _write_plot(path: Path, rows: list[Row]) -> None:
-    from train.reports.plot import delta_plot
-
     deltas: dict[str, list[float]] = {}
     for row in rows:
         if row["system"] != PLAIN:

@@ -10,6 +10,7 @@ from builders.collections.collection import Collection, Query
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Expansion, FinishReason, Request, estimated_tokens, greedy
 from builders.expanders.recordings import RecordedExpansion, read_recorded
+from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
 from builders.grading.joining import match_expansions
 from train.evaluation.systems import Writing
 
@@ -82,8 +83,6 @@ def _parse(text: str) -> tuple[str, str, dict[str, str]]:
 def _fitted(
     name: str, fields: Mapping[str, str], collection: Collection, queries: Sequence[Query], max_new_tokens: int
 ) -> Teacher:
-    from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
-
     try:
         known = asdict(TermRegressionOptions())
         options = TermRegressionOptions(**{field: type(known[field])(value) for field, value in fields.items()})

@@ -5,7 +5,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builders.collections.load import load_collection
+from builders.collections.sampling import sample_queries
 from builders.errors import KitError
+from builders.expanders.expander import Request, greedy
+from builders.expanders.local import LocalExpander
+from builders.grading.comparison import SAME
+from builders.grading.grader import Grader
+from builders.prompts.context.load import shown_texts
+from builders.prompts.load import load_prompt, require_language
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
 
 
 if TYPE_CHECKING:
@@ -56,16 +66,6 @@ class Validation:
     """
 
     def __init__(self, options: ValidationOptions, model_args: "ModelConfig") -> None:
-        from builders.collections.load import load_collection
-        from builders.collections.sampling import sample_queries
-        from builders.expanders.expander import Request
-        from builders.expanders.local import LocalExpander
-        from builders.grading.grader import Grader
-        from builders.prompts.context.load import shown_texts
-        from builders.prompts.load import load_prompt, require_language
-        from builders.retrievers.formulation import load_formation
-        from builders.retrievers.load import load_retriever
-
         if not options.validation_queries:
             raise KitError("validation_queries: 0; give how many queries a check asks, or validation_steps: 0")
         collection = load_collection(options.validation_collection)
@@ -90,9 +90,6 @@ class Validation:
         The student is left as it was found, and so is torch's random generator.
         """
         import torch
-
-        from builders.expanders.expander import greedy
-        from builders.grading.comparison import SAME
 
         self._expander.model = student.eval()
         try:

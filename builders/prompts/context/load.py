@@ -4,8 +4,12 @@ from collections.abc import Iterable, Sequence
 
 from builders.collections.collection import Collection, Query
 from builders.prompts.context.context import Grounding, NoGrounding
+from builders.prompts.context.feedback_terms import JudgedWords
+from builders.prompts.context.passages import Passages
+from builders.prompts.context.regression_terms import RegressionWords
 from builders.prompts.load import refuse_gold
 from builders.prompts.prompt import Prompt
+from builders.retrievers.load import load_retriever
 
 
 def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Grounding:
@@ -23,17 +27,10 @@ def load_grounding(prompt: Prompt, collection: Collection, retriever: str) -> Gr
     """
     refuse_gold([prompt])
     if prompt.grounding in ("judged", "neighbours"):
-        from builders.prompts.context.feedback_terms import JudgedWords
-
         return JudgedWords(collection, together=prompt.grounding == "judged")
     if prompt.grounding == "regression":
-        from builders.prompts.context.regression_terms import RegressionWords
-
         return RegressionWords(collection)
     if prompt.grounding == "passages":
-        from builders.prompts.context.passages import Passages
-        from builders.retrievers.load import load_retriever
-
         return Passages(collection, load_retriever(retriever, collection))
     return NoGrounding()
 
