@@ -28,7 +28,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
 import pytest  # noqa: E402
 from filelock import FileLock  # noqa: E402
 
-from tests.commands import Demo, run_demo  # noqa: E402
+from tests.support.commands import Demo, run_demo  # noqa: E402
 
 
 ROOT = Path(__file__).resolve().parent.parent

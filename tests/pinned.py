@@ -24,9 +24,9 @@ from builders.artifacts.schema import CONFIGS, SCHEMA_VERSION
 from builders.collections.pydocs.source_tree import files_stamp
 from builders.grading.comparison import legend, table_lines
 from builders.retrievers import bm25s_index
-from tests.commands import ROOT
-from tests.inference_server import WORDS
-from tests.word_collection import word_collection
+from tests.support.commands import ROOT
+from tests.support.inference_server import WORDS
+from tests.support.word_collection import word_collection
 from train.reports.joint_training_table import alternation_table
 from train.rounds import rounds_table
 
@@ -75,7 +75,7 @@ def compare(name: str, found: Any) -> None:
         shown = "\n".join(difflib.unified_diff(before, after, f"pins/{name}.json", "now", lineterm="", n=2))
         pytest.fail(
             f"this must not change: datasets would be built, answers paid for or students trained anew, or what is "
-            f"published would break. Only if it is meant: {RENEW}=1 python -m pytest tests/test_pins.py\n{shown}",
+            f"published would break. Only if it is meant: {RENEW}=1 python -m pytest tests/house/test_pins.py\n{shown}",
             pytrace=False,
         )
 

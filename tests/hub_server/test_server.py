@@ -14,12 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import DEAD_PROXY, raw, run_client
 from tests.hub_server.gitignore import is_ignored
 from tests.hub_server.objects import Entry
 from tests.hub_server.pull_requests import merge_trees
+from tests.support.commands import ROOT
 
 
 def test_plain_http(hub: HubServer) -> None:

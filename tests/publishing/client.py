@@ -10,11 +10,11 @@ import pytest
 from builders.errors import KitError
 from builders.publishing.hub import publish_folder
 from builders.publishing.publisher import Published, Wishes
-from tests.commands import ROOT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import run_command
 from tests.hub_server.view import RepoView
-from tests.rendered_folders import REPO_TYPES
+from tests.support.commands import ROOT
+from tests.support.rendered_folders import REPO_TYPES
 
 
 KINDS = tuple(REPO_TYPES)

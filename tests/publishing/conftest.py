@@ -15,7 +15,7 @@ from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub
 from tests.hub_server.handler import LogEntry
 from tests.publishing.client import KINDS, publish, repo, titles
-from tests.rendered_folders import make, many_shards
+from tests.support.rendered_folders import make, many_shards
 
 
 __all__ = ["hub"]

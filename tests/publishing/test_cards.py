@@ -10,7 +10,7 @@ import yaml
 from builders.publishing.card_merge import merge, read_card
 from tests.hub_server import HubServer
 from tests.publishing.client import KINDS, NAME, publish, refusal, repo
-from tests.rendered_folders import BASE, REPO_TYPES, adapter, adapter_card, make
+from tests.support.rendered_folders import BASE, REPO_TYPES, adapter, adapter_card, make
 
 
 def test_hand_edits_survive_and_the_generated_part_is_replaced(hub: HubServer, tmp_path: Path) -> None:

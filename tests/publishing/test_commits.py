@@ -12,7 +12,7 @@ from builders.publishing.card_merge import read_card
 from builders.publishing.manifest import MANIFEST
 from tests.hub_server import HubServer
 from tests.publishing.client import KINDS, NAME, files_in, publish, refusal, repo, titles
-from tests.rendered_folders import (
+from tests.support.rendered_folders import (
     adapter,
     build,
     expansions,

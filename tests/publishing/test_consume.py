@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment, run_command
 from tests.publishing.client import NAME, files_in, publish
-from tests.rendered_folders import REPO_TYPES, expansions, preferences
+from tests.support.commands import ROOT
+from tests.support.rendered_folders import REPO_TYPES, expansions, preferences
 
 
 MODEL = "kit-owner/tiny-qwen3"

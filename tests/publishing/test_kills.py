@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import ROOT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment
 from tests.publishing.client import KINDS, NAME, publish, repo
 from tests.publishing.conftest import Calm
-from tests.rendered_folders import preferences
+from tests.support.commands import ROOT
+from tests.support.rendered_folders import preferences
 
 
 def killed_publish(

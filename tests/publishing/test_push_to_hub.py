@@ -10,8 +10,8 @@ from builders.commands import expansions, preferences, references, regrade
 from builders.errors import KitError
 from tests.hub_server import HubServer
 from tests.publishing.client import NAME, files_in, titles
-from tests.rendered_folders import expansions as expansions_folder
-from tests.rendered_folders import preferences as preferences_folder
+from tests.support.rendered_folders import expansions as expansions_folder
+from tests.support.rendered_folders import preferences as preferences_folder
 
 
 STAGES = {

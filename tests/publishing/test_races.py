@@ -16,7 +16,7 @@ from builders.publishing.publisher import Published
 from tests.hub_server import HubServer
 from tests.hub_server.view import RepoView
 from tests.publishing.client import KINDS, NAME, command, publish, refusal, repo, titles
-from tests.rendered_folders import REPO_TYPES, make, preferences
+from tests.support.rendered_folders import REPO_TYPES, make, preferences
 
 
 COMMIT = "/commit/main"

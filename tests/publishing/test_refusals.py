@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.commands import refused
 from tests.hub_server import HubServer
 from tests.publishing.client import KINDS, NAME, command, publish, refusal, repo, titles
-from tests.rendered_folders import BASE, REPO_TYPES, VERSION, adapter, expansions, preferences, space
+from tests.support.commands import refused
+from tests.support.rendered_folders import BASE, REPO_TYPES, VERSION, adapter, expansions, preferences, space
 
 
 def test_the_command_says_one_line_and_exits_with_2(hub: HubServer, versions: dict) -> None:

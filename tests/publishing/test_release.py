@@ -22,12 +22,12 @@ from builders.commands.release import ReleaseArguments, release
 from builders.errors import KitError
 from builders.publishing.card_merge import read_card
 from builders.publishing.release_report import REPORT
-from tests.commands import DATA_RECIPES, ROOT, Demo, refused
-from tests.commands import command as python
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment
 from tests.hub_server.view import RepoView
-from tests.rendered_folders import BASE, VERSION, adapter, build, expansions, preference_row, space
+from tests.support.commands import DATA_RECIPES, ROOT, Demo, refused
+from tests.support.commands import command as python
+from tests.support.rendered_folders import BASE, VERSION, adapter, build, expansions, preference_row, space
 
 
 TITLE = "Query expansion, all of it"

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from builders.publishing.manifest import MANIFEST
-from tests.commands import Demo
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import run_client
 from tests.publishing.client import NAME, command, files_in, publish, repo, titles
-from tests.rendered_folders import (
+from tests.support.commands import Demo
+from tests.support.rendered_folders import (
     BASE,
     REPO_TYPES,
     VERSION,

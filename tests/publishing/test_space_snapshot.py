@@ -18,11 +18,11 @@ import pytest
 
 from builders.publishing.manifest import MANIFEST
 from space.render import render
-from tests.commands import ROOT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment, run_client, run_command
 from tests.publishing.client import NAME, command, files_in
-from tests.test_space import BASE, GUARD, work
+from tests.space.test_space import BASE, GUARD, work
+from tests.support.commands import ROOT
 
 
 __all__ = ["work"]

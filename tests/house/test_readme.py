@@ -1,0 +1,113 @@
+"""The README's commands, run as they stand there; only servers and sizes that a test cannot have are exchanged."""
+
+import json
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.__main__ import main
+from tests.support.collection_folders import clicks, dpr, jsonl, write
+from tests.support.commands import ROOT, command
+from tests.support.inference_server import InferenceServer
+from tests.support.word_collection import word_collection
+
+
+README = (ROOT / "README.md").read_text()
+ROUTER = "huggingface_hub.inference._providers.CONVERSATIONAL_AUTO_ROUTER.base_url"
+TRAIN = 20
+
+
+def commands(section: str, mark: str) -> list[str]:
+    """The shell lines of a section that hold `mark`."""
+    text = re.split(r"^## ", README.split(f"\n## {section}\n")[1], flags=re.MULTILINE)[0]
+    lines = [line for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
+    return [line for line in lines if mark in line and not line.startswith("#")]
+
+
+def execute(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = shlex.split(line)
+    assert words[:3] == ["python", "-m", "builders"], line
+    monkeypatch.setattr(sys, "argv", words[2:])
+    main()
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with all that the commands name."""
+    folder = word_collection(tmp_path / "my-collection", TRAIN + 10)
+    rows = (folder / "qrels/train.tsv").read_text().splitlines(keepends=True)
+    (folder / "qrels/train.tsv").write_text("".join(rows[: TRAIN + 1]))
+    (folder / "qrels/test.tsv").write_text(rows[0] + "".join(rows[TRAIN + 1 :]))
+    judged = [f"q{n}" for n in range(TRAIN + 10)]
+    clicks(tmp_path / "my-shop")
+    dpr(tmp_path / "my-questions")
+    recorded = [
+        {
+            "qid": key,
+            "method": method,
+            "mode": mode,
+            "model": "acme/teacher",
+            "expansion": f"{method} {mode}: see page{key[1:]} of it",
+        }
+        for key in judged
+        for method in ("query2doc", "other")
+        for mode in ("zs", "fs")
+    ]
+    run = "".join(f"{key} Q0 d{key[1:]} 1 2.5 x\n{key} Q0 d0 2 1.5 x\n" for key in judged[1:])
+    write(tmp_path, {"teacher.jsonl": jsonl(recorded), "plain.trec": run, "expanded.trec": run})
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def served(line: str, server: InferenceServer) -> str:
+    """The line with a server that is there, and as many queries."""
+    return re.sub(r"http://\S+/v1", server.url, line).replace("--num_train 500", f"--num_train {TRAIN}")
+
+
+@pytest.mark.parametrize("line", commands("Your own data", "builders grade"), ids=lambda line: line[26:70])
+def test_your_own_data(line, here, monkeypatch, capfd):
+    if "pyserini" in line:
+        pytest.importorskip("pyserini", reason="needs the extra pyserini")
+    execute(line, monkeypatch)
+    assert "nDCG@10" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("line", commands("Your own teacher", "python -m builders"), ids=lambda line: line[31:80])
+def test_your_own_teacher(line, here, monkeypatch):
+    monkeypatch.setenv("HF_TOKEN", "hf_planted")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    (here / "teacher.jsonl.gz").write_bytes(gzipped((here / "teacher.jsonl").read_bytes()))
+    with InferenceServer() as server:
+        monkeypatch.setattr(ROUTER, server.url.removesuffix("/v1"))
+        execute(served(line, server), monkeypatch)
+        folder = Path(re.search(r"--output_dir (\S+)", line)[1])
+        build = json.loads((folder / "build.json").read_text())
+        assert build["yield"]["queries"] == TRAIN and build["rows"]["raw"]["train"] >= TRAIN
+        assert bool(server.answered) == ("inference" in line)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("line", commands("Your own teacher", "accelerate launch"))
+def test_two_local_processes(line, here):
+    words = shlex.split(line.replace("train/accelerate", str(ROOT / "train/accelerate")))
+    words += ["--num_train", "4", "--samples", "2"]
+    done = command("-m", "accelerate.commands.accelerate_cli", *words[1:], cwd=here, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert json.loads((here / "out/local/build.json").read_text())["rows"]["raw"] == {"train": 8}
+
+
+@pytest.mark.parametrize("line", commands("Grade what you have", "builders grade"), ids=lambda line: line[53:80])
+def test_grade_what_you_have(line, here, monkeypatch):
+    (here / "teacher.jsonl.gz").write_bytes(gzipped((here / "teacher.jsonl").read_bytes()))
+    execute(line, monkeypatch)
+    results = json.loads(Path(re.search(r"--out (\S+)", line)[1]).read_text())
+    assert {row["queries"] for row in results["systems"].values()} == {10} and len(results["systems"]) == 2
+
+
+def gzipped(data: bytes) -> bytes:
+    import gzip
+
+    return gzip.compress(data)

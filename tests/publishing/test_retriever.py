@@ -1,0 +1,213 @@
+"""The trained retriever on the Hub: its card, and what a sentence-transformers user gets."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from builders.collections.collection import Collection, Document
+from builders.errors import KitError
+from builders.publishing.staging.load import open_rendered
+from builders.retrievers.encoder import Encoder
+from builders.retrievers.formulation import load_formation
+from builders.retrievers.load import load_retriever
+from model_cards.retriever_card import retriever_card
+from tests.hub_server import HubServer
+from tests.hub_server.cards import validate
+from tests.hub_server.fixtures import hub, run_client
+from tests.publishing.client import command as publish
+from tests.support.commands import command
+from tests.support.rendered_folders import VERSION
+from tests.support.tiny_encoder import tiny_encoder, triplet_row, triplets
+
+
+__all__ = ["hub"]
+
+pytest.importorskip("sentence_transformers", reason="the extra dense is not installed")
+
+BASE, COMMIT = "kit-owner/tiny-encoder", "0123456789abcdef0123456789abcdef01234567"
+REPO = "kit-owner/fruit-retriever"
+
+
+def on_hub(model: Path) -> None:
+    """Put a model where the Hub's client keeps what it downloaded, under an id of its own."""
+    cached = Path(os.environ["HF_HOME"]) / "hub" / f"models--{BASE.replace('/', '--')}"
+    shutil.copytree(model, cached / "snapshots" / COMMIT, dirs_exist_ok=True)
+    (cached / "refs").mkdir(exist_ok=True)
+    (cached / "refs/main").write_text(COMMIT)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A retriever of a few steps."""
+    import builders.artifacts.provenance
+    import train.retriever
+
+    folder = tmp_path_factory.mktemp("trained")
+    on_hub(tiny_encoder(folder / "tiny"))
+    data = triplets(folder / "data", [triplet_row(number) for number in range(16)])
+    given = {"triplets": data, "model": BASE, "output_dir": folder / "retriever", "max_steps": 3}
+    given |= {"learning_rate": 0.01, "per_device_train_batch_size": 4}
+    given |= {"use_cpu": True, "report_to": "none", "disable_tqdm": True}
+    with pytest.MonkeyPatch.context() as patch:
+        # Of edited code nothing may be published.
+        patch.setattr(builders.artifacts.provenance, "code_version", lambda: VERSION)
+        words = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
+        patch.setattr(sys, "argv", ["train/retriever.py", *words])
+        train.retriever.main()
+    return folder / "retriever"
+
+
+@pytest.fixture
+def retriever(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "retriever")
+
+
+def row(expander: str, retriever: str, ndcg: float, p: float, low: float) -> dict[str, Any]:
+    return {
+        "expander": expander,
+        "retriever": retriever,
+        "formation": "mean",
+        "ndcg_at_10": ndcg,
+        "mrr_at_10": ndcg - 0.03125,
+        "recall_at_100": 0.90625,
+        "relative": (ndcg - 0.5) / 0.5,
+        "interval": [low, low + 0.1],
+        "p_corrected": p,
+        "helped": 0.4375,
+        "hurt": 0.1875,
+        "generation_ms_per_query": 123.4 if expander != "none" else 0.0,
+        "search_ms_per_query": 7.8,
+        "peak_mib": 456.7,
+    }
+
+
+def matrix(folder: Path, revision: str) -> Path:
+    """Three encoders, with and without an expander."""
+    rows = [row("none", "zero-shot", 0.5, 1.0, -0.05), row("sft", "zero-shot", 0.48, 0.4, -0.09)]
+    rows += [row("none", "trained", 0.55, 0.03, 0.01), row("sft", "trained", 0.6125, 0.004, 0.0625)]
+    rows += [row("none", "other", 0.51, 0.9, -0.04), row("sft", "other", 0.52, 0.8, -0.03)]
+    names = {"zero-shot": "sha256:0000000000000000", "trained": revision, "other": "sha256:2222222222222222"}
+    results = {
+        "rows": rows,
+        "reference": "none/zero-shot",
+        "retrievers": {
+            short: {"spec": f"dense:{short}", "name": f"dense({short},{name},search=exact)", "formation": "mean"}
+            for short, name in names.items()
+        },
+        "collection": {"name": "fruit", "fingerprint": "0123456789abcdef"},
+        "split": "test",
+        "queries": 64,
+        "command": "accelerate launch train/matrix.py --config tiny.yaml",
+    }
+    path = folder / "matrix.json"
+    path.write_text(json.dumps(results))
+    return path
+
+
+def blocks(card: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", card, re.S)
+
+
+def test_the_recipe_in_the_card_runs_and_is_the_kits_own_mean(
+    retriever: Path, capsys: pytest.CaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path / "cache"))
+    card = retriever_card(retriever, None, None, ["kit-owner/fruit-triplets"], "apache-2.0")
+    assert "**It was not evaluated**" in card and "## Results" not in card and "model-index" not in card
+    assert validate(card, "model") == ([], [])
+    for line in ("library_name: sentence-transformers", f"base_model: {BASE}", "- kit-owner/fruit-triplets"):
+        assert line in card
+    space: dict[str, Any] = {}
+    for block in blocks(card):
+        exec(block, space)
+    assert capsys.readouterr().out.count("[[") == 2
+    documents = [Document(f"d{number}", "", text) for number, text in enumerate(space["documents"])]
+    collection = Collection("fruit", "en", documents, {}, {}, "made up", "CC0", "made up")
+    found = load_formation("mean").search(
+        load_retriever(f"dense:{retriever}", collection), [(space["query"], [space["expansion"]])], 2
+    )[0]
+    scores = (space["expanded_vectors"] @ space["document_vectors"].T)[0]
+    assert {hit.document_id: hit.score for hit in found} == pytest.approx({"d0": scores[0], "d1": scores[1]}, abs=1e-5)
+    assert np.linalg.norm(space["expanded_vectors"]) < 0.9999
+
+
+def test_figures_in_the_card_are_those_of_the_matrix_and_of_these_weights(retriever: Path, tmp_path: Path) -> None:
+    path = matrix(tmp_path, Encoder(str(retriever)).revision)
+    card = retriever_card(retriever, path, REPO, [], "apache-2.0")
+    assert validate(card, "model")[0] == []
+    assert "It helps: on 64 test queries nDCG@10 is at best 0.6125, with the expansions of `sft`" in card
+    assert "+22.5 %, 95 % interval +0.0625 to +0.1625, p = 0.004; 44 % of the queries are helped" in card
+    assert "**19 % are hurt**" in card
+    assert "| trained (this model) | sft | 0.6125 | 0.5813 | 0.9062 | +22.5 % |" in card
+    assert "| zero-shot | none | 0.5000 | 0.4688 | 0.9062 | reference |" in card
+    assert f'SentenceTransformer("{REPO}")' in card and "not evaluated" not in card
+    index = re.search(r"model-index:(.*?)\n---", card, re.S)[1]
+    assert index.count("value: 0.6125") == 1 and "value: 0.48\n" not in index
+    table = [line for line in card.splitlines() if line.startswith(("| retriever |", "| tr", "| zero", "| other"))]
+    assert len(table) == 6, "of another retriever, the query alone"
+    assert "| other | none | 0.5100 |" in card and "| other | sft |" not in card
+    assert len({line.count("|") for line in table}) == 1
+    with pytest.raises(KitError, match="no results for the weights in"):
+        retriever_card(retriever, matrix(tmp_path, "sha256:1111111111111111"), None, [], "apache-2.0")
+    (tmp_path / "matrix.json").write_text("{}")
+    with pytest.raises(KitError, match="no matrix of results"):
+        retriever_card(retriever, tmp_path / "matrix.json", None, [], "apache-2.0")
+
+
+def test_what_is_not_whole_is_not_published(retriever: Path, tmp_path: Path) -> None:
+    with pytest.raises(KitError, match="has no card yet; first: python -m model_cards --retrievers"):
+        open_rendered(retriever)
+    (retriever / "README.md").write_text(retriever_card(retriever, None, None, [], "apache-2.0"))
+    (retriever / "checkpoint-3").mkdir()
+    (retriever / "checkpoint-3/optimizer.pt").write_bytes(b"x")
+    rendered = open_rendered(retriever)
+    assert (rendered.kind, rendered.repo_type) == ("retriever", "model")
+    assert {"modules.json", "model.safetensors", "training.json", "README.md"} <= set(rendered.files)
+    assert rendered.left_out == ("checkpoint-3/optimizer.pt",)
+    training = json.loads((retriever / "training.json").read_text())
+    for changes, message in (
+        ({"code_version": f"{VERSION}.dirty"}, "made by edited code"),
+        ({"base": {"model_id": "tiny", "revision": "x"}}, "was trained on 'tiny', no Hub id"),
+        ({"base": {"model_id": "kit-owner/other", "revision": "x"}}, "does not say that this was trained on"),
+    ):
+        (retriever / "training.json").write_text(json.dumps({**training, **changes}))
+        with pytest.raises(KitError, match=message):
+            open_rendered(retriever)
+    (retriever / "training.json").write_text(json.dumps(training))
+    (retriever / "model.safetensors").write_bytes((retriever / "model.safetensors").read_bytes()[:-4])
+    with pytest.raises(KitError, match="model.safetensors: truncated or broken"):
+        open_rendered(retriever)
+
+
+LOAD = """
+from sentence_transformers import SentenceTransformer
+model = SentenceTransformer(repo)
+result["vectors"] = model.encode_query(texts).tolist()
+result["max_seq_length"] = model.max_seq_length
+"""
+
+
+@pytest.mark.slow
+def test_a_sentence_transformers_user_loads_what_was_pushed(hub: HubServer, retriever: Path) -> None:
+    """With that library alone, in a fresh process with a fresh home."""
+    from sentence_transformers import SentenceTransformer
+
+    done = command("-m", "model_cards", "--retrievers", retriever)
+    assert done.returncode == 0, done.stderr
+    done = publish(hub, retriever, "--repo_id", REPO, "--tag", "v1.0")
+    assert done.returncode == 0 and "tag v1.0, private" in done.stderr, done.stderr
+    assert f'SentenceTransformer("{REPO}")' in hub.repo("model", REPO).read("README.md").decode()
+    texts = ["which red pear", "pear by the hill"]
+    result = run_client(hub, LOAD, repo=REPO, texts=texts)
+    own = SentenceTransformer(str(retriever), device="cpu")
+    assert np.allclose(result["vectors"], own.encode_query(texts), atol=1e-6)
+    assert result["max_seq_length"] == own.max_seq_length
