@@ -8,13 +8,13 @@ from functools import lru_cache
 
 import pytest
 
+import builders.collections.pydocs.pydocs as pydocs_module
 from builders.artifacts.cache import cache_dir
 from builders.collections.collection import split_of
 from builders.collections.load import load_collection
 from builders.collections.pydocs.docstrings import read_docstring
 from builders.collections.pydocs.public_names import PublicNames
 from builders.collections.pydocs.pydocs import load_pydocs
-from builders.collections.pydocs.pydocs import pydocs as pydocs_module
 from builders.collections.pydocs.source_tree import read_package
 from builders.errors import KitError
 

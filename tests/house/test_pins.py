@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests import pinned
-from tests.pinned import builders, compare, dataset, recorded_expansions, run_module, run_script, settings_of
+from tests.support import pinned
 from tests.support.commands import DATA_RECIPES, ROOT
 from tests.support.inference_server import WORDS, InferenceServer
+from tests.support.pinned import builders, compare, dataset, recorded_expansions, run_module, run_script, settings_of
 
 
 RESULTS = ROOT / "benchmarks/results"

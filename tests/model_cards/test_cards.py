@@ -1,7 +1,7 @@
 """The cards: their text, byte for byte, and every number in them.
 
 The expected texts lie in `tests/golden`. When a card is meant to change, look at the difference that the test shows,
-then write the new texts with `RENEW_GOLDEN=1 python -m pytest tests/model_cards/test_cards.py`, and look at `git diff`.
+then write the new texts with `RENEW_GOLDEN=1 pytest tests/model_cards/test_cards.py`, and look at `git diff`.
 """
 
 from __future__ import annotations

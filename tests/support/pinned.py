@@ -75,7 +75,7 @@ def compare(name: str, found: Any) -> None:
         shown = "\n".join(difflib.unified_diff(before, after, f"pins/{name}.json", "now", lineterm="", n=2))
         pytest.fail(
             f"this must not change: datasets would be built, answers paid for or students trained anew, or what is "
-            f"published would break. Only if it is meant: {RENEW}=1 python -m pytest tests/house/test_pins.py\n{shown}",
+            f"published would break. Only if it is meant: {RENEW}=1 pytest tests/house/test_pins.py\n{shown}",
             pytrace=False,
         )
 
