@@ -27,8 +27,7 @@ from builders.retrievers import bm25s_index
 from tests.support.commands import ROOT
 from tests.support.inference_server import WORDS
 from tests.support.word_collection import word_collection
-from train.reports.joint_training_table import alternation_table
-from train.rounds import rounds_table
+from train.reports.rounds_tables import alternation_table, rounds_table
 
 
 __all__ = ["CONFIGS", "SCHEMA_VERSION", "alternation_table", "files_stamp", "legend", "rounds_table", "table_lines"]

@@ -13,10 +13,11 @@ from tests.support.commands import ROOT, command, refused
 from tests.support.small_training import FRUITS, HARM, HELP, PROMPT, RECIPES, make_world
 from tests.support.tiny_student import student
 from tests.support.word_encoder import word_encoder
-from train.alternation import AlternationArguments, alternate
-from train.pipeline.early_stopping import best_round, is_over
+from train.pipeline.arguments import AlternationArguments
+from train.pipeline.driver import best_round, is_over
+from train.pipeline.joint_training import JointTraining
 from train.pipeline.stages import Spent, recorded, run_stage
-from train.reports.joint_training_table import alternation_table
+from train.reports.rounds_tables import alternation_table
 
 
 STAGES = ["expansions", "triplets", "retriever", "references", "preferences", "dpo"]
@@ -53,6 +54,10 @@ def arguments(world, folder, **settings) -> AlternationArguments:
         "accelerate_config": str(ROOT / "train/accelerate/cpu.yaml"),
     }
     return AlternationArguments(**{**given, **recipes, **settings})
+
+
+def train_jointly(args: AlternationArguments) -> dict:
+    return JointTraining(args).run()
 
 
 class Stages:
@@ -99,12 +104,12 @@ def test_each_stage_is_told_what_the_one_before_it_made(world, tmp_path, monkeyp
     (tmp_path / "adapter").mkdir()
     (tmp_path / "adapter/adapter_model.safetensors").write_bytes(b"weights")
     stages = Stages(world, tmp_path / "adapter")
-    monkeypatch.setattr("train.pipeline.joint_training.run_stage", stages)
+    monkeypatch.setattr("train.pipeline.driver.run_stage", stages)
     # Another test looks at the figures.
     figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
-    monkeypatch.setattr("train.pipeline.joint_training.AlternationRounds._figures", lambda *_: dict(figures))
+    monkeypatch.setattr("train.pipeline.driver.Rounds.figures", lambda *_: dict(figures))
     args = arguments(world, tmp_path, rounds=2, patience=2)
-    results = alternate(args)
+    results = train_jointly(args)
     one, two = "round-1", "round-2"
     assert [folder for folder, _ in stages.calls] == [
         *(f"{one}/expansions", f"{one}/triplets", f"{one}/models/retriever", "references"),
@@ -152,12 +157,12 @@ def test_it_may_begin_with_an_adapter_and_let_the_retriever_learn_from_other_exp
     world, adapter, tmp_path, monkeypatch
 ):
     stages = Stages(world, adapter)
-    monkeypatch.setattr("train.pipeline.joint_training.run_stage", stages)
+    monkeypatch.setattr("train.pipeline.driver.run_stage", stages)
     figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
-    monkeypatch.setattr("train.pipeline.joint_training.AlternationRounds._figures", lambda *_: dict(figures))
+    monkeypatch.setattr("train.pipeline.driver.Rounds.figures", lambda *_: dict(figures))
     recipe = tmp_path / "one-each.yaml"
     recipe.write_text("{}")
-    results = alternate(
+    results = train_jointly(
         arguments(world, tmp_path, rounds=1, adapter=str(adapter), retriever_expansions_recipe=str(recipe))
     )
     told, out = dict(stages.calls), tmp_path / "out/round-1"
@@ -173,16 +178,18 @@ def test_it_may_begin_with_an_adapter_and_let_the_retriever_learn_from_other_exp
 
 def test_the_trained_retriever_may_grade_what_it_rewards(world, adapter, tmp_path, monkeypatch):
     stages = Stages(world, adapter)
-    monkeypatch.setattr("train.pipeline.joint_training.run_stage", stages)
+    monkeypatch.setattr("train.pipeline.driver.run_stage", stages)
     figures = {"queries": 6, "ndcg_at_10": 0.5, "plain_ndcg_at_10": 0.25, "helped": 0.5, "hurt": 0.0}
-    monkeypatch.setattr("train.pipeline.joint_training.AlternationRounds._figures", lambda *_: dict(figures))
+    monkeypatch.setattr("train.pipeline.driver.Rounds.figures", lambda *_: dict(figures))
     recipe, more = tmp_path / "regrade.yaml", tmp_path / "one-each.yaml"
     for path in (recipe, more):
         path.write_text("{}")
     with pytest.raises(KitError, match="give --retriever_expansions_recipe, with more queries"):
-        alternate(arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe)))
+        train_jointly(arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe)))
     assert not stages.calls
-    alternate(arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe), retriever_expansions_recipe=str(more)))
+    train_jointly(
+        arguments(world, tmp_path, rounds=1, regrade_recipe=str(recipe), retriever_expansions_recipe=str(more))
+    )
     told, out = dict(stages.calls), tmp_path / "out/round-1"
     assert told["round-1/graded"] == {
         "--config": str(recipe),
@@ -208,9 +215,9 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
     from builders.retrievers.formulation import load_formation
     from builders.retrievers.load import load_retriever
 
-    monkeypatch.setattr("train.pipeline.joint_training.run_stage", Stages(world, adapter))
+    monkeypatch.setattr("train.pipeline.driver.run_stage", Stages(world, adapter))
     args = arguments(world, tmp_path, rounds=1)
-    entry = alternate(args)["rounds"][1]
+    entry = train_jointly(args)["rounds"][1]
     fruit = load_collection(str(world.collection))
     queries = fruit.split("validation")
     seen = []
@@ -238,21 +245,21 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
 def test_an_interrupted_alternation_goes_on_and_remembers_what_stages_took(world, adapter, tmp_path, monkeypatch):
     args = arguments(world, tmp_path, rounds=1)
     broken = Stages(world, adapter, fails_at=4)
-    monkeypatch.setattr("train.pipeline.joint_training.run_stage", broken)
+    monkeypatch.setattr("train.pipeline.driver.run_stage", broken)
     with pytest.raises(KitError, match="the power failed"):
-        alternate(args)
+        train_jointly(args)
     left = json.loads((tmp_path / "out/alternation.json").read_text())
     assert [entry["round"] for entry in left["rounds"]] == [0] and left["underway"]["alone"]["retriever"][
         "queries"
     ] == 6
     assert "the retriever alone" in (tmp_path / "out/alternation.md").read_text()
-    monkeypatch.setattr("train.pipeline.joint_training.run_stage", Stages(world, adapter))
-    results = alternate(args)
+    monkeypatch.setattr("train.pipeline.driver.run_stage", Stages(world, adapter))
+    results = train_jointly(args)
     took = {one["stage"]: (one["seconds"], one["peak_mib"]) for one in results["stages"]}
     assert [took[name] for name in STAGES] == [(n, 100.0) for n in (1, 2, 3, 4, 5, 6)]
     # Where the record is lost, what the stages say of themselves stands in for it.
     (tmp_path / "out/alternation.json").unlink()
-    took = {one["stage"]: (one["seconds"], one["peak_mib"]) for one in alternate(args)["stages"]}
+    took = {one["stage"]: (one["seconds"], one["peak_mib"]) for one in train_jointly(args)["stages"]}
     assert [took[name] for name in STAGES] == [(7.5, 70)] * 6
 
 
@@ -321,9 +328,9 @@ def test_a_stage_is_watched(tmp_path):
     ids=str,
 )
 def test_what_cannot_be_had_is_refused_before_the_first_stage(world, tmp_path, monkeypatch, change, message):
-    monkeypatch.setattr("train.pipeline.joint_training.run_stage", lambda *_: pytest.fail("a stage was run"))
+    monkeypatch.setattr("train.pipeline.driver.run_stage", lambda *_: pytest.fail("a stage was run"))
     with pytest.raises(KitError, match=message) as caught:
-        alternate(arguments(world, tmp_path, **change))
+        train_jointly(arguments(world, tmp_path, **change))
     assert "\n" not in str(caught.value) and not (tmp_path / "out/alternation.json").exists()
 
 

@@ -16,7 +16,9 @@ from builders.retrievers.load import load_retriever
 from tests.support.commands import RECIPES, ROOT, command
 from tests.support.small_training import PROMPT, make_world
 from tests.support.tiny_student import student
-from train.rounds import RoundsArguments, rounds_table, run_rounds
+from train.pipeline.arguments import RoundsArguments
+from train.pipeline.on_policy import OnPolicyRounds
+from train.reports.rounds_tables import rounds_table
 
 
 def arguments(demo, folder, model, *more):
@@ -70,15 +72,23 @@ def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
             shutil.copytree(adapter, folder)
         else:
             folder.mkdir(parents=True)
-            (folder / "build.json").write_text(json.dumps({"yield": {"train": {"pairs": len(calls)}}}))
+            (folder / "build.json").write_text(
+                json.dumps({"kind": folder.name, "schema_version": 1, "rows": {"preference": {"train": len(calls)}}})
+            )
 
-    monkeypatch.setattr("train.pipeline.stages.run_stage", stage)
+    monkeypatch.setattr("train.pipeline.driver.run_stage", stage)
     settings = {"model": str(world.base), "collection": str(world.collection), "prompt": PROMPT, "formation": "q*1+e"}
     args = RoundsArguments(
-        str(rounds), str(adapter), str(RECIPES / "dpo-demo.yaml"), **settings, max_new_tokens=6, patience=3
+        output_dir=str(rounds),
+        adapter=str(adapter),
+        dpo_recipe=str(RECIPES / "dpo-demo.yaml"),
+        accelerate_config=str(ROOT / "train/accelerate/cpu.yaml"),
+        **settings,
+        max_new_tokens=6,
+        patience=3,
     )
     with pytest.raises(KitError, match="the power failed"):
-        run_rounds(args)
+        OnPolicyRounds(args).run()
     results = json.loads((rounds / "rounds.json").read_text())
     assert [(entry["round"], entry["pairs"]) for entry in results["rounds"]] == [(0, 0), (1, 2), (2, 5)]
     assert (rounds / "rounds.md").read_text() == rounds_table(results)

@@ -1,4 +1,4 @@
-"""The validation: what the student's expansions of validation queries retrieve while it is being trained."""
+"""Validation of a student in training: nDCG@10 of its greedy expansions of validation queries, and the best check."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -6,16 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builders.collections.load import load_collection
-from builders.collections.sampling import sample_queries
 from builders.errors import KitError
-from builders.expanders.expander import Request, greedy
 from builders.expanders.local import LocalExpander
-from builders.grading.comparison import SAME
 from builders.grading.grader import Grader
-from builders.prompts.context.load import shown_texts
-from builders.prompts.load import load_prompt, require_language
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
+from train.evaluation.held_out import HeldOutQueries
 
 
 if TYPE_CHECKING:
@@ -69,20 +65,20 @@ class Validation:
         if not options.validation_queries:
             raise KitError("validation_queries: 0; give how many queries a check asks, or validation_steps: 0")
         collection = load_collection(options.validation_collection)
-        prompt = load_prompt(options.validation_prompt)
-        require_language([prompt], collection.language, collection.name)
-        queries = sample_queries(collection, "validation", options.validation_queries, seed=0)
+        self._held_out = HeldOutQueries(
+            collection,
+            options.validation_queries,
+            0,
+            options.validation_prompt,
+            options.validation_max_new_tokens,
+            options.validation_retriever,
+        )
         retriever = load_retriever(options.validation_retriever, collection)
         self._grader = Grader(collection, retriever, load_formation(options.validation_formation))
-        (shown,) = shown_texts([prompt], collection, options.validation_retriever, queries).values()
-        self._requests = [
-            Request(query.id, tuple(prompt.messages(query.text, (), shown[query.id])), 1) for query in queries
-        ]
-        self._plain = self._grader.plain([query.id for query in queries])
+        self._plain = self._held_out.plain(self._grader)
         revision = None if model_args.model_revision == "main" else model_args.model_revision
         name = str(model_args.model_name_or_path)
         self._expander = LocalExpander(name, block=options.validation_block, revision=revision)
-        self._max_new_tokens = options.validation_max_new_tokens
 
     def measure(self, student: Any) -> dict[str, float]:
         """Mean nDCG@10 of the student and of the plain query; shares of the queries helped and hurt.
@@ -94,17 +90,12 @@ class Validation:
         self._expander.model = student.eval()
         try:
             with torch.random.fork_rng([student.device] if student.device.type == "cuda" else []):
-                answers = dict(self._expander.expand(self._requests, greedy(self._max_new_tokens)))
+                answers = dict(self._expander.expand(self._held_out.requests, self._held_out.sampling))
         finally:
             student.train()
-        grades = self._grader.expanded([(request.key, answers[request.key][0].text) for request in self._requests])
-        gains = [g.ndcg_at_10 - p.ndcg_at_10 for g, p in zip(grades, self._plain, strict=True)]
-        return {
-            SCORE: sum(grade.ndcg_at_10 for grade in grades) / len(grades),
-            "validation_plain_ndcg_at_10": sum(grade.ndcg_at_10 for grade in self._plain) / len(grades),
-            "validation_helped": sum(gain > SAME for gain in gains) / len(gains),
-            "validation_hurt": sum(gain < -SAME for gain in gains) / len(gains),
-        }
+        texts = {key: expansions[0].text for key, expansions in answers.items()}
+        figures = self._held_out.figures(self._grader, texts, self._plain)
+        return {f"validation_{name}": value for name, value in figures.items() if name != "queries"}
 
 
 def checks(history: Sequence[Mapping[str, Any]]) -> list[dict[str, float]]:

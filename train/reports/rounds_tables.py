@@ -1,4 +1,4 @@
-"""The tables of `alternation.md`, from the content of `alternation.json` alone."""
+"""Tables of training in rounds, from the content of `rounds.json` and `alternation.json` alone."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -60,3 +60,22 @@ def _line(expander: str, retriever: str, figures: Row, mark: str) -> list[str]:
 
 def _mib(stage: Row) -> str:
     return f"{stage['peak_mib']:.0f}"
+
+
+def rounds_table(results: Row) -> str:
+    """The rounds as Markdown, from the content of `rounds.json` alone."""
+    first = results["rounds"][0]
+    lines = [
+        f"{first['queries']} validation queries of {results['collection']}, {results['retriever']}, query formed as "
+        f"`{results['formation']}`; plain nDCG@10 {first['plain_ndcg_at_10']:.4f}.",
+        "",
+        "| round | pairs | validation nDCG@10 | helped | hurt | |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for entry in results["rounds"]:
+        mark = "best" if entry["adapter"] == results["best"] else ""
+        lines.append(
+            f"| {entry['round']} | {entry['pairs']} | {entry['ndcg_at_10']:.4f} | {100 * entry['helped']:.0f} % | "
+            f"{100 * entry['hurt']:.0f} % | {mark} |"
+        )
+    return "\n".join([*lines, ""])
