@@ -65,7 +65,6 @@ class Rounds(ABC):
     files: tuple[str, str]  # JSON, Markdown
 
     def __init__(self, args: RoundsArguments | AlternationArguments, retriever: str) -> None:
-        args.check()
         self.out = Path(args.output_dir)
         # Before anything is generated: a stage that is refused later has cost the ones before it.
         require_free(self.out, self.files, WORK)
@@ -74,6 +73,7 @@ class Rounds(ABC):
                 require_own(folder, MODEL if kind == "models" else DATASET, *self.reads(args))
                 if kind != "datasets":
                     require_own_work(folder, CHECKPOINTS if kind == "models" else ANSWERS, *self.reads(args))
+        args.check()
         self._args = args
         # What cannot be had must cost no answers.
         self.expander: Path | None = None if args.adapter is None else Path(args.adapter)
