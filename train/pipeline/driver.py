@@ -74,6 +74,7 @@ class Rounds(ABC):
                 if kind != "datasets":
                     require_own_work(folder, CHECKPOINTS if kind == "models" else ANSWERS, *self.reads(args))
         args.check()
+        self.look_up()
         self._args = args
         # What cannot be had must cost no answers.
         self.expander: Path | None = None if args.adapter is None else Path(args.adapter)
@@ -120,6 +121,9 @@ class Rounds(ABC):
     @abstractmethod
     def table(self, results: Record) -> str:
         """The Markdown of the record."""
+
+    def look_up(self) -> None:  # noqa: B027
+        """Refuse what is missing, before the collection is loaded."""
 
     def reads(self, args: RoundsArguments | AlternationArguments) -> Sequence[str | None]:
         """What the rounds begin with, which they must not replace."""

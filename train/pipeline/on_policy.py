@@ -79,10 +79,9 @@ class OnPolicyRounds(Rounds):
         """See [`Rounds.table`]."""
         return rounds_table(results)
 
-    def reads(self, args: object) -> Sequence[str | None]:
-        """See [`Rounds.reads`]; a missing adapter is refused here, before anything else is looked up."""
+    def look_up(self) -> None:
+        """See [`Rounds.look_up`]."""
         read_training(Path(self.args.adapter), ADAPTER)
-        return (self.args.adapter,)
 
 
 def _given(args: RoundsArguments, *names: str) -> list[str]:
