@@ -311,7 +311,10 @@ def evaluating(name: str, folder: Path) -> list[str]:
     return {
         "evaluate": ["--model", "nowhere", "--collection", "nowhere"],
         "matrix": ["--model", "nowhere", "--collection", "nowhere", "--retrievers", "bm25=bm25s"],
-        "rounds": ["--adapter", "nowhere", "--collection", "nowhere", "--dpo_recipe", str(recipe)],
+        "rounds": [
+            *("--adapter", "nowhere", "--collection", "nowhere", "--dpo_recipe", str(recipe)),
+            *("--accelerate_config", str(recipe)),
+        ],
         "alternation": [
             *("--collection", "nowhere", "--accelerate_config", str(recipe)),
             *(word for stage in stages for word in (f"--{stage}_recipe", str(recipe))),
