@@ -1,8 +1,9 @@
 """The prompt: a versioned YAML file, and the messages it makes of a query."""
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from builders.errors import KitError
 from builders.prompts.output_check import OutputCheck
@@ -91,3 +92,10 @@ class Prompt:
         asked = self.user.replace("{grounding}", grounding).replace("{query}", query.strip())
         turns.append(Message(role="user", content=asked.strip()))
         return turns
+
+
+def __getattr__(name: str) -> Any:
+    """`load_prompt`, which published cards import from here."""
+    if name == "load_prompt":
+        return importlib.import_module("builders.prompts.load").load_prompt
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
