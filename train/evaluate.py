@@ -18,6 +18,8 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 from builders.artifacts.ownership import require_free
 from builders.cli import parse, run, say
 from builders.processes import join_processes
+from builders.retrievers.formulation import formulation_help
+from builders.retrievers.load import retriever_help
 from train.evaluation.generation_arguments import Asking
 
 
@@ -30,12 +32,8 @@ class EvaluationArguments(Asking):
 
     output_dir: str = field(metadata={"help": "Folder for the results."})
     adapters: list[str] = field(default_factory=list, metadata={"help": "Adapter folders or Hub ids, in table order."})
-    retriever: str = field(
-        default="bm25s", metadata={"help": "What searches: bm25s, pyserini, dense:MODEL, hybrid(A,B), …"}
-    )
-    formation: str = field(
-        default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
-    )
+    retriever: str = field(default="bm25s", metadata={"help": retriever_help()})
+    formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     baselines: list[str] = field(
         default_factory=lambda: ["pyserini+rm3"],
         metadata={"help": "Retrievers that search the plain query; every system is compared with them, too."},

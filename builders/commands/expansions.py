@@ -36,8 +36,8 @@ from builders.prompts.context.load import shown_texts
 from builders.prompts.exemplars import draw_exemplars
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
-from builders.retrievers.formulation import load_formation
-from builders.retrievers.load import encoder_folders, folder_revisions, load_retriever
+from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.load import encoder_folders, folder_revisions, load_retriever, retriever_help
 
 
 # Where things lie and go; they do not change a byte of the dataset. Expanders say themselves what changes one.
@@ -68,12 +68,8 @@ class ExpansionsArguments(ExpanderOptions, PublishingOptions):
         default=None, metadata={"help": "Most likely tokens to choose from; 0 is all (default: 50 if local, else 0)."}
     )
     max_new_tokens: int = field(default=32, metadata={"help": "Token limit of one expansion."})
-    retriever: str = field(
-        default="bm25s", metadata={"help": "What grades: bm25s, pyserini, dense:MODEL, hybrid(A,B), …"}
-    )
-    formation: str = field(
-        default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
-    )
+    retriever: str = field(default="bm25s", metadata={"help": retriever_help("What grades")})
+    formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     select: str = field(
         default="best",
         metadata={

@@ -24,8 +24,8 @@ from builders.expanders.recordings import parse_where, read_recorded
 from builders.grading.comparison import PLAIN, Row, legend, parquet_bytes, query_row, subject, system_row, table_lines
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
 from builders.grading.joining import match_expansions, match_run
-from builders.retrievers.formulation import load_formation
-from builders.retrievers.load import load_retriever
+from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.load import load_retriever, retriever_help
 
 
 # Queries searched together; the bar moves that often.
@@ -39,10 +39,8 @@ class GradeArguments:
     collection: str = field(metadata={"help": "`pydocs`, or the folder or id of a collection."})
     split: str = field(default="test", metadata={"help": "train, validation, test, or `all` judged queries."})
     language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
-    retriever: str = field(default="bm25s", metadata={"help": "What searches: `bm25s`, `pyserini`, …"})
-    formation: str = field(
-        default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
-    )
+    retriever: str = field(default="bm25s", metadata={"help": retriever_help()})
+    formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     expansions: str | None = field(
         default=None, metadata={"help": "Recorded expansions: JSONL file (.gz too), dataset folder, or its Hub id."}
     )

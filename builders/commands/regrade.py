@@ -27,8 +27,8 @@ from builders.grading.candidates import regraded_candidates, summary
 from builders.grading.grader import DEPTH, Grader
 from builders.grading.selection import SELECTIONS, distillation_row
 from builders.prompts.load import load_prompt, refuse_gold
-from builders.retrievers.formulation import load_formation
-from builders.retrievers.load import encoder_folders, load_retriever
+from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.load import encoder_folders, load_retriever, retriever_help
 
 
 # Where things lie and go; they do not change a byte of the dataset.
@@ -41,10 +41,8 @@ class RegradeArguments(PublishingOptions):
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
     expansions: str = field(metadata={"help": "Folder made by `python -m builders expansions`."})
-    retriever: str = field(metadata={"help": "What grades: bm25s, pyserini, dense:MODEL, hybrid(A,B), …"})
-    formation: str = field(
-        default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
-    )
+    retriever: str = field(metadata={"help": retriever_help("What grades")})
+    formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     select: str | None = field(
         default=None, metadata={"help": "Candidates to imitate: all, better, harmless, best; by default as before."}
     )

@@ -25,7 +25,7 @@ from builders.hard_negatives.mining import CHOICES, Mining, TripletYield
 from builders.hard_negatives.ranked import mine
 from builders.hard_negatives.similarity import Likeness
 from builders.retrievers.encoder import Encoder
-from builders.retrievers.load import encoder_folders, load_retriever
+from builders.retrievers.load import encoder_folders, load_retriever, retriever_help
 
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class TripletsArguments(PublishingOptions):
         metadata={"help": "Expansions folder whose queries give no rows: the retriever is to reward them unseen."},
     )
     rows_per_query: int = field(default=1, metadata={"help": "Rows of a query at most, each with another candidate."})
-    miner: str = field(default="bm25s", metadata={"help": "What finds negatives: bm25s, pyserini, dense:MODEL, …"})
+    miner: str = field(default="bm25s", metadata={"help": retriever_help("What finds negatives")})
     negatives: int = field(default=1, metadata={"help": "Hard negatives of a row."})
     skip_top: int = field(default=0, metadata={"help": "So many of the first ranks are left out."})
     depth: int = field(default=50, metadata={"help": "Last rank that a negative may have for the plain query."})

@@ -10,8 +10,9 @@ from builders.artifacts.files import cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.analysis.load import ANALYSIS, analyzer_for
+from builders.retrievers.analysis.snowball import STEMMERS
 from builders.retrievers.document_ids import DocumentIds
-from builders.retrievers.retriever import Hit
+from builders.retrievers.retriever import Hit, NamedRetriever
 from builders.retrievers.term_spool import TermSpool
 
 
@@ -21,7 +22,7 @@ WORTH_KEEPING_SECONDS = 1.0
 MANY = 100_000
 
 
-class Bm25sRetriever:
+class Bm25sRetriever(NamedRetriever):
     """BM25 as Lucene scores it, over an analysis close to Anserini's default.
 
     Ties are broken by document id; documents that share no term with the query are no hits. A term that stands five
@@ -36,6 +37,10 @@ class Bm25sRetriever:
     Raises:
         KitError: the language has no analyzer or its extra is not installed, or the collection has no text to index.
     """
+
+    forms = ("bm25s",)
+    searches_by = "BM25 in Python"
+    languages = f"English, Chinese (extra `chinese`) and {len(STEMMERS)} more"
 
     def __init__(self, collection: Collection, k1: float = 0.9, b: float = 0.4) -> None:
         self.name = f"bm25s(k1={k1},b={b},analyzer={collection.language}-{ANALYSIS})"

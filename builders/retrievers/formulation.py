@@ -1,13 +1,14 @@
-"""Formation: how a query and its expansions become one ranking.
+"""Query formulations: how a query and its expansions become one ranking; a further one is a class in `FORMULATIONS`.
 
-Grading, evaluation and the Space all form their queries here. A formation is loaded by the name that provenance
+Grading, evaluation and the Space all form their queries here. A formulation is loaded by the name that provenance
 records; an expansion that is empty or blank leaves the plain query.
 """
 
 import re
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import ClassVar, Self
 
 from builders.errors import KitError
 from builders.retrievers.fusion import HybridRetriever, fused
@@ -15,42 +16,53 @@ from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever, Vect
 
 
 DEFAULT = "q*5+e"
-FORMS = (
-    "q*5+e (any number of repeats), q*adaptive+e, mean, rrf(q,q*5+e), "
-    "and for hybrid retrievers hybrid(FORM,FORM,…), one form for each part"
-)
 
 # A query and its expansions; none, or blank ones, ask the plain query.
 Asked = tuple[str, Sequence[str]]
 
 
-class Formation(Protocol):
-    """A way to search with a query and its expansions."""
+class Formation(ABC):
+    """A way to search with a query and its expansions.
+
+    Attributes:
+        form (`str`), ranks_by (`str`): how it is named, and what it does, in messages and in the README's table.
+    """
+
+    form: ClassVar[str]
+    ranks_by: ClassVar[str]
+
+    @classmethod
+    def from_name(cls, name: str, load: Callable[[str], "Formation"]) -> Self | None:
+        """The formulation of a name, `None` where the name is not its own; `load` makes those inside of it.
+
+        Raises:
+            KitError: there is none inside of it.
+        """
+        return cls() if name == cls.form else None
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """How provenance records it, and what [`load_formation`] takes, e.g. `q*5+e`."""
-        ...
 
-    def check(self, retriever: Retriever) -> None:
-        """Refuse a retriever that cannot be asked so.
+    def check(self, retriever: Retriever) -> None:  # noqa: B027 (most need nothing but a text)
+        """Refuse a retriever that cannot be asked so; every one can be asked for a text.
 
         Raises:
             KitError: it cannot.
         """
-        ...
 
+    @abstractmethod
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
         """At most `depth` hits for each query with its expansions, best first.
 
         Raises:
             KitError: the retriever cannot be asked so.
         """
-        ...
 
 
 @dataclass(frozen=True)
-class Repeated:
+class Repeated(Formation):
     """`q*k+e`: the query k times, then its expansions, as one text (query2doc, Wang et al. 2023, §3: k = 5).
 
     The repeats keep the few words of the query from drowning in the many of the expansion.
@@ -58,13 +70,19 @@ class Repeated:
 
     repeats: int = 5
 
+    form = DEFAULT
+    ranks_by = "the query five times, then the expansion (default; any number of times)"
+
+    @classmethod
+    def from_name(cls, name: str, load: object = None) -> Self | None:
+        """See `Formation.from_name`."""
+        fixed = re.fullmatch(r"q\*([1-9]\d{0,3})\+e", name)
+        return cls(int(fixed[1])) if fixed else None
+
     @property
     def name(self) -> str:
         """See `Formation.name`."""
         return f"q*{self.repeats}+e"
-
-    def check(self, retriever: Retriever) -> None:
-        """See `Formation.check`: every retriever takes a text."""
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
         """See `Formation.search`."""
@@ -76,14 +94,15 @@ class Repeated:
 
 
 @dataclass(frozen=True)
-class Adaptive:
+class Adaptive(Formation):
     """`q*adaptive+e`: as `q*k+e`, with k = max(1, ⌊terms(e) / (3 · terms(q))⌋) for each query.
 
     The formula of ThinkQE (Lei et al. 2025), which counts words between spaces. Counted here are the retriever's own
     terms, over all expansions together: they are what BM25 weighs, and Chinese has no spaces.
     """
 
-    name = "q*adaptive+e"
+    name = form = "q*adaptive+e"
+    ranks_by = "the query as often as the expansion is long, counted in the retriever's terms (lexical)"
 
     def check(self, retriever: Retriever) -> None:
         """See `Formation.check`: only a lexical retriever has terms to count."""
@@ -106,14 +125,15 @@ class Adaptive:
 
 
 @dataclass(frozen=True)
-class Mean:
+class Mean(Formation):
     """`mean`: the vector (f(q) + Σ f(eᵢ)) / (1 + n) over n expansions, every part of length 1.
 
     With one expansion it is ExpandR's (f(q) + f(e)) / 2 (Yao et al. 2025), with several HyDE's mean (Gao et al. 2023).
     Where the encoder tells queries from passages, expansions are encoded as the passages that they imitate.
     """
 
-    name = "mean"
+    name = form = "mean"
+    ranks_by = "the mean of their vectors (dense)"
 
     def check(self, retriever: Retriever) -> None:
         """See `Formation.check`: only a dense retriever has vectors to average."""
@@ -133,10 +153,19 @@ class Mean:
 
 
 @dataclass(frozen=True)
-class Fused:
-    """`rrf(q,F)`: reciprocal rank fusion of the plain query's ranking and that of another formation."""
+class Fused(Formation):
+    """`rrf(q,F)`: reciprocal rank fusion of the plain query's ranking and that of another formulation."""
 
     other: Formation
+
+    form = f"rrf(q,{DEFAULT})"
+    ranks_by = "reciprocal rank fusion of the plain query and another of these"
+
+    @classmethod
+    def from_name(cls, name: str, load: Callable[[str], Formation]) -> Self | None:
+        """See `Formation.from_name`."""
+        inner = re.fullmatch(r"rrf\(q,([^()]+)\)", name)
+        return cls(load(inner[1])) if inner else None
 
     @property
     def name(self) -> str:
@@ -160,10 +189,20 @@ class Fused:
 
 
 @dataclass(frozen=True)
-class PerPart:
+class PerPart(Formation):
     """`hybrid(F,G,…)`: each part of a hybrid retriever forms its own query, and their rankings are fused."""
 
     parts: tuple[Formation, ...]
+
+    form = f"hybrid({DEFAULT},mean)"
+    ranks_by = "one of these for each part of a hybrid retriever"
+
+    @classmethod
+    def from_name(cls, name: str, load: Callable[[str], Formation]) -> Self | None:
+        """See `Formation.from_name`."""
+        inner = re.fullmatch(r"hybrid\((.+)\)", name)
+        # A comma inside of rrf(…) does not part.
+        return cls(tuple(load(part) for part in re.split(r",(?![^(]*\))", inner[1]))) if inner else None
 
     @property
     def name(self) -> str:
@@ -191,29 +230,29 @@ class PerPart:
         return retriever.parts
 
 
-def load_formation(spec: str) -> Formation:
-    """The formation of a recorded name.
+FORMULATIONS: tuple[type[Formation], ...] = (Repeated, Adaptive, Mean, Fused, PerPart)
 
-    Args:
-        spec (`str`):
-            `q*5+e` (or another number of repeats), `q*adaptive+e`, `mean`, `rrf(q,F)` of one of these, or
-            `hybrid(F,G,…)`.
+
+def load_formation(name: str) -> Formation:
+    """The formulation of a recorded name, in one of the forms of [`FORMULATIONS`].
 
     Raises:
-        KitError: there is no such formation.
+        KitError: there is no such formulation.
     """
-    if fixed := re.fullmatch(r"q\*([1-9]\d{0,3})\+e", spec):
-        return Repeated(int(fixed[1]))
-    if spec == Adaptive.name:
-        return Adaptive()
-    if spec == Mean.name:
-        return Mean()
-    if inner := re.fullmatch(r"rrf\(q,([^()]+)\)", spec):
-        return Fused(load_formation(inner[1]))
-    if inner := re.fullmatch(r"hybrid\((.+)\)", spec):
-        # A comma inside of rrf(…) does not part.
-        return PerPart(tuple(load_formation(part) for part in re.split(r",(?![^(]*\))", inner[1])))
-    raise KitError(f"no formation {spec!r}: give one of {FORMS}")
+    for kind in FORMULATIONS:
+        formulation = kind.from_name(name, load_formation)
+        if formulation is not None:
+            return formulation
+    raise KitError(f"no formation {name!r}: give one of {_forms()}")
+
+
+def formulation_help() -> str:
+    """The help of an option that takes a formulation's name."""
+    return f"How a query and its expansion are searched: {_forms()}."
+
+
+def _forms() -> str:
+    return ", ".join(kind.form for kind in FORMULATIONS)
 
 
 def written(expansions: Sequence[str]) -> list[str]:

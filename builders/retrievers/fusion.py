@@ -1,10 +1,13 @@
-"""Fusion: several rankings of one query made one by their ranks."""
+"""Reciprocal rank fusion: several rankings of one query made one, and the hybrid retriever that searches so."""
 
+import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Self
 
+from builders.collections.collection import Collection
 from builders.errors import KitError
-from builders.retrievers.retriever import Hit, Retriever
+from builders.retrievers.retriever import Hit, NamedRetriever, Retriever
 
 
 # Cormack, Clarke and Büttcher (2009): a small change of a rank matters much at the top and little below.
@@ -27,7 +30,7 @@ def fused(rankings: Sequence[Sequence[Hit]], depth: int) -> list[Hit]:
     return [Hit(document_id, score) for document_id, score in ordered[:depth]]
 
 
-class HybridRetriever:
+class HybridRetriever(NamedRetriever):
     """Several retrievers over one collection, fused by reciprocal rank.
 
     Args:
@@ -38,11 +41,27 @@ class HybridRetriever:
         KitError: there are fewer.
     """
 
+    forms = ("hybrid(A,B)",)
+    searches_by = "reciprocal rank fusion of two or more of these"
+    languages = "those of its parts"
+
     def __init__(self, parts: Sequence[Retriever]) -> None:
         if len(parts) < 2:
             raise KitError("retriever hybrid(…) needs at least two parts, e.g. hybrid(bm25s,pyserini)")
         self.parts = tuple(parts)
         self.name = f"hybrid({','.join(part.name for part in parts)})"
+
+    @classmethod
+    def from_name(cls, name: str, collection: Collection, load: Callable[[str, Collection], Retriever]) -> Self | None:
+        """See `NamedRetriever.from_name`."""
+        parts = cls.part_names(name)
+        return cls([load(part, collection) for part in parts]) if parts != [name] else None
+
+    @staticmethod
+    def part_names(name: str) -> list[str]:
+        """The names of a hybrid retriever's parts; of any other, its own."""
+        hybrid = re.fullmatch(r"hybrid\((.+)\)", name)
+        return [part.strip() for part in hybrid[1].split(",")] if hybrid else [name]
 
     def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
         """See `Retriever.search`: each part searches for the same texts."""

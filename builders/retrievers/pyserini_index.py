@@ -2,10 +2,11 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from builders.artifacts.cache import cache_dir
 from builders.artifacts.files import cached_folder
@@ -13,7 +14,7 @@ from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.java import start_java
 from builders.retrievers.prebuilt import prebuilt_index
-from builders.retrievers.retriever import Hit
+from builders.retrievers.retriever import Hit, NamedRetriever
 
 
 BATCH = 1000
@@ -25,7 +26,7 @@ RM3_INDEX = ("-storePositions", "-storeDocvectors")
 WHITE_SPACE = {"sw": ("-language", "sw"), "yo": ("-pretokenized",)}
 
 
-class PyseriniRetriever:
+class PyseriniRetriever(NamedRetriever):
     """Anserini's BM25 with its analyzer for the collection's language, over an index of its own in the cache.
 
     Query text is a bag of words: analyzed like a document, without Lucene's query syntax. A term that stands five
@@ -45,6 +46,13 @@ class PyseriniRetriever:
         KitError: the extra `pyserini` is not installed, Java does not start, Anserini has no analyzer for the
             language, or the prebuilt index is unknown or cannot be downloaded.
     """
+
+    forms = ("pyserini", "pyserini+rm3", "pyserini:INDEX")
+    searches_by = (
+        "Anserini's BM25, with RM3 feedback, or over an index that pyserini offers for download, such as "
+        "`msmarco-v1-passage` (extra `pyserini` brings Java)"
+    )
+    languages = "those that Anserini has an analyzer for"
 
     def __init__(
         self, collection: Collection, rm3: bool = False, prebuilt: str | None = None, k1: float = 0.9, b: float = 0.4
@@ -74,6 +82,13 @@ class PyseriniRetriever:
         if rm3:
             # Its filter keeps what is written in a to z and 0 to 9: English.
             self._searcher.set_rm3(**RM3, filter_terms=collection.language == "en")
+
+    @classmethod
+    def from_name(cls, name: str, collection: Collection, load: object = None) -> Self | None:
+        """See `NamedRetriever.from_name`."""
+        if not re.fullmatch(r"pyserini(\+rm3|:.+)?", name):
+            return None
+        return cls(collection, rm3=name.endswith("+rm3"), prebuilt=name.partition(":")[2] or None)
 
     def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
         """See `Retriever.search`."""

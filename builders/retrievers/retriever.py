@@ -1,8 +1,10 @@
-"""The retriever: query → ranked documents."""
+"""What every retriever offers, query → ranked documents, and how one is chosen by its name."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+
+from builders.collections.collection import Collection
 
 
 if TYPE_CHECKING:
@@ -39,6 +41,49 @@ class Retriever(Protocol):
             One list of hits per query, best first.
         """
         ...
+
+
+class NamedRetriever(Retriever):
+    """Base of the classes that `--retriever` chooses from: see `builders.retrievers.load.RETRIEVERS`.
+
+    By default its names are the forms as they stand, and the collection is the only argument.
+
+    Attributes:
+        forms (`tuple[str, ...]`): how it is named; what stands in capitals is chosen by the user.
+        searches_by (`str`), languages (`str`): what it does and for whom, in the README's table.
+    """
+
+    forms: ClassVar[tuple[str, ...]]
+    searches_by: ClassVar[str]
+    languages: ClassVar[str]
+
+    def __init__(self, collection: Collection) -> None:
+        """Get ready to search a collection."""
+
+    @classmethod
+    def from_name(
+        cls, name: str, collection: Collection, load: Callable[[str, Collection], Retriever]
+    ) -> Retriever | None:
+        """The retriever of a name, `None` where the name is not its own; `load` makes the parts of a hybrid.
+
+        Raises:
+            KitError: it cannot be had.
+        """
+        return cls(collection) if name in cls.forms else None
+
+    @classmethod
+    def folders(cls, name: str) -> list[str]:
+        """The folders beside the collection that a retriever of this name reads."""
+        return []
+
+    @classmethod
+    def pins(cls, name: str) -> list[str]:
+        """What pins the content of those folders: a folder keeps its name when what lies in it is made anew.
+
+        Raises:
+            KitError: a folder does not hold what it should, or an extra is not installed.
+        """
+        return []
 
 
 @runtime_checkable
