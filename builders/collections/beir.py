@@ -1,20 +1,19 @@
-"""A collection from a local folder in BEIR form."""
+"""Reads a local folder in BEIR form."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection
 from builders.collections.files.documents import FileDocuments
 from builders.collections.files.lines import COMPRESSED
-from builders.collections.files.metadata import Metadata, read_metadata
-from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.metadata import Metadata
+from builders.collections.files.qrels import read_splits
 from builders.collections.files.topics import read_topics
+from builders.collections.source import FolderKind
 from builders.errors import KitError
 
 
 QRELS_FILES = ("train.tsv", "dev.tsv", "validation.tsv", "test.tsv")
-FORM = "corpus.jsonl, queries.jsonl, qrels/"
 
 
 def is_beir(folder: Path) -> bool:
@@ -23,7 +22,7 @@ def is_beir(folder: Path) -> bool:
     return queries is not None or (corpus is not None and (folder / "qrels").is_dir())
 
 
-def load_beir(folder: Path, language: str | None = None, metadata: Metadata | None = None) -> Collection:
+def load_beir(folder: Path, language: str | None, stated: Metadata) -> Collection:
     """Read `corpus.jsonl`, `queries.jsonl` and `qrels/{train,dev,validation,test}.tsv`, or `qrels.tsv` beside them.
 
     Form: https://github.com/beir-cellar/beir/wiki/Load-your-custom-dataset; all may be compressed (.gz, .zst). A query
@@ -33,12 +32,12 @@ def load_beir(folder: Path, language: str | None = None, metadata: Metadata | No
 
     Args:
         folder (`Path`):
-            The folder; its name becomes the collection's name.
+            The folder.
         language (`str`, *optional*):
             ISO 639-1 code of documents and queries; by default what `collection.yaml` states, else what the script
             of the queries suggests.
-        metadata ([`Metadata`], *optional*):
-            What the folder states; by default its `collection.yaml`.
+        stated ([`Metadata`]):
+            What the folder states, and the collection's name.
 
     Returns:
         The collection. Its documents are read from the file anew on every pass and never held in memory.
@@ -47,26 +46,16 @@ def load_beir(folder: Path, language: str | None = None, metadata: Metadata | No
         KitError: a file is missing or damaged, a row is not what it should be, or more than 1 % of the judgments
             name a query or document that does not exist.
     """
-    if not folder.is_dir():
-        raise KitError(f"{folder}: no such folder; a BEIR folder holds {FORM}")
-    stated = metadata or read_metadata(folder)
     documents = FileDocuments(stated.corpus_files(folder) or (_needed(folder, "corpus"),))
     topics = read_topics([_needed(folder, "queries")])
     files = _qrels_files(folder)
-    name = folder.resolve().name
     facts = stated.or_else(
-        name=name,
-        source=f"a local folder in BEIR form, {name}",
+        source=f"a local folder in BEIR form, {folder.resolve().name}",
         licence="not stated in the folder",
         judgments=f"The qrels files of the folder ({', '.join(path.name for path in files)}).",
         pooled=documents.pooled,
     )
-
-    def judgments() -> Iterator[Judgment]:
-        for path in files:
-            yield from read_qrels(path, split_named(path.name) or "test")
-
-    return assemble(Parts(facts, documents, topics, judgments(), language))
+    return assemble(Parts(facts, documents, topics, read_splits(files), language))
 
 
 def find_jsonl(folder: Path, stem: str) -> Path | None:
@@ -89,3 +78,13 @@ def _qrels_files(folder: Path) -> list[Path]:
     if not files:
         raise KitError(f"{folder / 'qrels'}: no judgments; put one of {', '.join(QRELS_FILES)} there")
     return files
+
+
+BEIR = FolderKind(
+    "beir",
+    "corpus.jsonl, queries.jsonl, qrels/",
+    "[BEIR](https://github.com/beir-cellar/beir) files: `corpus.jsonl`, `queries.jsonl`, `qrels/*.tsv` (`.gz`, `.zst` "
+    "too)",
+    is_beir,
+    load_beir,
+)

@@ -1,4 +1,4 @@
-"""A collection from a search log: queries, the documents that were clicked for them, and how often."""
+"""Reads a search log: queries, the documents that were clicked for them, and how often."""
 
 import re
 from collections.abc import Iterator
@@ -9,10 +9,11 @@ from builders.collections.collection import Collection, split_of
 from builders.collections.files.click_log import NAMES, ClickLog, LogDocuments, text_id
 from builders.collections.files.documents import FileDocuments, LocatedDocuments
 from builders.collections.files.lines import Place, Record, form_of
-from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import Judgment
 from builders.collections.files.tables import RECORD_FORMS, read_records
 from builders.collections.files.topics import EMPTY_SHARE, Topics
+from builders.collections.source import FolderKind
 from builders.errors import KitError
 
 
@@ -37,7 +38,7 @@ def holds_clicks(path: Path) -> bool:
     return bool(set(NAMES["query"]) & set(record)) and bool({*NAMES["document_id"], *NAMES["text"]} & set(record))
 
 
-def load_clicks(path: Path, language: str | None = None, metadata: Metadata | None = None) -> Collection:
+def load_clicks(path: Path, language: str | None, stated: Metadata) -> Collection:
     """Read pairs of a query and a clicked document, each perhaps with a count.
 
     * Columns: `query`; `document_id`, or `text`, or both; perhaps `title` and `count` (without it every row is one
@@ -52,19 +53,18 @@ def load_clicks(path: Path, language: str | None = None, metadata: Metadata | No
     Args:
         path (`Path`):
             The folder, or the log itself.
-        language (`str`, *optional*), metadata ([`Metadata`], *optional*):
+        language (`str`, *optional*), stated ([`Metadata`]):
             As in `load_beir`.
 
     Raises:
         KitError: as in `load_beir`; or a column is missing, a query is empty, or a count is no whole number.
     """
-    folder, logs = (path.parent, [path]) if path.is_file() else (path, click_files(path))
+    logs = [path] if path.is_file() else click_files(path)
     if not logs:
         raise KitError(f"{path}: no click log; such a folder holds {FORM}")
-    stated = metadata or (Metadata() if path.is_file() else read_metadata(folder))
     log = ClickLog(tuple(logs), stated.columns)
-    corpus = None if path.is_file() else _corpus(folder, stated)
-    documents: LocatedDocuments = corpus or LogDocuments(log)
+    corpus = () if path.is_file() else stated.corpus_files(path, _CORPUS)
+    documents: LocatedDocuments = FileDocuments(corpus) if corpus else LogDocuments(log)
     topics = Topics()
     clicks: dict[str, dict[str, int]] = {}
     first: dict[str, Place] = {}
@@ -85,10 +85,8 @@ def load_clicks(path: Path, language: str | None = None, metadata: Metadata | No
         raise KitError(f"{logs[0]}: no clicks in it")
     if len(empty) > EMPTY_SHARE * rows:
         raise KitError(f"{empty[0]}: the query is empty, in {len(empty)} of {rows} rows; remove them")
-    name = path.resolve().name
     facts = stated.or_else(
-        name=name.split(".")[0] if path.is_file() else name,
-        source=f"a search log, {name}",
+        source=f"a search log, {path.resolve().name}",
         licence="not stated in the folder",
         judgments="These are click judgments: a document with half or more of its query's clicks is graded 3, with a "
         "fifth or more 2, with any 1. Queries are divided 70/10/20 by a hash of their text.",
@@ -108,11 +106,15 @@ def load_clicks(path: Path, language: str | None = None, metadata: Metadata | No
     return assemble(Parts(facts, documents, topics, judgments(), language, statistics=counts))
 
 
-def _corpus(folder: Path, stated: Metadata) -> FileDocuments | None:
-    beside = tuple(path for path in sorted(folder.iterdir()) if _CORPUS.match(path.name))
-    paths = stated.corpus_files(folder) or beside
-    return FileDocuments(paths) if paths else None
-
-
 def _grade(count: int, total: int) -> int:
     return next((grade for share, grade in GRADES if count > 0 and count >= share * total), 0)
+
+
+CLICKS = FolderKind(
+    "clicks",
+    FORM,
+    "a click log: a table with `query`, `document_id`, `count`, and a `corpus.jsonl`",
+    lambda folder: bool(click_files(folder)),
+    load_clicks,
+    holds_clicks,
+)

@@ -1,4 +1,4 @@
-"""A collection in BEIR form from a dataset repository of the Hub, in the layouts of `BeIR/*` and `mteb/*`."""
+"""Reads a collection in BEIR form from a dataset repository of the Hub, in the layouts of `BeIR/*` and `mteb/*`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -10,9 +10,10 @@ from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Split
 from builders.collections.files.documents import FileDocuments
 from builders.collections.files.metadata import Metadata
-from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.qrels import read_qrels, split_named
 from builders.collections.files.topics import read_topics
 from builders.collections.hub_snapshot import CARD, DATA_SUFFIXES, Snapshot, snapshot
+from builders.collections.source import Source
 from builders.errors import KitError
 
 
@@ -50,8 +51,7 @@ def load_hub(name: str, language: str | None = None) -> Collection:
         KitError: the repository cannot be read, has another layout, or its rows are not what they should be.
     """
     match = NAME.fullmatch(name)
-    if match is None:
-        raise KitError(f"{name!r}: give OWNER/NAME or OWNER/NAME@REVISION")
+    assert match
     repo_id = match["id"]
     card = snapshot(repo_id, match["revision"], [CARD])
     facts = _card(card.folder)
@@ -158,8 +158,8 @@ def _assembled(
 ) -> Collection:
     repo_id = next(iter(versions))
     corpus, queries = (_flat(_files(found.folder, part)) for part in (layout.corpus, layout.queries))
-    files = {
-        path: split_named(split) or split_named(path.name)
+    files: dict[Path, Split] = {
+        path: split_named(split) or split_named(path.name) or "test"
         for split, paths in _files(judged.folder, qrels).items()
         for path in paths
     }
@@ -178,14 +178,18 @@ def _assembled(
         judgments=f"The qrels of {list(versions)[-1]}.",
     )
 
-    def judgments() -> Iterator[Judgment]:
-        default: Split = "test"
-        for path, split in files.items():
-            yield from read_qrels(path, split or default)
-
+    judgments = (judgment for path, split in files.items() for judgment in read_qrels(path, split))
     topics = read_topics(queries)
-    return assemble(Parts(facts, FileDocuments(tuple(corpus)), topics, judgments(), language, versions=versions))
+    return assemble(Parts(facts, FileDocuments(tuple(corpus)), topics, judgments, language, versions=versions))
 
 
 def _flat(files: Mapping[str, list[Path]]) -> list[Path]:
     return [path for paths in files.values() for path in paths]
+
+
+HUB = Source(
+    ("OWNER/NAME[@REVISION]",),
+    "a dataset on the Hub with `corpus`, `queries`, `qrels`, such as `mteb/scifact`",
+    lambda name: NAME.fullmatch(name) is not None,
+    load_hub,
+)

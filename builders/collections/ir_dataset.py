@@ -1,4 +1,4 @@
-"""A collection by its id in `ir_datasets`, the catalogue of test collections (https://ir-datasets.com)."""
+"""Reads a collection by its id in `ir_datasets`, the catalogue of test collections (https://ir-datasets.com)."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ from builders.collections.files.lines import Place
 from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import Judgment, split_named, whole
 from builders.collections.files.topics import Topics
+from builders.collections.source import Source
 from builders.collections.trec import DEEP_LEARNING_LEVEL
 from builders.errors import KitError
 
@@ -17,15 +18,15 @@ from builders.errors import KitError
 PREFIX = "ir_datasets:"
 
 
-def load_ir_dataset(id: str, language: str | None = None) -> Collection:
-    """Read documents, queries and qrels of a dataset, e.g. `msmarco-passage/trec-dl-2019/judged`.
+def load_ir_dataset(name: str, language: str | None = None) -> Collection:
+    """Read documents, queries and qrels of a dataset, e.g. `ir_datasets:msmarco-passage/trec-dl-2019/judged`.
 
     The package fetches what is not on this machine yet. What it calls a document's default text is indexed, titles
     included. The split is the one in the id (`…/train`, `…/dev/small`); all other ids are test collections.
 
     Args:
-        id (`str`):
-            The dataset's id; it must provide documents, queries and qrels.
+        name (`str`):
+            `ir_datasets:` and the id of a dataset that provides documents, queries and qrels.
         language (`str`, *optional*):
             ISO 639-1 code; by default the dataset's own, else what the script of the queries suggests.
 
@@ -33,17 +34,18 @@ def load_ir_dataset(id: str, language: str | None = None) -> Collection:
         KitError: the extra `ir-datasets` is not installed, there is no such id, the data cannot be fetched, or the
             dataset lacks a part.
     """
+    id = name.removeprefix(PREFIX)
     try:
         import ir_datasets
     except ImportError as error:
-        raise KitError(f"{PREFIX}{id}: pip install 'query-expansion-kit[ir-datasets]'") from error
+        raise KitError(f"{name}: pip install 'query-expansion-kit[ir-datasets]'") from error
     try:
         dataset = ir_datasets.load(id)
     except KeyError as error:
-        raise KitError(f"{PREFIX}{id}: no such dataset; https://ir-datasets.com lists them") from error
+        raise KitError(f"{name}: no such dataset; https://ir-datasets.com lists them") from error
     missing = [part for part in ("docs", "queries", "qrels") if not dataset.has(part)]
     if missing:
-        raise KitError(f"{PREFIX}{id}: this dataset has no {' and no '.join(missing)}; give the id of one that has")
+        raise KitError(f"{name}: this dataset has no {' and no '.join(missing)}; give the id of one that has")
     split = split_named(id) or "test"
     graded = "trec-dl-20" in id
     facts = Metadata(
@@ -72,7 +74,7 @@ def load_ir_dataset(id: str, language: str | None = None) -> Collection:
         raise
     except Exception as error:  # whatever download and parsers of its many sources let out
         said = " ".join(str(error).split())[:200] or type(error).__name__
-        raise KitError(f"{PREFIX}{id}: ir_datasets cannot read it ({said})") from error
+        raise KitError(f"{name}: ir_datasets cannot read it ({said})") from error
 
 
 @dataclass(frozen=True)
@@ -99,3 +101,12 @@ class DatasetDocuments:
                 Place(self.name, row),
                 Document(str(found.doc_id), title if isinstance(title, str) else "", found.default_text()),
             )
+
+
+IR_DATASETS = Source(
+    (f"{PREFIX}ID",),
+    "an id of [ir_datasets](https://ir-datasets.com), such as `msmarco-passage/trec-dl-2019/judged` (extra "
+    "`ir-datasets`)",
+    lambda name: name.startswith(PREFIX),
+    load_ir_dataset,
+)

@@ -1,4 +1,4 @@
-"""MIRACL: Wikipedia in eighteen languages, with topics and judgments by native speakers (arXiv 2210.09984)."""
+"""Reads MIRACL: Wikipedia in eighteen languages, with topics and judgments by native speakers (arXiv 2210.09984)."""
 
 import re
 from collections.abc import Iterator
@@ -6,14 +6,16 @@ from pathlib import Path
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Split, split_of
-from builders.collections.files.metadata import Metadata, read_metadata
-from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.metadata import Metadata
+from builders.collections.files.qrels import Judgment, read_splits
 from builders.collections.files.topics import read_topics
 from builders.collections.hub_snapshot import snapshot
+from builders.collections.source import FolderKind, Source
 from builders.collections.trec import TrecFiles, corpus_of, find_files
 from builders.errors import KitError
 
 
+PREFIX = "miracl:"
 LANGUAGES = tuple("ar bn de en es fa fi fr hi id ja ko ru sw te th yo zh".split())
 TOPICS_REPOSITORY = "miracl/miracl"
 CORPUS_REPOSITORY = "miracl/miracl-corpus"
@@ -28,7 +30,7 @@ def is_miracl(folder: Path) -> bool:
     return bool(files.topics and files.qrels) and _language(folder, files) is not None
 
 
-def load_miracl(folder: Path, language: str | None = None, metadata: Metadata | None = None) -> Collection:
+def load_miracl(folder: Path, language: str | None, stated: Metadata) -> Collection:
     """Read MIRACL v1.0 from a folder: `topics.*.tsv`, `qrels.*.tsv`, and the passages `docs-*.jsonl.gz`.
 
     * Train queries are train queries, but for one in ten, by a hash of its id, which is a validation query. The
@@ -38,7 +40,7 @@ def load_miracl(folder: Path, language: str | None = None, metadata: Metadata | 
     * Without passages the topics and judgments load all the same; what needs a document says that it is missing.
 
     Args:
-        folder (`Path`), language (`str`, *optional*), metadata ([`Metadata`], *optional*):
+        folder (`Path`), language (`str`, *optional*), stated ([`Metadata`]):
             As in `load_beir`.
 
     Raises:
@@ -47,18 +49,20 @@ def load_miracl(folder: Path, language: str | None = None, metadata: Metadata | 
     files = find_files(folder)
     if not files.topics or not files.qrels:
         raise KitError(f"{folder}: topics or qrels are missing; a folder of MIRACL holds {FORM}")
-    stated = metadata or read_metadata(folder)
-    return _assembled(folder, files, stated.or_else(name=folder.resolve().name), language, {})
+    return _assembled(folder, files, stated, language, {})
 
 
-def load_hub_miracl(language: str) -> Collection:
-    """MIRACL in one language from the Hub: `miracl/miracl` and `miracl/miracl-corpus`, their data files only.
+def load_hub_miracl(name: str, _: str | None = None) -> Collection:
+    """MIRACL in the language that its name states, such as `miracl:zh`, from two repositories of the Hub.
+
+    Of `miracl/miracl` and `miracl/miracl-corpus` the data files are fetched, and nothing else.
 
     Raises:
         KitError: MIRACL has no such language, or the repositories cannot be read.
     """
+    language = name.removeprefix(PREFIX)
     if language not in LANGUAGES:
-        raise KitError(f"miracl:{language}: no such language; give one of {', '.join(LANGUAGES)}")
+        raise KitError(f"{name}: no such language; give one of {', '.join(LANGUAGES)}")
     start = f"miracl-v1.0-{language}"
     judged = snapshot(TOPICS_REPOSITORY, None, [f"{start}/topics/*.tsv", f"{start}/qrels/*.tsv"])
     corpus = snapshot(CORPUS_REPOSITORY, None, [f"miracl-corpus-v1.0-{language}/*.jsonl.gz"])
@@ -67,7 +71,7 @@ def load_hub_miracl(language: str) -> Collection:
     found = find_files(judged.folder / start)
     if not found.topics or not found.qrels or not passages.is_dir():
         raise KitError(
-            f"miracl:{language}: {TOPICS_REPOSITORY} or {CORPUS_REPOSITORY} holds no such files; put them into a "
+            f"{name}: {TOPICS_REPOSITORY} or {CORPUS_REPOSITORY} holds no such files; put them into a "
             f"folder yourself ({FORM}) and give its path"
         )
     facts = Metadata(name=f"miracl-{language}", corpus=str(passages))
@@ -86,10 +90,8 @@ def _assembled(
     )
 
     def judgments() -> Iterator[Judgment]:
-        for path in files.qrels:
-            trained = split_named(path.name) == "train"
-            for judgment in read_qrels(path, "test"):
-                yield judgment._replace(split=_trained(judgment.query_id)) if trained else judgment
+        for judgment in read_splits(files.qrels):
+            yield judgment._replace(split=_trained(judgment.query_id) if judgment.split == "train" else "test")
 
     topics = read_topics(files.topics)
     return assemble(Parts(facts, corpus_of(folder, facts, files), topics, judgments(), language, versions=versions))
@@ -102,3 +104,12 @@ def _trained(query_id: str) -> Split:
 def _language(folder: Path, files: TrecFiles) -> str | None:
     names = (path.name for path in (folder.resolve(), *files.topics))
     return next((match[1].lower() for name in names if (match := _NAME.search(name))), None)
+
+
+MIRACL = FolderKind("miracl", FORM, "topics, qrels and passages of MIRACL", is_miracl, load_miracl)
+MIRACL_ON_HUB = Source(
+    (f"{PREFIX}LANGUAGE",),
+    f"MIRACL from the Hub, Chinese (`{PREFIX}zh`) and {len(LANGUAGES) - 1} other languages",
+    lambda name: name.startswith(PREFIX),
+    load_hub_miracl,
+)

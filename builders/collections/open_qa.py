@@ -1,4 +1,4 @@
-"""A collection of open-domain questions with accepted answers, and the passages to find them in."""
+"""Reads open-domain questions with accepted answers, and the passages to find them in."""
 
 import re
 from collections import Counter
@@ -10,9 +10,10 @@ from builders.collections.collection import AbsentDocuments, Collection, Split
 from builders.collections.files.accepted_answers import COMMON, find_passages
 from builders.collections.files.documents import FileDocuments
 from builders.collections.files.lines import Place
-from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import Judgment
 from builders.collections.files.questions import holds_questions, read_questions
+from builders.collections.source import FolderKind
 from builders.errors import KitError
 
 
@@ -29,7 +30,7 @@ def question_files(folder: Path) -> list[Path]:
     return [path for path in paths if path not in others and holds_questions(path)]
 
 
-def load_open_qa(path: Path, language: str | None = None, metadata: Metadata | None = None) -> Collection:
+def load_open_qa(path: Path, language: str | None, stated: Metadata) -> Collection:
     """Read questions with answers (see `read_questions`), and passages: DPR's TSV (id, text, title) or JSONL.
 
     Judgments: the positive passages that a question names; else every passage whose text holds an accepted answer,
@@ -40,7 +41,7 @@ def load_open_qa(path: Path, language: str | None = None, metadata: Metadata | N
     Args:
         path (`Path`):
             The folder, or a single file of questions.
-        language (`str`, *optional*), metadata ([`Metadata`], *optional*):
+        language (`str`, *optional*), stated ([`Metadata`]):
             As in `load_beir`.
 
     Raises:
@@ -50,9 +51,9 @@ def load_open_qa(path: Path, language: str | None = None, metadata: Metadata | N
     files = [path] if alone else question_files(path)
     if not files:
         raise KitError(f"{path}: no questions with answers; a folder of open-domain questions holds {FORM}")
-    stated = metadata or (Metadata() if alone else read_metadata(path))
     questions = read_questions(files)
-    passages = None if alone else _passages(path, stated)
+    files_of_passages = () if alone else stated.corpus_files(path, _PASSAGES)
+    passages = FileDocuments(files_of_passages) if files_of_passages else None
     counts: Counter[str] = Counter()
     judgments = list(questions.positives)
     how = ["passages that the questions name"] if judgments else []
@@ -61,10 +62,8 @@ def load_open_qa(path: Path, language: str | None = None, metadata: Metadata | N
     if passages and unnamed:
         judgments += _matched(passages, unnamed, questions.splits, counts)
         how += ["passages that hold an accepted answer (DPR's matching)"]
-    name = path.resolve().name
     facts = stated.or_else(
-        name=name.split(".")[0] if alone else name,
-        source=f"open-domain questions, {name}",
+        source=f"open-domain questions, {path.resolve().name}",
         licence="not stated in the folder",
         judgments=f"Relevant are the {', else the '.join(how)}." if how else "No passage is judged.",
     )
@@ -83,12 +82,6 @@ def load_open_qa(path: Path, language: str | None = None, metadata: Metadata | N
     )
 
 
-def _passages(folder: Path, stated: Metadata) -> FileDocuments | None:
-    beside = tuple(path for path in sorted(folder.iterdir()) if _PASSAGES.match(path.name))
-    paths = stated.corpus_files(folder) or beside
-    return FileDocuments(paths) if paths else None
-
-
 def _matched(
     passages: FileDocuments, answers: Mapping[str, Sequence[str]], splits: Mapping[str, Split], counts: Counter[str]
 ) -> Iterator[Judgment]:
@@ -99,3 +92,13 @@ def _matched(
             continue
         for passage_id in passage_ids:
             yield Judgment(Place(passages.name, 1), splits[query_id], query_id, passage_id, 1)
+
+
+OPEN_QA = FolderKind(
+    "open-qa",
+    FORM,
+    "questions with accepted answers, and passages (the form of DPR)",
+    lambda folder: bool(question_files(folder)),
+    load_open_qa,
+    holds_questions,
+)

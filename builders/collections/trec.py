@@ -1,7 +1,6 @@
-"""A collection from a local folder in TREC form: topics, qrels and a corpus; MS MARCO passages are one."""
+"""Reads a local folder in TREC form: topics, qrels and a corpus; MS MARCO passages are one."""
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from builders.collections.collection import AbsentDocuments, Collection
 from builders.collections.files.archive import is_archive, unpack
 from builders.collections.files.documents import FileDocuments
 from builders.collections.files.lines import form_of
-from builders.collections.files.metadata import Metadata, read_metadata
-from builders.collections.files.qrels import Judgment, read_qrels, split_named
+from builders.collections.files.metadata import Metadata
+from builders.collections.files.qrels import read_splits
 from builders.collections.files.tables import RECORD_FORMS
 from builders.collections.files.topics import read_topics
+from builders.collections.source import FolderKind
 from builders.errors import KitError
 
 
@@ -66,7 +66,7 @@ def is_trec(folder: Path) -> bool:
     return bool(files.topics and files.qrels)
 
 
-def load_trec(folder: Path, language: str | None = None, metadata: Metadata | None = None) -> Collection:
+def load_trec(folder: Path, language: str | None, stated: Metadata) -> Collection:
     """Read topics (TSV, JSONL, `<top>`), qrels (four columns) and a corpus (JSONL, TSV), all perhaps compressed.
 
     This reads MS MARCO passages as they are distributed: v1's `collection.tsv`, `queries.*.tsv` and `qrels.*.tsv`,
@@ -82,7 +82,7 @@ def load_trec(folder: Path, language: str | None = None, metadata: Metadata | No
     * Without a corpus the topics and judgments load all the same; what needs a document says that it is missing.
 
     Args:
-        folder (`Path`), language (`str`, *optional*), metadata ([`Metadata`], *optional*):
+        folder (`Path`), language (`str`, *optional*), stated ([`Metadata`]):
             As in `load_beir`.
 
     Raises:
@@ -92,14 +92,12 @@ def load_trec(folder: Path, language: str | None = None, metadata: Metadata | No
     if not files.topics or not files.qrels:
         missing = "topics" if not files.topics else "qrels"
         raise KitError(f"{folder}: no file with {missing} in its name; a folder in TREC form holds {FORM}")
-    stated = metadata or read_metadata(folder)
     documents = corpus_of(folder, stated, files)
     names = [path.name for path in files.qrels]
     deep = all(_DEEP_LEARNING.search(f"{folder.resolve().name}/{name}") for name in names)
     ms_marco = any(_MS_MARCO.search(path.name) for path in (*files.topics, *files.corpus))
     name = folder.resolve().name
     facts = stated.or_else(
-        name=name,
         source=f"{'MS MARCO passages' if ms_marco else 'a local folder in TREC form'}, {name}",
         licence="MS MARCO: non-commercial research only" if ms_marco else "not stated in the folder",
         judgments=f"TREC judgments ({', '.join(names)})."
@@ -107,12 +105,7 @@ def load_trec(folder: Path, language: str | None = None, metadata: Metadata | No
         pooled=isinstance(documents, FileDocuments) and documents.pooled,
         relevance_level=DEEP_LEARNING_LEVEL if deep else None,
     )
-
-    def judgments() -> Iterator[Judgment]:
-        for path in files.qrels:
-            yield from read_qrels(path, split_named(path.name) or "test")
-
-    return assemble(Parts(facts, documents, read_topics(files.topics), judgments(), language))
+    return assemble(Parts(facts, documents, read_topics(files.topics), read_splits(files.qrels), language))
 
 
 def corpus_of(folder: Path, stated: Metadata, files: TrecFiles) -> FileDocuments | AbsentDocuments:
@@ -128,3 +121,6 @@ def corpus_of(folder: Path, stated: Metadata, files: TrecFiles) -> FileDocuments
             "them in collection.yaml (corpus: PATH)"
         )
     return FileDocuments(paths)
+
+
+TREC = FolderKind("trec", FORM, "TREC topics, qrels and a corpus; MS MARCO passages with TREC DL", is_trec, load_trec)

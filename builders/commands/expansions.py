@@ -21,7 +21,7 @@ from builders.artifacts.provenance import code_version, versions
 from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import parse, say
 from builders.collections.collection import Collection, Query, Split, collection_provenance
-from builders.collections.load import load_collection
+from builders.collections.load import collection_help, load_collection
 from builders.collections.sampling import sample_queries
 from builders.commands.build import PublishingOptions, build_and_publish
 from builders.errors import KitError
@@ -51,7 +51,7 @@ class ExpansionsArguments(ExpanderOptions, PublishingOptions):
     """Settings of `python -m builders expansions`."""
 
     output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
-    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, a folder, or an id of a collection."})
+    collection: str = field(default="pydocs", metadata={"help": collection_help()})
     language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
     num_train: int = field(default=48, metadata={"help": "Train queries to sample; -1 takes all."})
     num_validation: int = field(default=0, metadata={"help": "Validation queries to sample; -1 takes all."})

@@ -18,7 +18,7 @@ from builders.artifacts.files import atomic_write
 from builders.artifacts.provenance import code_version, versions
 from builders.cli import parse, say
 from builders.collections.collection import SPLITS, Collection, Query, collection_provenance
-from builders.collections.load import load_collection
+from builders.collections.load import collection_help, load_collection
 from builders.errors import KitError
 from builders.expanders.recordings import parse_where, read_recorded
 from builders.grading.comparison import PLAIN, Row, legend, parquet_bytes, query_row, subject, system_row, table_lines
@@ -36,7 +36,7 @@ BLOCK = 256
 class GradeArguments:
     """Settings of `python -m builders grade`."""
 
-    collection: str = field(metadata={"help": "`pydocs`, or the folder or id of a collection."})
+    collection: str = field(metadata={"help": collection_help()})
     split: str = field(default="test", metadata={"help": "train, validation, test, or `all` judged queries."})
     language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
     retriever: str = field(default="bm25s", metadata={"help": retriever_help()})

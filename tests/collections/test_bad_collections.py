@@ -70,7 +70,7 @@ SPOILED = {
         ("lang: en", ["field 'lang' is not known", "language"]),
         ("[1]", ["collection.yaml: a mapping is expected"]),
         ("a: [", ["collection.yaml: not valid YAML"]),
-        ("kind: robust", ["kind: 'robust' is not one of beir, trec"]),
+        ("kind: robust", ["kind: 'robust' is not one of beir, clicks"]),
         ("split: dev", ["split: 'dev' is not one of train, validation, test, divide"]),
         ("relevance_level: 0", ["a whole number above 0"]),
         ("pooled: 1", ["true or false"]),

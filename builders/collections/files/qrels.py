@@ -1,7 +1,7 @@
 """Relevance judgments (qrels) in files: four columns as TREC has them, or a header as BEIR has it."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -38,6 +38,16 @@ class Judgment(NamedTuple):
 def split_named(name: str) -> Split | None:
     """The split that a file's name tells, e.g. `qrels.dev.small.tsv` → validation; `None` where it tells none."""
     return next((_SPLITS[word] for word in re.split(r"[^a-z0-9]+", name.lower()) if word in _SPLITS), None)
+
+
+def read_splits(files: Iterable[Path]) -> Iterator[Judgment]:
+    """The judgments of several files, each of the split that its name tells; where it tells none, *test*.
+
+    Raises:
+        KitError: see [`read_qrels`].
+    """
+    for path in files:
+        yield from read_qrels(path, split_named(path.name) or "test")
 
 
 def read_qrels(path: Path, split: Split | None) -> Iterator[Judgment]:

@@ -1,4 +1,4 @@
-"""The collection `pydocs`: search in the API documentation of NumPy, SciPy, pandas and scikit-learn, or of others."""
+"""Makes the collection `pydocs` of the API documentation of NumPy, SciPy, pandas and scikit-learn, or of others."""
 
 import gzip
 import hashlib
@@ -14,10 +14,19 @@ from builders.artifacts.cache import cache_dir
 from builders.artifacts.files import atomic_write
 from builders.collections.collection import Collection, Document, Query, split_of
 from builders.collections.pydocs.docstrings import Docstring, read_docstring
-from builders.collections.pydocs.libraries import NAME, Library, documented, libraries, pydocs_name
+from builders.collections.pydocs.libraries import (
+    NAME,
+    PREFIX,
+    Library,
+    documented,
+    is_pydocs,
+    libraries,
+    pydocs_name,
+)
 from builders.collections.pydocs.public_names import PublicNames
 from builders.collections.pydocs.source_module import Definition
 from builders.collections.pydocs.source_tree import files_stamp, read_package
+from builders.collections.source import Source
 from builders.errors import KitError
 
 
@@ -30,7 +39,7 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s|\$\{\w+\}")
 _FORMAT_FIELD = re.compile(r"\{\w+\}")
 
 
-def load_pydocs(name: str = NAME) -> Collection:
+def load_pydocs(name: str = NAME, language: str | None = None) -> Collection:
     """Docstrings as documents, their summaries as queries, their See Also as further judgments.
 
     Everything is read statically from the installed files; none of the libraries is imported. The result is kept in
@@ -52,14 +61,19 @@ def load_pydocs(name: str = NAME) -> Collection:
         name (`str`):
             `pydocs` for NumPy, SciPy, pandas and scikit-learn; `pydocs:PACKAGE,…` for other installed libraries whose
             docstrings have the numpydoc form.
+        language (`str`, *optional*):
+            `en`, if any.
 
     Returns:
         The collection. `statistics` counts documents per library, what was skipped and why, and how many of the
         queries' See Also names were resolved (`see_also_resolved` of `see_also_links`).
 
     Raises:
-        KitError: one of the libraries is not installed, or none of their docstrings makes a query.
+        KitError: one of the libraries is not installed, none of their docstrings makes a query, or another language
+            is asked for.
     """
+    if language not in (None, "en"):
+        raise KitError(f"--language {language}: pydocs is in English")
     read = libraries(name)
     state = [READING, *((item.package, item.version, files_stamp(item.package)) for item in read)]
     key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:16]
@@ -231,3 +245,12 @@ def _collection(content: dict[str, Any], name: str, read: list[Library]) -> Coll
         statistics=statistics,
         index_title=False,
     )
+
+
+PYDOCS = Source(
+    (NAME, f"{PREFIX}PACKAGE,…"),
+    "installed Python libraries with docstrings in the numpydoc form, such as `pydocs:networkx,xarray`: pages, "
+    "queries and judgments are read from them",
+    is_pydocs,
+    load_pydocs,
+)
