@@ -14,7 +14,7 @@ from builders.errors import KitError
 from builders.expanders.expander import Request, greedy
 from builders.expanders.local import LocalExpander
 from builders.measures.retrieval_measures.ranking import measure
-from builders.prompts.context.load import load_grounding
+from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt
 from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.formulation import load_formation
@@ -27,7 +27,7 @@ from space.settings import read_settings
 if TYPE_CHECKING:
     from builders.collections.collection import Collection, Document, Query
     from builders.expanders.local import LocalExpander
-    from builders.prompts.context.context import Grounding
+    from builders.prompts.context.context import PromptContext
     from builders.retrievers.retriever import Hit, Retriever
 
 # How far a document's rank is followed; builders.grading.grader looks as deep.
@@ -208,8 +208,8 @@ class Engine:
         return student
 
     @functools.cached_property
-    def _grounding(self) -> "Grounding":
-        return load_grounding(self.prompt, self.collection, self.settings.retriever)
+    def _grounding(self) -> "PromptContext":
+        return load_context(self.prompt, self.collection, self.settings.retriever)
 
     def _shown(self, query: str) -> str:
         """What a grounded prompt shows beside the query."""

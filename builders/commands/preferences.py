@@ -24,8 +24,8 @@ from builders.errors import KitError
 from builders.pairing.load import REWARD, load_rule
 from builders.pairing.pairing import Pair, Pairing, Rule, Yield
 from builders.pairing.reward import Reward, RewardOptions
-from builders.prompts.load import load_prompt, refuse_gold
-from builders.prompts.prompt import Message, Prompt
+from builders.prompts.load import load_prompt
+from builders.prompts.prompt import Message, Prompt, refuse_gold
 
 
 # Carried over from the expansions, so that a preference dataset explains itself alone.

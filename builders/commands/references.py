@@ -29,7 +29,7 @@ from builders.expanders.expander import Expander, Sampling
 from builders.expanders.generations import cost, has_answers, sweep, write_answers
 from builders.expanders.load import ExpanderOptions, load_expanders
 from builders.processes import join_processes
-from builders.prompts.context.gold_document import Gold
+from builders.prompts.context.gold_document import GoldDocument
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
 
@@ -117,7 +117,7 @@ def build_references(args: ReferencesArguments) -> Path:
 
     queries = _queries(expansions, source, collection)
     flat = [query for some in queries.values() for query in some]
-    gold = Gold(collection)
+    gold = GoldDocument(collection)
     shown = {prompt.id: dict(zip((query.id for query in flat), gold.texts(flat), strict=True))}
     resumed = has_answers(work)
     answers = write_answers(flat, expanders, {prompt.id: []}, shown, 1, samplings, work, processes)

@@ -26,7 +26,8 @@ from builders.errors import KitError
 from builders.grading.candidates import regraded_candidates, summary
 from builders.grading.grader import DEPTH, Grader
 from builders.grading.selection import SELECTIONS, distillation_row
-from builders.prompts.load import load_prompt, refuse_gold
+from builders.prompts.load import load_prompt
+from builders.prompts.prompt import refuse_gold
 from builders.retrievers.formulation import formulation_help, load_formation
 from builders.retrievers.load import encoder_folders, load_retriever, retriever_help
 

@@ -1,4 +1,4 @@
-"""Prompts by name: those of the kit, YAML files of the user's own, and QueryGym's."""
+"""Loads prompts by name: those of the kit, YAML files of the user's own, and QueryGym's."""
 
 import hashlib
 import re
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import KitError
+from builders.prompts.context.load import context_names
 from builders.prompts.output_check import OutputCheck
-from builders.prompts.prompt import GROUNDINGS, Prompt
+from builders.prompts.prompt import Prompt
 from builders.prompts.querygym import querygym_prompt
 
 
@@ -49,20 +50,6 @@ def require_language(prompts: Iterable[Prompt], language: str, collection: str) 
             )
 
 
-def refuse_gold(prompts: Iterable[Prompt]) -> None:
-    """Refuse prompts that show the judged document: nobody may learn from them, or be measured with them.
-
-    Raises:
-        KitError: one does.
-    """
-    for prompt in prompts:
-        if prompt.grounding == "gold":
-            raise KitError(
-                f"prompt {prompt.id!r} shows the judged document, which is the answer: it is for python -m builders "
-                "references alone; give a prompt that can be asked about any query"
-            )
-
-
 def _read(path: Path) -> Prompt:
     import yaml
 
@@ -86,8 +73,8 @@ def _read(path: Path) -> Prompt:
             re.compile(pattern)
         except re.error as error:
             raise KitError(f"prompt file {path}: forbidden pattern {pattern!r}: {error}") from error
-    if prompt.grounding not in (None, *GROUNDINGS):
-        known = ", ".join(GROUNDINGS)
+    if prompt.grounding not in (None, *context_names()):
+        known = ", ".join(context_names())
         raise KitError(f"prompt file {path}: grounding must be one of {known}, not {prompt.grounding!r}")
     if (prompt.grounding is not None) != ("{grounding}" in prompt.user) or (prompt.grounding and prompt.exemplars):
         raise KitError(f"prompt file {path}: a grounding needs {{grounding}} in field user, and no exemplars")

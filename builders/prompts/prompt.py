@@ -1,7 +1,7 @@
-"""The prompt: a versioned YAML file, and the messages it makes of a query."""
+"""A prompt, as its versioned YAML file states it, and the messages it makes of a query."""
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
@@ -10,7 +10,6 @@ from builders.prompts.output_check import OutputCheck
 
 
 Condition = Literal["zero-shot", "few-shot"]
-GROUNDINGS = ("judged", "regression", "neighbours", "passages", "gold")
 
 
 class Message(TypedDict):
@@ -50,8 +49,9 @@ class Prompt:
             What an answer must look like.
         sha256 (`str`):
             Of the file's bytes, so that provenance notices an edit without a new version.
-        grounding (`"judged"`, `"regression"`, `"neighbours"`, `"passages"` or `"gold"`, *optional*):
-            What of the collection stands in place of `{grounding}`: see `builders.prompts.context`.
+        grounding (`str`, *optional*):
+            Name of the context, what of the collection stands in place of `{grounding}`: one of
+            `builders.prompts.context.load.CONTEXTS`.
     """
 
     id: str
@@ -92,6 +92,20 @@ class Prompt:
         asked = self.user.replace("{grounding}", grounding).replace("{query}", query.strip())
         turns.append(Message(role="user", content=asked.strip()))
         return turns
+
+
+def refuse_gold(prompts: Iterable[Prompt]) -> None:
+    """Refuse prompts that show the judged document: nobody may learn from them, or be measured with them.
+
+    Raises:
+        KitError: one does.
+    """
+    for prompt in prompts:
+        if prompt.grounding == "gold":
+            raise KitError(
+                f"prompt {prompt.id!r} shows the judged document, which is the answer: it is for python -m builders "
+                "references alone; give a prompt that can be asked about any query"
+            )
 
 
 def __getattr__(name: str) -> Any:

@@ -10,8 +10,8 @@ from builders.collections.collection import Document, Query
 from builders.commands.expansions import main as make_expansions
 from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
-from builders.prompts.context.gold_document import WORDS, Gold
-from builders.prompts.context.load import load_grounding, shown_texts
+from builders.prompts.context.gold_document import WORDS, GoldDocument
+from builders.prompts.context.load import load_context, shown_texts
 from builders.prompts.load import load_prompt
 from builders.retrievers.load import load_retriever
 from tests.expanders.test_term_regression import ANIMALS, PLACES, animals  # noqa: F401
@@ -20,7 +20,7 @@ from tests.support.collection_folders import jsonl, write
 
 def texts(collection, name, ids):
     prompt = load_prompt(name)
-    return load_grounding(prompt, collection, "bm25s").texts([collection.queries[query_id] for query_id in ids])
+    return load_context(prompt, collection, "bm25s").texts([collection.queries[query_id] for query_id in ids])
 
 
 def test_neighbours_show_the_words_of_pages_judged_for_similar_queries(animals):  # noqa: F811
@@ -48,7 +48,7 @@ def test_judged_words_are_few_and_those_that_similar_queries_share_come_first(an
 
 def test_of_a_query_that_is_like_no_other_no_judged_words_are_shown(animals):  # noqa: F811
     stranger = Query("qnew", "zyxw vutsr", "test")
-    assert load_grounding(load_prompt("keywords-judged-zero-shot"), animals, "bm25s").texts([stranger]) == [""]
+    assert load_context(load_prompt("keywords-judged-zero-shot"), animals, "bm25s").texts([stranger]) == [""]
 
 
 def test_regression_words_are_the_teachers_own_and_few(animals, monkeypatch):  # noqa: F811
@@ -68,7 +68,7 @@ def test_regression_words_are_the_teachers_own_and_few(animals, monkeypatch):  #
         assert shown[f"q{mark}7"].split()[0] == animal and len(shown[f"q{mark}7"].split()) <= 10
     assert "unicorns" not in shown["qhorn"].split(), "it is answered without its own judgments"
     stranger = Query("qnew", "zyxw vutsr", "test")
-    assert load_grounding(load_prompt(name), animals, "bm25s").texts([stranger]) == [""]
+    assert load_context(load_prompt(name), animals, "bm25s").texts([stranger]) == [""]
 
 
 def test_passages_show_how_the_first_pages_begin(animals):  # noqa: F811
@@ -112,7 +112,7 @@ def test_a_prompt_file_that_contradicts_itself_is_refused(tmp_path, change, mess
 
 
 def gold(collection, *ids):
-    return Gold(collection).texts([collection.queries[query_id] for query_id in ids])
+    return GoldDocument(collection).texts([collection.queries[query_id] for query_id in ids])
 
 
 def test_gold_shows_how_the_best_judged_document_begins(animals):  # noqa: F811
@@ -157,7 +157,7 @@ def test_what_shows_the_answer_can_be_asked_by_nobody_else(animals, name):  # no
     asked = prompt.messages("sort an array", (), "the page")[-1]["content"]
     assert "sort an array" in asked and "the page" in asked
     with pytest.raises(KitError, match="shows the judged document, which is the answer"):
-        load_grounding(prompt, animals, "bm25s")
+        load_context(prompt, animals, "bm25s")
     with pytest.raises(KitError, match="shows the judged document, which is the answer"):
         shown_texts([load_prompt("keywords-zero-shot"), prompt], animals, "bm25s", [animals.queries["qhorn"]])
 
@@ -167,7 +167,7 @@ def test_without_judged_train_queries_there_are_no_neighbours(animals):  # noqa:
 
     bare = replace(animals, queries={"qother": Query("qother", "which have a horn", "test")})
     with pytest.raises(KitError, match="terms are learned from train queries"):
-        load_grounding(load_prompt("keywords-neighbours-zero-shot"), bare, "bm25s")
+        load_context(load_prompt("keywords-neighbours-zero-shot"), bare, "bm25s")
 
 
 def test_every_prompt_finds_its_own_text(animals):  # noqa: F811

@@ -15,8 +15,8 @@ from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.comparison import PLAIN
 from builders.grading.grader import Grader
-from builders.prompts.context.context import Grounding
-from builders.prompts.context.load import load_grounding
+from builders.prompts.context.context import PromptContext
+from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
 from builders.retrievers.formulation import load_formation
@@ -122,8 +122,8 @@ class Plan:
         return [" ".join(text.split()) for text in self._grounding.texts(queries)]
 
     @cached_property
-    def _grounding(self) -> Grounding:
-        return load_grounding(self.prompt, self.collection, self.args.retriever)
+    def _grounding(self) -> PromptContext:
+        return load_context(self.prompt, self.collection, self.args.retriever)
 
 
 def make_plan(args: "EvaluationArguments") -> Plan:

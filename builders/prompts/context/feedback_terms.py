@@ -1,41 +1,43 @@
-"""Words of pages that were judged relevant to similar train queries, best first."""
+"""kNN feedback terms: words of pages that were judged relevant to the most similar train queries, best first."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from builders.collections.collection import Collection, Query
-from builders.prompts.context.context import Grounding
+from builders.prompts.context.context import PromptContext
 from builders.prompts.context.judged_terms import JudgedTerms
 
 
-class JudgedWords(Grounding):
-    """The terms of the most similar train queries' relevant documents, the weightiest first.
+class FeedbackTerms(PromptContext):
+    """One line of at most 10 words for 8 similar train queries together, the weightiest first; about 30 tokens.
 
     What a term weighs in a train query's relevant documents ([`JudgedTerms`]) counts times its idf. The asking query's
     own terms are left out. A train query is never its own neighbour, so that it is asked as an unseen one is.
 
+    Weights of the train queries are added, times the square of the cosine of the queries' vectors. What then weighs
+    little is left out, so that of a query that is like no other nothing is shown.
+
     Args:
-        collection ([`Collection`]):
-            With documents and judged train queries.
-        together (`bool`):
-            One line of at most 10 words for 8 train queries together, about 30 tokens: their weights are added, times
-            the square of the cosine of the queries' vectors, and what then weighs little is left out, so that of a
-            query that is like no other nothing is shown. Otherwise a line of at most 5 words for each of 4 train
-            queries, about 60 tokens.
+        collection ([`Collection`]), retriever (`str`, *optional*):
+            As for [`PromptContext`]; with judged train queries.
 
     Raises:
         KitError: fewer than two judged train queries, or too many.
     """
 
-    def __init__(self, collection: Collection, together: bool) -> None:
+    name = "judged"
+    shows = "kNN feedback terms: words of pages judged relevant to similar train queries"
+    neighbours: ClassVar[int] = 8
+    words: ClassVar[int] = 10
+    # The weight below which a word is as likely to mislead as to help.
+    least_weight: ClassVar[float] = 0.5
+
+    def __init__(self, collection: Collection, retriever: str = "bm25s") -> None:
+        super().__init__(collection, retriever)
         self._terms = JudgedTerms(collection)
-        self._together = together
-        self._neighbours, self._words = (8, 10) if together else (4, 5)
-        # The weight below which a word is as likely to mislead as to help.
-        self._least_weight = 0.5 if together else 0.0
 
     def texts(self, queries: Sequence[Query]) -> list[str]:
-        """See [`Grounding.texts`].
+        """See [`PromptContext.texts`].
 
         Raises:
             KitError: scikit-learn is missing.
@@ -52,17 +54,29 @@ class JudgedWords(Grounding):
 
     def _weights(self, similarity: Any) -> list[Any]:
         """One row of the terms' weights for each line, before their idf."""
+        nearest = self._nearest(similarity)
+        return [(similarity[nearest] ** 2) @ self._terms.targets[nearest]]
+
+    def _nearest(self, similarity: Any) -> Any:
         import numpy as np
 
-        nearest = np.argsort(-similarity, kind="stable")[: self._neighbours]
-        if self._together:
-            return [(similarity[nearest] ** 2) @ self._terms.targets[nearest]]
-        return [self._terms.targets[neighbour] for neighbour in nearest if similarity[neighbour] > 0]
+        return np.argsort(-similarity, kind="stable")[: self.neighbours]
 
     def _line(self, weights: Any, own: Sequence[int]) -> str:
         import numpy as np
 
         weights[own] = 0
-        best = np.argsort(-weights, kind="stable")[: self._words]
+        best = np.argsort(-weights, kind="stable")[: self.words]
         written = self._terms.vocabulary.written
-        return " ".join(written[n] for n in best if weights[n] > 0 and weights[n] >= self._least_weight)
+        return " ".join(written[n] for n in best if weights[n] > 0 and weights[n] >= self.least_weight)
+
+
+class NeighbourTerms(FeedbackTerms):
+    """A line of at most 5 words for each of the 4 most similar train queries, about 60 tokens."""
+
+    name = "neighbours"
+    shows = "per-neighbour terms: words of pages judged relevant to similar train queries, a line for each query"
+    neighbours, words, least_weight = 4, 5, 0.0
+
+    def _weights(self, similarity: Any) -> list[Any]:
+        return [self._terms.targets[neighbour] for neighbour in self._nearest(similarity) if similarity[neighbour] > 0]
