@@ -1,4 +1,4 @@
-"""What a rendered Space carries: the kit's modules that the app imports, and the requirements of those."""
+"""Finds what a rendered Space carries, the modules that the app imports, and what must be installed for it."""
 
 import ast
 import importlib.metadata
@@ -20,46 +20,26 @@ DATA = (".yaml", ".css")
 UNSEEN = ("accelerate", "Jinja2")
 
 
-def carried_files(left_out: AbstractSet[str]) -> list[Path]:
+def carried_files() -> list[Path]:
     """The modules that the app imports, at any depth and inside functions too, and their packages' data files.
-
-    Args:
-        left_out (`Set[str]`):
-            Dotted names of modules that only functions import which this Space never calls.
 
     Returns:
         Paths relative to the repository, in order; the app itself is not among them.
     """
-    seen: set[Path] = set()
-    waiting = [APP]
-    while waiting:
-        path = waiting.pop()
-        if path in seen:
-            continue
-        seen.add(path)
-        for name in _imported(ROOT / path):
-            # Of `from a import b` there is also the name a.b.
-            if name not in left_out and name.rpartition(".")[0] not in left_out:
-                waiting += _modules(name)
+    seen = _reached(frozenset())
     folders = {path.parent for path in seen}
     data = {path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).iterdir() if path.suffix in DATA}
     return sorted((seen - {APP}) | data)
 
 
-def third_party(paths: Iterable[Path]) -> set[str]:
-    """Top-level names that modules (paths relative to the repository) import from elsewhere."""
-    names = {name.partition(".")[0] for path in paths if path.suffix == ".py" for name in _imported(ROOT / path)}
-    return names - set(sys.stdlib_module_names) - set(KIT)
-
-
 def requirements(collection: str, left_out: AbstractSet[str], more: Iterable[str] = ()) -> str:
-    """The content of `requirements.txt`: the releases installed here, of all that the carried modules need.
+    """The content of `requirements.txt`: the releases installed here, of all that the Space needs.
 
     Args:
         collection (`str`):
             Name of the collection.
         left_out (`Set[str]`):
-            As for [`carried_files`]; names of packages count too.
+            Dotted names of carried modules that this Space never runs, and names of packages that it does not need.
         more (`Iterable[str]`, *optional*):
             Further distributions.
 
@@ -69,15 +49,14 @@ def requirements(collection: str, left_out: AbstractSet[str], more: Iterable[str
     owners = importlib.metadata.packages_distributions()
     documented = [library.distribution for library in libraries(collection)] if is_pydocs(collection) else []
     needed = {*UNSEEN, *more, *documented}
-    for name in third_party([APP, *carried_files(left_out)]) - left_out:
+    imported = {name.partition(".")[0] for path in _reached(left_out) for name in _imported(ROOT / path)}
+    for name in imported - set(sys.stdlib_module_names) - set(KIT) - left_out:
         if name not in owners:
             raise KitError(f"{name} is not installed: pip install 'query-expansion-kit[demo]'")
         needed.add(owners[name][0])
-    lines = []
-    for name in sorted(needed, key=str.lower):
-        # The extra makes the app a server of tools (MCP).
-        lines.append(f"{name}{'[mcp]' if name == 'gradio' else ''}=={release(name)}")
-    return "\n".join(lines) + "\n"
+    # The extra makes the app a server of tools (MCP).
+    extras = {"gradio": "[mcp]"}
+    return "".join(f"{name}{extras.get(name, '')}=={release(name)}\n" for name in sorted(needed, key=str.lower))
 
 
 def release(distribution: str) -> str:
@@ -92,9 +71,23 @@ def release(distribution: str) -> str:
         raise KitError(f"{distribution} is not installed: pip install 'query-expansion-kit[demo]'") from error
 
 
-def sources(left_out: AbstractSet[str]) -> Mapping[str, Path]:
+def sources() -> Mapping[str, Path]:
     """Path in the rendered folder → file here; see [`carried_files`]."""
-    return {"app.py": ROOT / APP, **{path.as_posix(): ROOT / path for path in carried_files(left_out)}}
+    return {"app.py": ROOT / APP, **{path.as_posix(): ROOT / path for path in carried_files()}}
+
+
+def _reached(left_out: AbstractSet[str]) -> set[Path]:
+    """The app, and the modules that it reaches by imports without going through those that are left out."""
+    seen: set[Path] = set()
+    waiting = [APP]
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            # Of `from a import b` there is also the name a.b.
+            names = {name for name in _imported(ROOT / path) if not {name, name.rpartition(".")[0]} & left_out}
+            waiting += [module for name in names for module in _modules(name)]
+    return seen
 
 
 def _imported(path: Path) -> set[str]:

