@@ -133,7 +133,7 @@ class Mean(Formation):
     """
 
     name = form = "mean"
-    ranks_by = "the mean of their vectors (dense)"
+    ranks_by = "the mean of the vectors of query and expansions (dense)"
 
     def check(self, retriever: Retriever) -> None:
         """See `Formation.check`: only a dense retriever has vectors to average."""

@@ -12,6 +12,7 @@ from builders.__main__ import main
 from tests.support.collection_folders import clicks, dpr, jsonl, write
 from tests.support.commands import ROOT, command
 from tests.support.inference_server import InferenceServer
+from tests.support.readme_tables import renewed
 from tests.support.word_collection import word_collection
 
 
@@ -65,6 +66,11 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def served(line: str, server: InferenceServer) -> str:
     """The line with a server that is there, and as many queries."""
     return re.sub(r"http://\S+/v1", server.url, line).replace("--num_train 500", f"--num_train {TRAIN}")
+
+
+def test_tables_of_what_options_take_are_made_from_the_classes():
+    """Where it fails: `python -m tests.support.readme_tables` writes them."""
+    assert renewed(README) == README
 
 
 @pytest.mark.parametrize("line", commands("Your own data", "builders grade"), ids=lambda line: line[26:70])

@@ -1,0 +1,68 @@
+"""The README's tables of what options take, made from the classes that the options choose from.
+
+    python -m tests.support.readme_tables
+
+writes them anew, between `<!-- list of NAME -->` and `<!-- end of list of NAME -->`.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from builders.collections.clicks import CLICKS
+from builders.collections.folder import KINDS, PATHS
+from builders.collections.load import SOURCES
+from builders.collections.open_qa import OPEN_QA
+from builders.collections.source import FolderKind
+from builders.prompts.context.load import CONTEXTS
+from builders.retrievers.formulation import FORMULATIONS
+from builders.retrievers.load import RETRIEVERS
+from tests.support.commands import ROOT
+
+
+def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [titles, ["---"] * len(titles), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def forms(named: Iterable[str]) -> str:
+    return ", ".join(f"`{form}`" for form in named)
+
+
+def of_kind(kind: FolderKind) -> str:
+    return (
+        "the folder, an archive of it, or the file" if kind in (CLICKS, OPEN_QA) else "the folder, or an archive of it"
+    )
+
+
+def tables() -> dict[str, str]:
+    """Name → table."""
+    folders = [[kind.reads, of_kind(kind)] for kind in KINDS]
+    others = [[source.reads, forms(source.forms)] for source in SOURCES if source is not PATHS]
+    return {
+        "collections": markdown(["what you have", "what `--collection` takes"], [*folders, *others]),
+        "retrievers": markdown(
+            ["`--retriever`", "searches by", "languages"],
+            [[forms(kind.forms), kind.searches_by, kind.languages] for kind in RETRIEVERS],
+        ),
+        "formulations": markdown(
+            ["`--formation`", "ranks by"], [[f"`{kind.form}`", kind.ranks_by] for kind in FORMULATIONS]
+        ),
+        "contexts": markdown(
+            ["`grounding` of a prompt", "what it shows beside the query"],
+            [[f"`{kind.name}`", kind.shows] for kind in CONTEXTS],
+        ),
+    }
+
+
+def renewed(readme: str) -> str:
+    """The README with its tables as they should be."""
+    for name, table in tables().items():
+        marks = rf"(<!-- list of {name} -->\n).*?(<!-- end of list of {name} -->)"
+        readme, count = re.subn(marks, lambda found, table=table: found[1] + table + found[2], readme, flags=re.DOTALL)
+        assert count == 1, f"README.md: no place for the list of {name}"
+    return readme
+
+
+if __name__ == "__main__":
+    path = ROOT / "README.md"
+    path.write_text(renewed(path.read_text()))
