@@ -1,4 +1,4 @@
-"""Finds what a rendered Space carries, the modules that the app imports, and what must be installed for it."""
+"""Finds what a rendered Space carries, modules of the app and data of the collection, and what must be installed."""
 
 import ast
 import importlib.metadata
@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from builders.collections.files.lines import COMPRESSED
+from builders.collections.files.metadata import read_metadata
 from builders.collections.pydocs.libraries import is_pydocs, libraries
 from builders.errors import KitError
 
@@ -18,6 +20,9 @@ KIT = ("builders", "space")
 DATA = (".yaml", ".css")
 # Needed without a line that imports them: transformers places models by accelerate and reads chat templates by Jinja2.
 UNSEEN = ("accelerate", "Jinja2")
+COLLECTION_FILES = (".jsonl", ".json", ".tsv", ".csv", ".txt", ".parquet", ".xml", ".trec", ".yaml")
+# A Space is a git repository with a small disk: a larger collection belongs into a dataset of its own.
+COLLECTION_BYTES = 200 * 2**20
 
 
 def carried_files() -> list[Path]:
@@ -76,6 +81,29 @@ def sources() -> Mapping[str, Path]:
     return {"app.py": ROOT / APP, **{path.as_posix(): ROOT / path for path in carried_files()}}
 
 
+def carry_collection(name: str, files: dict[str, bytes | Path]) -> str:
+    """Put a local collection among the files of a Space.
+
+    Returns:
+        Its place in the Space; the name itself where it is no local collection.
+
+    Raises:
+        KitError: it is too large to carry, or a part of it lies outside of its folder.
+    """
+    folder = Path(name).expanduser()
+    if is_pydocs(name) or not folder.exists():
+        return name
+    place = f"collection/{folder.resolve().name}"
+    carried = {place: folder} if folder.is_file() else _data_files(folder, place)
+    size = sum(path.stat().st_size for path in carried.values())
+    if size > COLLECTION_BYTES:
+        raise KitError(
+            f"{folder}: {size >> 20} MiB are too many to carry in a Space (at most {COLLECTION_BYTES >> 20})"
+        )
+    files |= carried
+    return place
+
+
 def _reached(left_out: AbstractSet[str]) -> set[Path]:
     """The app, and the modules that it reaches by imports without going through those that are left out."""
     seen: set[Path] = set()
@@ -111,3 +139,18 @@ def _modules(name: str) -> list[Path]:
         place = Path(*parts[:length])
         found += [path for path in (place / "__init__.py", place.with_suffix(".py")) if (ROOT / path).is_file()]
     return found
+
+
+def _data_files(folder: Path, place: str) -> dict[str, Path]:
+    corpus = read_metadata(folder).corpus
+    if corpus is not None and not (folder / corpus).resolve().is_relative_to(folder.resolve()):
+        raise KitError(
+            f"{folder}: its corpus {corpus!r} lies elsewhere, and a Space carries one folder; copy it there"
+        )
+    paths = (path for path in sorted(folder.rglob("*")) if _is_data(path))
+    return {f"{place}/{path.relative_to(folder).as_posix()}": path for path in paths}
+
+
+def _is_data(path: Path) -> bool:
+    name = path.with_suffix("") if path.suffix in COMPRESSED else path
+    return path.is_file() and name.suffix in COLLECTION_FILES and not path.name.startswith(".")

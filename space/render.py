@@ -12,8 +12,7 @@ from builders.artifacts.ownership import SPACE, require_own
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_base
 from space.about import TITLE, banner, engine, significance
-from space.carried import release, requirements, sources
-from space.carried_collection import carry_collection
+from space.carried import carry_collection, release, requirements, sources
 from space.recorded import EXAMPLES, pick, to_json
 from space.retrieval import not_needed, packages, retriever_of_space
 from space.settings import SETTINGS, SpaceSettings, System

@@ -1,4 +1,4 @@
-"""The assembly: documents, topics and judgments, whatever their files, checked against one another."""
+"""Puts documents, topics and judgments together, whatever their files, and checks them against one another."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping

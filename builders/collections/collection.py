@@ -1,4 +1,4 @@
-"""The collection: documents, queries and judgments, whatever their source."""
+"""Documents, queries and judgments under one name, whatever their source."""
 
 import hashlib
 from collections import Counter

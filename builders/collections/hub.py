@@ -12,7 +12,7 @@ from builders.collections.files.documents import FileDocuments
 from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import read_qrels, split_named
 from builders.collections.files.topics import read_topics
-from builders.collections.hub_snapshot import CARD, DATA_SUFFIXES, Snapshot, snapshot
+from builders.collections.hub_snapshot import CARD, DATA_SUFFIXES, snapshot
 from builders.collections.source import Source
 from builders.errors import KitError
 
@@ -56,7 +56,8 @@ def load_hub(name: str, language: str | None = None) -> Collection:
     card = snapshot(repo_id, match["revision"], [CARD])
     facts = _card(card.folder)
     layout = layout_of(facts, language)
-    found = snapshot(repo_id, card.commit, [path for part in _parts(layout) for path in part])
+    parts = (layout.corpus, layout.queries, layout.qrels)
+    found = snapshot(repo_id, card.commit, [path for part in parts for paths in part.values() for path in paths])
     versions = {repo_id: card.commit}
     judged, qrels = found, layout.qrels
     if not any(_files(found.folder, qrels).values()):
@@ -68,7 +69,22 @@ def load_hub(name: str, language: str | None = None) -> Collection:
         qrels = layout_of(_card(head.folder), None, companion=True).qrels
         judged = snapshot(companion, head.commit, [path for paths in qrels.values() for path in paths])
         versions[companion] = head.commit
-    return _assembled(name, facts, layout, found, judged, qrels, versions, language)
+    corpus, queries = (_flat(_files(found.folder, part)) for part in (layout.corpus, layout.queries))
+    files: dict[Path, Split] = {
+        path: split_named(split) or split_named(path.name) or "test"
+        for split, paths in _files(judged.folder, qrels).items()
+        for path in paths
+    }
+    for what, there in (("corpus", corpus), ("queries", queries), ("qrels", files)):
+        if not there:
+            raise KitError(
+                f"{name}: no {what} in it; a collection has the configs corpus, queries and qrels (or default), or a "
+                f"companion {repo_id}{COMPANION}"
+            )
+    judgments = (judgment for path, split in files.items() for judgment in read_qrels(path, split))
+    metadata = _metadata(facts, repo_id, versions)
+    documents, topics = FileDocuments(tuple(corpus)), read_topics(queries)
+    return assemble(Parts(metadata, documents, topics, judgments, language, versions=versions))
 
 
 def layout_of(card: Mapping[str, Any], language: str | None, companion: bool = False) -> Layout:
@@ -109,11 +125,6 @@ def _patterns(data_files: Any) -> Patterns:
     return found
 
 
-def _parts(layout: Layout) -> Iterator[list[str]]:
-    for part in (layout.corpus, layout.queries, layout.qrels):
-        yield from part.values()
-
-
 def _files(folder: Path, patterns: Patterns) -> dict[str, list[Path]]:
     """The data files that patterns name, by split."""
     found: dict[str, list[Path]] = {}
@@ -146,41 +157,15 @@ def _card(folder: Path) -> dict[str, Any]:
         raise KitError(f"{path}: its metadata cannot be read ({' '.join(str(error).split())[:200]})") from error
 
 
-def _assembled(
-    name: str,
-    card: Mapping[str, Any],
-    layout: Layout,
-    found: Snapshot,
-    judged: Snapshot,
-    qrels: Patterns,
-    versions: Mapping[str, str],
-    language: str | None,
-) -> Collection:
-    repo_id = next(iter(versions))
-    corpus, queries = (_flat(_files(found.folder, part)) for part in (layout.corpus, layout.queries))
-    files: dict[Path, Split] = {
-        path: split_named(split) or split_named(path.name) or "test"
-        for split, paths in _files(judged.folder, qrels).items()
-        for path in paths
-    }
-    for what, there in (("corpus", corpus), ("queries", queries), ("qrels", files)):
-        if not there:
-            raise KitError(
-                f"{name}: no {what} in it; a collection has the configs corpus, queries and qrels (or default), or a "
-                f"companion {repo_id}{COMPANION}"
-            )
+def _metadata(card: Mapping[str, Any], repo_id: str, versions: Mapping[str, str]) -> Metadata:
     stated = [card["language"]] if isinstance(card.get("language"), str) else list(card.get("language") or [])
-    facts = Metadata(
+    return Metadata(
         name=repo_id.split("/")[1],
         language=stated[0] if len(stated) == 1 and len(stated[0]) == 2 else None,
         source=f"the dataset {repo_id} of the Hugging Face Hub, commit {versions[repo_id][:12]}",
         licence=str(card.get("license") or "not stated on the card"),
         judgments=f"The qrels of {list(versions)[-1]}.",
     )
-
-    judgments = (judgment for path, split in files.items() for judgment in read_qrels(path, split))
-    topics = read_topics(queries)
-    return assemble(Parts(facts, FileDocuments(tuple(corpus)), topics, judgments, language, versions=versions))
 
 
 def _flat(files: Mapping[str, list[Path]]) -> list[Path]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Document
+from builders.collections.files.documents import LocatedDocuments
 from builders.collections.files.lines import Place
 from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import Judgment, split_named, whole
@@ -78,7 +79,7 @@ def load_ir_dataset(name: str, language: str | None = None) -> Collection:
 
 
 @dataclass(frozen=True)
-class DatasetDocuments:
+class DatasetDocuments(LocatedDocuments):
     """The documents of a dataset, in one pass of its own iterator each time."""
 
     id: str
@@ -88,10 +89,6 @@ class DatasetDocuments:
     def name(self) -> str:
         """See `LocatedDocuments.name`."""
         return f"{PREFIX}{self.id}"
-
-    def __iter__(self) -> Iterator[Document]:
-        for _, document in self.located():
-            yield document
 
     def located(self) -> Iterator[tuple[Place, Document]]:
         """See `LocatedDocuments.located`."""

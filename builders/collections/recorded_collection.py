@@ -1,4 +1,4 @@
-"""The recorded collection: what a dataset's provenance says it was made from, loaded again and recognised."""
+"""Loads the collection again that a dataset was made from, and recognises it by its fingerprint."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""The sample: which queries of a split a build takes."""
+"""Samples the queries of a split that a build takes, the same for the same seed."""
 
 import hashlib
 

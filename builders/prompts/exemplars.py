@@ -1,4 +1,4 @@
-"""Exemplars: solved examples drawn from a collection's train queries, for few-shot prompts."""
+"""Draws solved examples for few-shot prompts from a collection's train queries."""
 
 import hashlib
 from collections.abc import Sequence

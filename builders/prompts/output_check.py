@@ -1,4 +1,4 @@
-"""The output check: whether an expander's answer is an expansion at all."""
+"""Checks whether an expander's answer is an expansion at all."""
 
 import re
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""QueryGym's prompts: the families of the package `querygym` whose prompts need nothing but the query."""
+"""Takes prompts from the package `querygym`: its families whose prompts need nothing but the query."""
 
 import hashlib
 import json

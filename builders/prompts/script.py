@@ -1,4 +1,4 @@
-"""The script: what a text is written in, and what counts as one word of it."""
+"""Which script a text is written in, and what counts as one word of it."""
 
 import re
 import unicodedata
@@ -12,23 +12,15 @@ _WRITTEN = re.compile(rf"[{_UNSPACED}\u3000-\u303f\uff00-\uffef]|[^\s{_UNSPACED}
 
 # How Unicode's names of a language's letters begin. Languages that are not here are not checked.
 SCRIPTS = {
-    "ar": ("ARABIC",),
+    **dict.fromkeys(("ar", "fa"), ("ARABIC",)),
+    **dict.fromkeys(("de", "en", "es", "fi", "fr", "id", "sw", "yo"), ("LATIN",)),
     "bn": ("BENGALI",),
-    "de": ("LATIN",),
-    "en": ("LATIN",),
-    "es": ("LATIN",),
-    "fa": ("ARABIC",),
-    "fi": ("LATIN",),
-    "fr": ("LATIN",),
     "hi": ("DEVANAGARI",),
-    "id": ("LATIN",),
     "ja": ("CJK", "HIRAGANA", "KATAKANA"),
     "ko": ("HANGUL",),
     "ru": ("CYRILLIC",),
-    "sw": ("LATIN",),
     "te": ("TELUGU",),
     "th": ("THAI",),
-    "yo": ("LATIN",),
     "zh": ("CJK",),
 }
 # These say about as much as three letters each: a Chinese text full of Latin names is still Chinese.

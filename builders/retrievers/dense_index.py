@@ -1,4 +1,4 @@
-"""Dense retrieval: documents whose vectors lie closest to the query's, exactly or by faiss."""
+"""Dense retrieval by an encoder: documents whose vectors lie closest to the query's, exactly or by faiss."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The ids of an index's documents: number → id, memory-mapped, so that millions of them take no memory."""
+"""Maps an index's numbers to document ids, memory-mapped, so that millions of them take no memory."""
 
 from collections.abc import Sequence
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The encoder: a sentence-transformers model, text → vector."""
+"""Encodes text → vector with a sentence-transformers model."""
 
 import functools
 import hashlib

@@ -1,4 +1,4 @@
-"""The Java runtime under pyserini: found and started without a system JDK."""
+"""Finds and starts the Java runtime under pyserini, without a system JDK."""
 
 import importlib.util
 import os

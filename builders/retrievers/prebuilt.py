@@ -1,4 +1,4 @@
-"""Prebuilt indexes: those that pyserini offers for download, checked against its own list."""
+"""Downloads the prebuilt indexes that pyserini offers, checked against its own list."""
 
 import sys
 import tarfile

@@ -1,4 +1,4 @@
-"""The term spool: what documents consist of, on disk while an index is built."""
+"""Spools the terms of documents to disk while an index is built."""
 
 import tempfile
 from array import array

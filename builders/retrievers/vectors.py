@@ -1,4 +1,4 @@
-"""The vectors of a collection's documents: encoded once, kept on disk, memory-mapped."""
+"""Encodes the documents of a collection once, and keeps their vectors on disk, memory-mapped."""
 
 import io
 import shutil

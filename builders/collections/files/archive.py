@@ -1,4 +1,4 @@
-"""Archives: the data files of a zip or tar file, unpacked into the cache; no member leaves its folder."""
+"""Unpacks the data files of a zip or tar file into the cache; no member leaves its folder."""
 
 import hashlib
 import io

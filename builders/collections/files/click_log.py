@@ -1,4 +1,4 @@
-"""The click log: rows of a query, the document that was clicked for it, and how often."""
+"""Reads click logs: rows of a query, the document that was clicked for it, and how often."""
 
 import hashlib
 import unicodedata
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.collections.collection import Document
-from builders.collections.files.documents import id_field
+from builders.collections.files.documents import LocatedDocuments, id_field
 from builders.collections.files.id_set import IdSet
 from builders.collections.files.lines import Place, Record
 from builders.collections.files.metadata import FILE
@@ -94,7 +94,7 @@ class ClickLog:
 
 
 @dataclass(frozen=True)
-class LogDocuments:
+class LogDocuments(LocatedDocuments):
     """The documents whose texts stand in a click log: each once, where it stands first."""
 
     log: ClickLog
@@ -103,10 +103,6 @@ class LogDocuments:
     def name(self) -> str:
         """See `LocatedDocuments.name`."""
         return str(self.log.paths[0])
-
-    def __iter__(self) -> Iterator[Document]:
-        for _, document in self.located():
-            yield document
 
     def located(self) -> Iterator[tuple[Place, Document]]:
         """See `LocatedDocuments.located`."""

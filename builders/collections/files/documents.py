@@ -1,9 +1,10 @@
-"""Documents in files: streamed, so that a corpus of millions of passages is never held in memory, and checked once."""
+"""Streams documents from files, so that millions of passages are never held in memory, and checks them once."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from builders.collections.collection import Document
 from builders.collections.files.id_set import IdSet
@@ -23,25 +24,25 @@ EMPTY_SHARE = 0.1
 _REPLACEMENT = "\ufffd"
 
 
-class LocatedDocuments(Protocol):
+class LocatedDocuments(ABC):
     """Documents that are read anew on every pass, and that know where they stand."""
 
     @property
+    @abstractmethod
     def name(self) -> str:
         """Where they come from, for messages."""
-        ...
+
+    @abstractmethod
+    def located(self) -> Iterator[tuple[Place, Document]]:
+        """Every document and the place where it stands, in one pass."""
 
     def __iter__(self) -> Iterator[Document]:
-        """Every document, in one pass."""
-        ...
-
-    def located(self) -> Iterator[tuple[Place, Document]]:
-        """The same with the places where they stand."""
-        ...
+        for _, document in self.located():
+            yield document
 
 
 @dataclass(frozen=True)
-class FileDocuments:
+class FileDocuments(LocatedDocuments):
     """The documents of JSONL, Parquet, CSV or TSV files, plain or compressed, read on every pass.
 
     Records have an id (`_id`, `id`, `pid`, `docid`, …), a text (`text`, `contents`, `passage`, `segment`, …) and
@@ -59,10 +60,6 @@ class FileDocuments:
     def name(self) -> str:
         """See `LocatedDocuments.name`."""
         return str(self.paths[0] if len(self.paths) == 1 else self.paths[0].parent)
-
-    def __iter__(self) -> Iterator[Document]:
-        for _, document in self.located():
-            yield document
 
     def located(self) -> Iterator[tuple[Place, Document]]:
         """See `LocatedDocuments.located`."""

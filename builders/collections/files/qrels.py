@@ -1,4 +1,4 @@
-"""Relevance judgments (qrels) in files: four columns as TREC has them, or a header as BEIR has it."""
+"""Reads relevance judgments (qrels): four columns as TREC has them, or a header as BEIR has it."""
 
 import re
 from collections.abc import Iterable, Iterator

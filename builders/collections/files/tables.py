@@ -1,4 +1,4 @@
-"""Tables: rows of cells, and records by column name, from TSV, CSV, JSON and Parquet files alike."""
+"""Reads rows of cells, and records by column name, from TSV, CSV, JSON and Parquet files alike."""
 
 import csv
 from collections.abc import Iterator

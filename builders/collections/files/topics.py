@@ -1,4 +1,4 @@
-"""Topics: the queries of a test collection, in every form that they are published in."""
+"""Reads the queries of a test collection in every form that they are published in."""
 
 import re
 from collections.abc import Iterable, Iterator

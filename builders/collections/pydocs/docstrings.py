@@ -1,4 +1,4 @@
-"""A docstring in the numpydoc form: its summary, its body, and what its See Also names."""
+"""Reads a docstring in the numpydoc form: its summary, its body, and what its See Also names."""
 
 import inspect
 import re

@@ -1,4 +1,4 @@
-"""Documentation that stands beside the code: the `add_newdoc` calls for functions written in C."""
+"""Reads documentation that stands beside the code: the `add_newdoc` calls for functions written in C."""
 
 import ast
 

@@ -1,4 +1,4 @@
-"""Judged terms: the train queries as vectors, and what their relevant documents say that they do not."""
+"""Train queries as vectors, and the terms of their relevant documents that they lack: what contexts learn from."""
 
 from collections.abc import Sequence
 from functools import cached_property

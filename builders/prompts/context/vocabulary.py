@@ -1,4 +1,4 @@
-"""The term vocabulary: the words of a collection that an expansion could add, and what they weigh in a document."""
+"""The words of a collection that an expansion could add, and what they weigh in a document."""
 
 import math
 import re

@@ -1,4 +1,4 @@
-"""Chinese: words by the segmenter jieba."""
+"""Analyzes Chinese: words by the segmenter jieba."""
 
 import importlib.util
 import re

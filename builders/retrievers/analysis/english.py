@@ -1,4 +1,4 @@
-"""English: Anserini's default analyzer."""
+"""Analyzes English as Anserini does by default."""
 
 import re
 from functools import lru_cache

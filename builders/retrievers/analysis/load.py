@@ -1,4 +1,4 @@
-"""The analyzer of a language: text → terms."""
+"""Loads the analyzer of a language, text → terms."""
 
 from functools import lru_cache
 

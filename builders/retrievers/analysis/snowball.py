@@ -1,4 +1,4 @@
-"""Languages that are written with spaces: Snowball's stemmers, and the stop words that `bm25s` ships."""
+"""Analyzes languages written with spaces, by Snowball's stemmers and the stop words that `bm25s` ships."""
 
 import sys
 import unicodedata
