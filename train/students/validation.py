@@ -9,8 +9,8 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.local import LocalExpander
 from builders.grading.grader import Grader
-from builders.retrievers.formulation import load_formation
-from builders.retrievers.load import load_retriever
+from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.load import load_retriever, retriever_help
 from train.evaluation.held_out import HeldOutQueries
 
 
@@ -31,8 +31,8 @@ class ValidationOptions:
     validation_collection: str = field(default="pydocs", metadata={"help": "Collection that is searched."})
     validation_queries: int = field(default=64, metadata={"help": "Queries of its validation split; −1 takes all."})
     validation_prompt: str = field(default="api-docs-zero-shot", metadata={"help": "Zero-shot prompt id or YAML."})
-    validation_retriever: str = field(default="bm25s", metadata={"help": "What searches, as in train/evaluate.py."})
-    validation_formation: str = field(default="q*5+e", metadata={"help": "How query and expansion are searched."})
+    validation_retriever: str = field(default="bm25s", metadata={"help": retriever_help()})
+    validation_formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     validation_max_new_tokens: int = field(default=32, metadata={"help": "Token limit of one expansion."})
     validation_block: int = field(default=32, metadata={"help": "Queries expanded together."})
     validation_patience: int = field(
