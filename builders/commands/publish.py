@@ -8,25 +8,19 @@ on the Hub stays. To try it without an account, start the test Hub: python -m te
 
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 from builders.cli import parse
 from builders.publishing.hub import publish_folder
-from builders.publishing.publisher import Wishes
+from builders.publishing.publisher import PublishOptions
 
 
-@dataclass
-class PublishArguments:
+@dataclass(kw_only=True)
+class PublishArguments(PublishOptions):
     """Settings of `python -m builders publish`."""
 
     folder: str = field(metadata={"help": "The rendered folder; may also stand first, without its name."})
     repo_id: str = field(metadata={"help": "OWNER/NAME on the Hub; the owner may be an organisation."})
-    tag: str | None = field(default=None, metadata={"help": "Tag the commit; a tag that exists is never moved."})
-    public: bool = field(default=False, metadata={"help": "Let everybody see it once it is complete."})
-    revision: str | None = field(default=None, metadata={"help": "Branch; made from main if it is not there."})
-    create_pr: bool = field(default=False, metadata={"help": "Open a pull request instead of committing to main."})
-    dry_run: bool = field(default=False, metadata={"help": "List the files and show the card's changes, do nothing."})
-    allow_shrink: bool = field(default=False, metadata={"help": "Accept less than half of the published rows."})
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -36,5 +30,4 @@ def main(argv: Sequence[str] | None = None) -> None:
         arguments.insert(0, "--folder")
     (args,) = parse(PublishArguments, arguments, "python -m builders publish", __doc__ or "")
 
-    wishes = asdict(args)
-    publish_folder(wishes.pop("folder"), wishes.pop("repo_id"), Wishes(**wishes))
+    publish_folder(args.folder, args.repo_id, args)

@@ -17,16 +17,13 @@ from builders.cli import parse, say
 from builders.errors import KitError
 from builders.publishing.hub import TAG, check_repo_id
 from builders.publishing.hub_collection import HubCollection
-from builders.publishing.release import Release
-from builders.publishing.release_folder import Evaluations, read_given, render_release
-from builders.publishing.release_part import open_parts
-from builders.publishing.release_report import REPORT
+from builders.publishing.release_folder import REPORT, read_given, render_release
+from builders.publishing.release_items import open_items
+from builders.publishing.release_run import Release
 
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi
-
-    from builders.publishing.release import Release
 
 
 # Option → what its folders must be, as a message calls it.
@@ -79,15 +76,15 @@ def release(args: ReleaseArguments, api: "HfApi") -> None:
         KitError: see `render`; or a part cannot be published. What is up then stands in the report.
     """
     planned = render(args, api)
-    outlooks = planned.look()
+    lines = planned.look()
     if args.push_to_hub:
         planned.publish()
         return
-    planned.tell(outlooks)
+    planned.tell(lines)
     say("nothing was changed on the Hub: publish it with --push_to_hub")
 
 
-def render(args: ReleaseArguments, api: "HfApi") -> "Release":
+def render(args: ReleaseArguments, api: "HfApi") -> Release:
     """Render the release folder.
 
     Raises:
@@ -105,15 +102,16 @@ def render(args: ReleaseArguments, api: "HfApi") -> "Release":
     given = [read_given(option, text, args.owner) for option, texts in options.items() for text in texts]
     if not given:
         raise KitError(f"a release needs at least one of {', '.join(options)}")
-    for item in given:
-        check_repo_id(item.repo_id)
+    for folder in given:
+        check_repo_id(folder.repo_id)
     collection = HubCollection(api, args.owner, args.collection, args.description) if args.collection else None
     output = Path(args.output_dir)
-    render_release(output, given, Evaluations(args.results, args.matrix, args.license))
-    parts = open_parts([(output / item.name, item.repo_id) for item in given], api)
-    for item in given:
-        part = next(part for part in parts if part.id == item.repo_id)
-        kind = part.rendered.kind if part.rendered.repo_type == "model" else part.rendered.repo_type
-        if TAKEN[item.option] != kind:
-            raise KitError(f"{item.option} {item.folder}: is {'an' if kind[0] in 'aeiou' else 'a'} {kind}")
-    return Release(parts, args.tag, collection, args.public, args.allow_shrink, output / REPORT)
+    render_release(output, given, args.results, args.matrix, args.license)
+    items = open_items([(output / folder.name, folder.repo_id) for folder in given], api)
+    given_for = {folder.repo_id: folder for folder in given}
+    for item in items:
+        kind = item.staged.kind if item.staged.repo_type == "model" else item.staged.repo_type
+        source = given_for[item.id]
+        if TAKEN[source.option] != kind:
+            raise KitError(f"{source.option} {source.folder}: is {'an' if kind[0] in 'aeiou' else 'a'} {kind}")
+    return Release(items, args.tag, collection, args.public, args.allow_shrink, output / REPORT)

@@ -1,10 +1,10 @@
-"""The card of an export: front matter, and a text made of `export.json`."""
+"""Write the card of an export: front matter, and a text made of `export.json`."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from builders.publishing.staging.export import RELATIONS
+from builders.publishing.staging.staged_export import RELATIONS
 
 
 TEMPLATE = Path(__file__).with_name("export_card.md")

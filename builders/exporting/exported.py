@@ -1,9 +1,9 @@
-"""The exported folder: standalone weights, the card, and the record of what they were made of."""
+"""Export an adapter: weights that stand alone, their card, and the record of what they were made of."""
 
 import json
 import shlex
 import sys
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,8 @@ from builders.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
 from builders.exporting.merged import DTYPES, merged_model, save_merged
 from builders.prompts.load import load_prompt
 from builders.prompts.prompt import Prompt
-from builders.publishing.staging.adapter import carded_adapter
-from builders.publishing.staging.export import EXPORT, read_export
+from builders.publishing.staging.staged_export import EXPORT, read_export
+from builders.publishing.staging.staged_model import carded_adapter
 
 
 FORMATS = {"merged": DTYPES, "gguf": tuple(ENCODINGS)}
@@ -33,36 +33,38 @@ USUAL = {"merged": "bfloat16", "gguf": "float16"}
 EMBEDDED_SPLIT = "smollm"
 
 
-@dataclass(frozen=True)
-class Wanted:
-    """What to export.
+@dataclass(kw_only=True)
+class ExportOptions:
+    """Settings of `python -m builders export`."""
+
+    adapter: str = field(metadata={"help": "Adapter folder; may also stand first, without its name."})
+    format: str = field(metadata={"help": "merged (safetensors), or gguf (architectures llama and qwen3)."})
+    output_dir: str = field(metadata={"help": "The folder to write."})
+    dtype: str | None = field(
+        default=None,
+        metadata={
+            "help": "float32, bfloat16, float16, or for gguf also q8_0; by default bfloat16 merged, float16 in gguf."
+        },
+    )
+    model: str | None = field(
+        default=None, metadata={"help": "The base model: Hub id, folder or package; by default as in training."}
+    )
+    prompt: str | None = field(
+        default=None, metadata={"help": "Prompt id or YAML file for the card; by default as in training."}
+    )
+    repo_id: str | None = field(default=None, metadata={"help": "Hub id it will be published under, for the card."})
+    adapter_repo_id: str | None = field(
+        default=None, metadata={"help": "Hub id that the adapter is published under, for the card."}
+    )
+
+
+def export_adapter(options: ExportOptions) -> bool:
+    """Merge an evaluated adapter into its base model and write a folder that stands alone.
 
     Args:
-        adapter (`Path`):
-            Folder of an evaluated adapter with its card.
-        format (`str`), dtype (`str`, *optional*):
-            A key of `FORMATS`, and one of its values; `USUAL` by default.
-        model (`str`, *optional*), prompt (`str`, *optional*):
-            The base model and the prompt; by default those that the adapter was trained on and with.
-    """
-
-    adapter: Path
-    format: str
-    dtype: str | None = None
-    model: str | None = None
-    prompt: str | None = None
-
-
-def export_adapter(wanted: Wanted, output: Path, repo_id: str | None, adapter_repo_id: str | None) -> bool:
-    """Merge an adapter into its base model and write a folder that stands alone.
-
-    Args:
-        wanted ([`Wanted`]):
-            What to export.
-        output (`Path`):
-            Replaced as a whole; left as it is where it holds the same export already.
-        repo_id (`str`, *optional*), adapter_repo_id (`str`, *optional*):
-            Hub ids for the card: where the export will be published, and where the adapter is.
+        options ([`ExportOptions`]):
+            What to export and where to. The output folder is replaced as a whole, and left as it is where it holds
+            the same export already.
 
     Returns:
         Whether the weights were written.
@@ -72,78 +74,79 @@ def export_adapter(wanted: Wanted, output: Path, repo_id: str | None, adapter_re
             prompt cannot be had or is another one, the output holds something else, or no GGUF file can be written
             for this architecture.
     """
-    dtype = _dtype(wanted)
-    require_own(output, MADE, wanted.adapter, wanted.model, *paths(wanted.prompt))
-    training, card = carded_adapter(wanted.adapter)
-    checkpoint = _base(wanted, training)
-    prompt = _prompt(wanted, training)
+    adapter, output, dtype = Path(options.adapter), Path(options.output_dir), _dtype(options)
+    require_own(output, MADE, adapter, options.model, *paths(options.prompt))
+    training, card = carded_adapter(adapter)
+    checkpoint = _base(options, training)
+    prompt = _prompt(options, training)
     # Before the minutes that merging takes.
-    vocabulary = _vocabulary(wanted.adapter, checkpoint) if wanted.format == "gguf" else None
+    vocabulary = _vocabulary(adapter, checkpoint) if options.format == "gguf" else None
     record = {
-        "kind": wanted.format,
+        "kind": options.format,
         "dtype": dtype,
-        "adapter": adapter_name(str(wanted.adapter)),
+        "adapter": adapter_name(str(adapter)),
         "base": {name: value for name, value in asdict(checkpoint).items() if name != "path"},
         "card": {name: card.get(name) for name in ("license", "language", "datasets", "model-index")},
         "prompt": {name: getattr(prompt, name) for name in ("id", "version", "language", "sha256", "system", "user")},
         "training": training,
     }
     if _is_current(output, record):
-        _renew_card(output, repo_id, adapter_repo_id)
+        text = export_card(read_export(output), output, options.repo_id, options.adapter_repo_id)
+        if (output / CARD).read_text() != text:
+            atomic_write(output / CARD, text.encode())
         return False
     say(f"merging {record['adapter']} into {checkpoint.model_id}, to be stored in {dtype}")
-    model = merged_model(checkpoint, wanted.adapter)
+    model = merged_model(checkpoint, adapter)
     with atomic_folder(output, MADE) as work:
         if vocabulary is None:
-            save_merged(work, model, wanted.adapter, dtype)
+            save_merged(work, model, adapter, dtype)
         else:
-            _save_gguf(work, model, wanted.adapter, vocabulary, record, adapter_repo_id)
+            _save_gguf(work, model, adapter, vocabulary, record, options.adapter_repo_id)
         files = {path.name: file_hash(path) for path in sorted(work.iterdir())}
         command = f"python -m builders export {shlex.join(sys.argv[2:])}".strip()
         made = {"command": command, "code_version": code_version(), "versions": versions(), "files": files}
         record = json.loads(dump_json({**record, **made}))
         (work / EXPORT).write_text(dump_json(record))
-        (work / CARD).write_text(export_card(record, output, repo_id, adapter_repo_id))
+        (work / CARD).write_text(export_card(record, output, options.repo_id, options.adapter_repo_id))
         for path in work.iterdir():  # safetensors writes files that only their owner can read.
             path.chmod(0o644)
     return True
 
 
-def _dtype(wanted: Wanted) -> str:
-    if wanted.format not in FORMATS:
-        raise KitError(f"unknown --format {wanted.format!r}: give {' or '.join(FORMATS)}")
-    dtype = wanted.dtype or USUAL[wanted.format]
-    if dtype not in FORMATS[wanted.format]:
-        known = ", ".join(FORMATS[wanted.format])
-        raise KitError(f"unknown --dtype {dtype!r} for {wanted.format}: give one of {known}")
+def _dtype(options: ExportOptions) -> str:
+    if options.format not in FORMATS:
+        raise KitError(f"unknown --format {options.format!r}: give {' or '.join(FORMATS)}")
+    dtype, known = options.dtype or USUAL[options.format], FORMATS[options.format]
+    if dtype not in known:
+        raise KitError(f"unknown --dtype {dtype!r} for {options.format}: give one of {', '.join(known)}")
     return dtype
 
 
-def _base(wanted: Wanted, training: dict[str, Any]) -> Checkpoint:
+def _base(options: ExportOptions, training: dict[str, Any]) -> Checkpoint:
     """The base model, which has to be the one that the adapter belongs to."""
     base = training["base"]
-    name = wanted.model or training["settings"]["model"]["model_name_or_path"]
+    name = options.model or training["settings"]["model"]["model_name_or_path"]
     try:
         checkpoint = resolve_checkpoint(name, base["revision"] if base["weights"] == "the Hub" else None)
     except KitError as error:
-        raise KitError(f"{error}; {wanted.adapter} was trained on it: say where it is now with --model") from error
+        raise KitError(f"{error}; {options.adapter} was trained on it: say where it is now with --model") from error
     if checkpoint.model_id != base["model_id"]:
         raise KitError(
-            f"adapter {wanted.adapter} belongs to {base['model_id']!r}, not to {checkpoint.model_id!r}: "
+            f"adapter {options.adapter} belongs to {base['model_id']!r}, not to {checkpoint.model_id!r}: "
             "give that model as --model"
         )
     return checkpoint
 
 
-def _prompt(wanted: Wanted, training: dict[str, Any]) -> Prompt:
+def _prompt(options: ExportOptions, training: dict[str, Any]) -> Prompt:
     """The prompt of the card's snippet, which has to be the one that the adapter was trained with."""
     builds = list(training["data"].values())
-    prompt = load_prompt(wanted.prompt or builds[-1]["student_prompt"])
+    prompt = load_prompt(options.prompt or builds[-1]["student_prompt"])
     trained = {(p["id"], p["sha256"]) for build in builds for p in build["prompts"]}
     if (prompt.id, prompt.sha256) not in trained:
         raise KitError(
-            f"{wanted.adapter}: was not trained with prompt {prompt.id!r} as it is now: give the file of that time as "
-            "--prompt"
+            f"{options.adapter}: was not trained with prompt {prompt.id!r} as it is now: give the file of that time "
+            "as --prompt"
         )
     return prompt
 
@@ -183,9 +186,3 @@ def _is_current(folder: Path, record: dict[str, Any]) -> bool:
         return False
     same = all(there.get(key) == value for key, value in json.loads(dump_json(record)).items())
     return same and (folder / CARD).is_file() and all((folder / name).is_file() for name in there["files"])
-
-
-def _renew_card(folder: Path, repo_id: str | None, adapter_repo_id: str | None) -> None:
-    text = export_card(read_export(folder), folder, repo_id, adapter_repo_id)
-    if (folder / CARD).read_text() != text:
-        atomic_write(folder / CARD, text.encode())

@@ -1,4 +1,4 @@
-"""The GGUF file: weights, tokenizer and chat template in one file, as llama.cpp and its kin read them.
+"""Write a GGUF file: weights, tokenizer and chat template in one, as llama.cpp and its kin read them.
 
 The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md. Written for two architectures, whose layers have
 the same parts.

@@ -1,4 +1,4 @@
-"""The vocabulary of a GGUF file: tokens, their types, and how text is split before merges apply."""
+"""Read the vocabulary for a GGUF file: tokens, their types, and how text is split before merges apply."""
 
 import json
 from dataclasses import dataclass

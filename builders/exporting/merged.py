@@ -1,4 +1,4 @@
-"""The merged model: a base model with an adapter added into its weights."""
+"""Add an adapter into the weights of its base model."""
 
 from pathlib import Path
 from typing import Any

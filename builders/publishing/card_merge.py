@@ -1,4 +1,4 @@
-"""The published card: what the kit generated, and what people wrote around it on the Hub.
+"""Merge cards: what the kit generates anew, and what people wrote around it on the Hub.
 
 A card is front matter and text. The kit owns the keys that it wrote and the text between its two marks; keys that
 somebody added, tags that somebody added, and text outside of the marks belong to people and survive a re-publish.
@@ -60,7 +60,7 @@ class Card:
 
 
 @dataclass(frozen=True)
-class Wrote:
+class WrittenByKit:
     """What of a published card came from the folder, as the manifest remembers it.
 
     Keys and tags of the front matter, and the hash of the text that the folder's card had outside of its marks.
@@ -117,12 +117,21 @@ def addressed(card: Card, repo_id: str) -> Card:
     return replace(card, generated=generated)
 
 
-def wrote(card: Card) -> Wrote:
+def with_data(card: Card, data: dict[str, Any]) -> Card:
+    """A card with another front matter; where it stays the same, it stays as it was written."""
+    if data == card.data:
+        return card
+    from huggingface_hub.utils import yaml_dump
+
+    return replace(card, front=f"---\n{yaml_dump(data, sort_keys=False)}---\n", data=data)
+
+
+def written_by_kit(card: Card) -> WrittenByKit:
     """What goes up with a rendered card."""
-    return Wrote(frozenset(map(str, card.data)), frozenset(_tags(card.data)), _hash(card.by_hand))
+    return WrittenByKit(frozenset(map(str, card.data)), frozenset(_tags(card.data)), _hash(card.by_hand))
 
 
-def merge(rendered: Card, published: Card, before: Wrote | None) -> Card:
+def merge(rendered: Card, published: Card, before: WrittenByKit | None) -> Card:
     """The card to publish: the rendered one with what people wrote into the published one.
 
     Args:
@@ -130,7 +139,7 @@ def merge(rendered: Card, published: Card, before: Wrote | None) -> Card:
             The card of the folder, with marks.
         published (`Card`):
             The card on the Hub.
-        before (`Wrote`, *optional*):
+        before (`WrittenByKit`, *optional*):
             What the kit itself wrote there last time; `None` where it never did.
 
     Returns:
@@ -144,17 +153,19 @@ def merge(rendered: Card, published: Card, before: Wrote | None) -> Card:
         raise KitError(
             "README.md on the Hub lost the marks around its generated part: put them back there, or delete the file"
         )
-    data = _with_hand_edits(rendered.data, published.data, before or Wrote())
-    front = rendered.front if data == rendered.data else f"---\n{_dump(data)}---\n"
+    data = _with_hand_edits(rendered.data, published.data, before or WrittenByKit())
+    card = with_data(rendered, data)
     if not published.by_hand or (before is not None and _hash(published.by_hand) == before.by_hand):
-        return Card(front, data, rendered.before, rendered.generated, rendered.after)
+        return card
     if published.generated:
-        return Card(front, data, published.before, rendered.generated, published.after)
+        return replace(card, before=published.before, after=published.after)
     # A card that the kit has not touched yet: all of its text is somebody's own, and goes below.
-    return Card(front, data, "\n", rendered.generated, f"\n\n{published.before.strip()}\n")
+    return replace(card, before="\n", after=f"\n\n{published.before.strip()}\n")
 
 
-def _with_hand_edits(rendered: Mapping[str, Any], published: Mapping[str, Any], before: Wrote) -> dict[str, Any]:
+def _with_hand_edits(
+    rendered: Mapping[str, Any], published: Mapping[str, Any], before: WrittenByKit
+) -> dict[str, Any]:
     data = dict(rendered)
     for key, value in published.items():
         if key not in rendered and str(key) not in before.keys:
@@ -172,9 +183,3 @@ def _hash(text: str) -> str:
 def _tags(data: Mapping[str, Any]) -> list[str]:
     tags = data.get("tags")
     return [str(tag) for tag in tags] if isinstance(tags, list) else [tags] if isinstance(tags, str) else []
-
-
-def _dump(data: Mapping[str, Any]) -> str:
-    from huggingface_hub.utils import yaml_dump
-
-    return str(yaml_dump(dict(data), sort_keys=False))

@@ -1,4 +1,4 @@
-"""The failure: what an error of the Hub's client means for the publisher, and the one line that says so."""
+"""Judge errors of the Hub's client: what each means for a publish, and the one line that says so."""
 
 import re
 import time
@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from builders.errors import KitError
+from builders.http_failures import may_pass, one_line, retry_after
 
 
 # Seconds before the second, third and fourth try, where the Hub does not name a time.
@@ -69,7 +70,7 @@ def failure_of(error: Exception, where: str) -> Failure:
     from huggingface_hub.errors import OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 
-    said = scrub(one_line(getattr(error, "server_message", None) or str(error)) or type(error).__name__)
+    said = scrub(one_line(getattr(error, "server_message", None) or error, 400) or type(error).__name__)
     response = getattr(error, "response", None)
     if isinstance(error, OfflineModeIsEnabled):
         return Failure(Cause.FINAL, OFFLINE)
@@ -96,7 +97,7 @@ def _failure_of_status(response: Any, where: str, said: str) -> Failure:
         return Failure(Cause.LOST, f"{where}: the Hub failed ({status}, {said})", wait)
     if status == 412:
         return Failure(Cause.MOVED, f"{where}: somebody else keeps committing (412, {said})")
-    if status in (409, 429):
+    if may_pass(status):
         return Failure(Cause.BUSY, f"{where}: the Hub is busy ({status}, {said})", wait)
     final = {
         401: "the Hub does not accept the token: hf auth login, or set HF_TOKEN",
@@ -113,10 +114,7 @@ def _wait(response: Any) -> float | None:
     limit = parse_ratelimit_headers(response.headers)
     if limit is not None and limit.remaining == 0:
         return limit.reset_in_seconds + 1.0
-    try:
-        return max(0.0, float(response.headers.get("Retry-After", "")))
-    except ValueError:
-        return None
+    return retry_after(response.headers.get("Retry-After"))
 
 
 def pause(failure: Failure, number: int) -> None:
@@ -157,11 +155,6 @@ def patiently(call: Callable[[], Result], where: str) -> Result:
             return call()
         except failure_errors() as error:
             pause(failure_of(error, where), number)
-
-
-def one_line(text: str) -> str:
-    """The text without line breaks, and without the client's advice on where to read on."""
-    return " ".join(text.split())[:400]
 
 
 def scrub(text: str) -> str:

@@ -1,4 +1,4 @@
-"""To the Hub: what every publishing command calls, whatever the folder is."""
+"""Publish any folder that the kit made: what every publishing command calls."""
 
 import re
 from dataclasses import replace
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from builders.errors import KitError
 from builders.publishing.failure import OFFLINE
-from builders.publishing.publisher import Published, Publisher, Wishes
+from builders.publishing.publisher import Published, Publisher, PublishOptions
 from builders.publishing.repository import Repository
-from builders.publishing.staging.load import open_rendered
+from builders.publishing.staging.load import open_staged
 
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ TAG = re.compile(r"[A-Za-z0-9][\w.+-]*(/[\w.+-]+)*")
 
 
 def publish_folder(
-    folder: str | Path, repo_id: str, wishes: Wishes | None = None, api: "HfApi | None" = None
+    folder: str | Path, repo_id: str, options: PublishOptions | None = None, api: "HfApi | None" = None
 ) -> Published:
     """Publish a folder that the kit rendered: a dataset, an adapter, a retriever or a Space.
 
@@ -28,7 +28,7 @@ def publish_folder(
             The folder; it tells what it is.
         repo_id (`str`):
             `OWNER/NAME`.
-        wishes ([`Wishes`], *optional*):
+        options ([`PublishOptions`], *optional*):
             How.
         api (`HfApi`, *optional*):
             The Hub and the token; by default those of the environment (HF_ENDPOINT, HF_TOKEN, `hf auth login`).
@@ -37,15 +37,15 @@ def publish_folder(
         KitError: anything that keeps the folder from being published. Unless the message says that it was published,
             the repository holds what it held before.
     """
-    wishes = wishes or Wishes()
+    options = options or PublishOptions()
     check_repo_id(repo_id)
-    rendered = replace(open_rendered(Path(folder)), repo_id=repo_id)
-    _check_wishes(wishes)
+    staged = replace(open_staged(Path(folder)), repo_id=repo_id)
+    _check_options(options)
     api = api or _hub()
-    if not wishes.dry_run:
+    if not options.dry_run:
         _check_token(api)
-    repository = Repository(api, repo_id, rendered.repo_type, wishes.revision or "main")
-    return Publisher(rendered, repository, wishes).publish()
+    repository = Repository(api, repo_id, staged.repo_type, options.revision or "main")
+    return Publisher(staged, repository, options).publish()
 
 
 def check_repo_id(repo_id: str | None) -> None:
@@ -61,11 +61,11 @@ def check_repo_id(repo_id: str | None) -> None:
         raise KitError(f"--repo_id {repo_id!r}: give OWNER/NAME")
 
 
-def _check_wishes(wishes: Wishes) -> None:
-    if wishes.create_pr and (wishes.tag or wishes.public or wishes.revision):
+def _check_options(options: PublishOptions) -> None:
+    if options.create_pr and (options.tag or options.public or options.revision):
         raise KitError("--create_pr proposes a commit for main: --tag, --public and --revision do not go with it")
-    if wishes.tag is not None and not TAG.fullmatch(wishes.tag):
-        raise KitError(f"--tag {wishes.tag!r}: no name for a tag; give one like v1.0")
+    if options.tag is not None and not TAG.fullmatch(options.tag):
+        raise KitError(f"--tag {options.tag!r}: no name for a tag; give one like v1.0")
 
 
 def _hub() -> "HfApi":

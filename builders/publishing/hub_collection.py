@@ -1,4 +1,4 @@
-"""The collection on the Hub: a title in somebody's name, and repositories in an order, each with a note."""
+"""Write a collection on the Hub: a title in somebody's name, and repositories in an order, each with a note."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass

@@ -1,12 +1,12 @@
-"""The manifest: what the kit itself put into a repository. Everything else there belongs to somebody else."""
+"""Remember what the kit itself put into a repository: everything else there belongs to somebody else."""
 
 import json
 from dataclasses import dataclass
 
 from builders.artifacts.dataset_folder import BUILD, CARD, TIMING
 from builders.artifacts.files import dump_json
-from builders.publishing.card_merge import Wrote, wrote
-from builders.publishing.staging.staged import Rendered
+from builders.publishing.card_merge import WrittenByKit, written_by_kit
+from builders.publishing.staging.staged_folder import StagedFolder
 
 
 MANIFEST = ".query-expansion-kit.json"
@@ -25,7 +25,7 @@ class Manifest:
             The kit's own files.
         rows (`dict[str, int]`):
             Config → rows of a dataset.
-        card (`Wrote`, *optional*):
+        card (`WrittenByKit`, *optional*):
             What the kit wrote into the card's front matter; `None` where it is not known.
     """
 
@@ -33,11 +33,11 @@ class Manifest:
     publish_id: str
     files: frozenset[str]
     rows: dict[str, int]
-    card: Wrote | None
+    card: WrittenByKit | None
 
     def to_json(self) -> bytes:
         """The file's content; the same for the same folder."""
-        card = self.card or Wrote()
+        card = self.card or WrittenByKit()
         return dump_json(
             {
                 "about": "Published here by the Query Expansion Kit; the next publish replaces only these files",
@@ -50,14 +50,14 @@ class Manifest:
         ).encode()
 
 
-def manifest_of(rendered: Rendered) -> Manifest:
+def manifest_of(staged: StagedFolder) -> Manifest:
     """The manifest that goes up with a folder."""
     return Manifest(
-        kind=rendered.kind,
-        publish_id=rendered.publish_id,
-        files=frozenset(rendered.files),
-        rows=dict(rendered.rows),
-        card=wrote(rendered.card),
+        kind=staged.kind,
+        publish_id=staged.publish_id,
+        files=frozenset(staged.files),
+        rows=dict(staged.rows),
+        card=written_by_kit(staged.card),
     )
 
 
@@ -84,7 +84,7 @@ def read_manifest(content: bytes, is_build: bool = False) -> Manifest | None:
             publish_id=str(data["publish_id"]),
             files=frozenset(map(str, data["files"])),
             rows={str(config): int(number) for config, number in data["rows"].items()},
-            card=Wrote(frozenset(known["keys"]), frozenset(known["tags"]), str(known["by_hand"])),
+            card=WrittenByKit(frozenset(known["keys"]), frozenset(known["tags"]), str(known["by_hand"])),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         return None

@@ -1,17 +1,18 @@
-"""The publisher: a rendered folder goes to the Hub in one commit, whole or not at all.
+"""Publish a staged folder to the Hub in one commit, whole or not at all.
 
 Check, one commit on top of the head that was read, tag, and only then public. A lost answer is no failure: the head is
 read again, and what is there decides. The same command run again finishes what was interrupted.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from builders.artifacts.dataset_folder import CARD
 from builders.cli import say
 from builders.errors import KitError
 from builders.publishing.failure import Cause, Failure, failure_errors, failure_of, pause
-from builders.publishing.plan import Plan, make_plan, published_id, same
+from builders.publishing.publish_plan import PublishPlan, holds, make_plan, published_id
 from builders.publishing.repository import Repository, State
-from builders.publishing.staging.staged import Rendered
+from builders.publishing.staging.staged_folder import StagedFolder
 
 
 # The client itself tries six times to upload; when it gives up on a failing server, once more is enough.
@@ -39,38 +40,23 @@ class Published:
     changed: bool
 
 
-@dataclass(frozen=True)
-class Wishes:
-    """How to publish.
+@dataclass(kw_only=True)
+class PublishOptions:
+    """How to publish."""
 
-    Args:
-        tag (`str`, *optional*):
-            Tag of the commit; a tag that stands elsewhere is never moved.
-        public (`bool`):
-            Let everybody see the repository when all is done. A new repository is private otherwise.
-        revision (`str`, *optional*):
-            Branch, made from main if it is not there; main by default.
-        create_pr (`bool`):
-            Propose the commit instead.
-        dry_run (`bool`):
-            Only tell what would be done.
-        allow_shrink (`bool`):
-            Let a dataset lose more than half of its rows.
-    """
-
-    tag: str | None = None
-    public: bool = False
-    revision: str | None = None
-    create_pr: bool = False
-    dry_run: bool = False
-    allow_shrink: bool = False
+    tag: str | None = field(default=None, metadata={"help": "Tag the commit; a tag that exists is never moved."})
+    public: bool = field(default=False, metadata={"help": "Let everybody see it once it is complete."})
+    revision: str | None = field(default=None, metadata={"help": "Branch; made from main if it is not there."})
+    create_pr: bool = field(default=False, metadata={"help": "Open a pull request instead of committing to main."})
+    dry_run: bool = field(default=False, metadata={"help": "List the files and show the card's changes, do nothing."})
+    allow_shrink: bool = field(default=False, metadata={"help": "Accept less than half of the published rows."})
 
 
 class Publisher:
     """One publish of one folder into one repository."""
 
-    def __init__(self, rendered: Rendered, repository: Repository, wishes: Wishes) -> None:
-        self.rendered, self.repository, self.wishes = rendered, repository, wishes
+    def __init__(self, staged: StagedFolder, repository: Repository, options: PublishOptions) -> None:
+        self.staged, self.repository, self.options = staged, repository, options
 
     def publish(self) -> Published:
         """Publish, or only tell.
@@ -79,43 +65,38 @@ class Publisher:
             KitError: see `publish_folder`.
         """
         state = self.repository.read()
-        if state is None:
-            self._refuse_namesake()
-        plan = self._plan(state)
-        tagged = state is not None and self._is_tagged()
-        self._check_card(plan)
-        if self.wishes.dry_run:
-            self._tell(plan, state)
+        tagged = self.tagged_commit() if state is not None else None
+        plan = self.look(state)
+        if self.options.dry_run:
+            heading, *lines = self.describe(plan, state)
+            for line in (f"{heading}; nothing is changed by this dry run", *lines):
+                say(line)
             return Published(self.repository.url, None, None, False)
         if state is None:
             self.repository.create()
             state = self._read_again()
             plan = self._plan(state)
-        if not state.branch_exists and not self.wishes.create_pr:
+        if not state.branch_exists and not self.options.create_pr:
             self.repository.create_branch(state.head)
             state = self._read_again()
             plan = self._plan(state)
         published = self._settle(state, plan)
-        if self.wishes.create_pr:
-            say(
-                f"{published.url}: proposed"
-                if published.url != self.repository.url
-                else f"{published.url}: up to date"
-            )
+        if self.options.create_pr:
+            say(f"{published.url}: {'proposed' if published.url != self.repository.url else 'up to date'}")
             return published
         try:
-            if self.wishes.tag and not tagged:
+            if self.options.tag and tagged is None:
                 self._tag(str(published.commit))
-            if self.wishes.public and state.private:
+            if self.options.public and state.private:
                 self.repository.make_public()
         except KitError as error:
             raise KitError(
                 f"published as commit {published.commit}, but not all is done: {error}; run it again"
             ) from error
-        return self._report(replace(published, tag=self.wishes.tag), state)
+        return self._report(replace(published, tag=self.options.tag), state)
 
-    def _plan(self, state: State | None) -> Plan:
-        return make_plan(self.rendered, self.repository, state, self.wishes.allow_shrink)
+    def _plan(self, state: State | None) -> PublishPlan:
+        return make_plan(self.staged, self.repository, state, self.options.allow_shrink)
 
     def _read_again(self) -> State:
         state = self.repository.read()
@@ -123,39 +104,58 @@ class Publisher:
             raise KitError(f"{self.repository.url}: was deleted meanwhile; run the same command to make it anew")
         return state
 
-    # What keeps a folder from being published, found before anything is changed.
+    # Before anything is changed.
 
-    def _refuse_namesake(self) -> None:
-        other = self.repository.type_of_namesake()
+    def look(self, state: State | None) -> PublishPlan:
+        """Compare the folder with the repository, and find whatever forbids the publish. Nothing is changed there.
+
+        Args:
+            state (`State`, *optional*):
+                The repository as it is; `None` where there is none yet.
+
+        Raises:
+            KitError: the repository is of another type or holds something else, or the card is refused.
+        """
+        other = self.repository.type_of_namesake() if state is None else None
         if other is not None:
             raise KitError(
-                f"{self.repository.id} is a {other} on the Hub, and {self.rendered.folder} is a "
-                f"{self.repository.type}: choose another --repo_id"
+                f"{self.repository.id} is a {other} on the Hub, and {self.staged.folder} is a "
+                f"{self.repository.type}: choose another name for the repository"
             )
-
-    def _check_card(self, plan: Plan) -> None:
+        plan = self._plan(state)
         errors = self.repository.card_errors(plan.card)
         if errors:
-            raise KitError(f"{self.rendered.folder}/README.md: the Hub refuses the card: {'; '.join(errors)}")
+            raise KitError(f"{self.staged.folder / CARD}: the Hub refuses the card: {'; '.join(errors)}")
+        return plan
 
-    def _is_tagged(self) -> bool:
-        """Whether the tag is set already, on a commit that holds this very folder."""
-        target = self.repository.tags().get(self.wishes.tag) if self.wishes.tag else None
-        if target is None:
-            return False
-        if published_id(self.repository, target) != self.rendered.publish_id:
+    def tagged_commit(self) -> str | None:
+        """The commit of a repository that is there on which the tag stands; `None` where there is no such tag.
+
+        Raises:
+            KitError: it stands on something else than this folder.
+        """
+        commit = self.repository.tags().get(self.options.tag) if self.options.tag else None
+        if commit is not None and published_id(self.repository, commit) != self.staged.publish_id:
             raise KitError(
-                f"{self.repository.url}: tag {self.wishes.tag!r} stands on another version ({target[:12]}), and tags "
+                f"{self.repository.url}: tag {self.options.tag!r} stands on another version ({commit[:12]}), and tags "
                 "are never moved: give another --tag"
             )
-        return True
+        return commit
+
+    def describe(self, plan: PublishPlan, state: State | None) -> list[str]:
+        """What would be done: a heading, every file with its size in bytes, and the changes of the card."""
+        fate = "there" if state is not None else "new" if self.options.public else "new, private"
+        tag = f", tag {self.options.tag}" if self.options.tag else ""
+        lines = [f"{self.repository.url} ({self.staged.kind}, {fate}){tag}", *plan.lines()]
+        lines += [f"  leave                 {name}" for name in self.staged.left_out]
+        return [*lines, *filter(None, [plan.card_diff()])]
 
     # The commit.
 
-    def _settle(self, state: State, plan: Plan) -> Published:
+    def _settle(self, state: State, plan: PublishPlan) -> Published:
         """Bring the branch to hold the folder, or propose that; what is there already is not done again."""
         start, failures, uploads = state.head, 0, 0
-        landed = self._landed(start) if self.wishes.create_pr else None
+        landed = self._landed(start) if self.options.create_pr else None
         while landed is None:
             if plan.is_done:
                 return Published(self.repository.url, state.head, None, False)
@@ -190,9 +190,9 @@ class Publisher:
                     raise given_up
         return landed
 
-    def _attempt(self, plan: Plan, state: State) -> tuple[Published | Failure, bool]:
+    def _attempt(self, plan: PublishPlan, state: State) -> tuple[Published | Failure, bool]:
         """Upload and commit once; the second value tells whether it was the upload that failed."""
-        uploading, proposing = True, self.wishes.create_pr
+        uploading, proposing = True, self.options.create_pr
         try:
             additions = self.repository.upload(plan.changed(), proposing)
             uploading = False
@@ -204,25 +204,25 @@ class Publisher:
         return Published(made.pr_url or self.repository.url, made.oid, None, True), False
 
     def _message(self) -> str:
-        return f"Publish {self.rendered.kind}" + (f" (kit {self.rendered.version})" if self.rendered.version else "")
+        return f"Publish {self.staged.kind}" + (f" (kit {self.staged.version})" if self.staged.version else "")
 
     def _description(self) -> str:
-        return f"publish-id: {self.rendered.publish_id}"
+        return f"publish-id: {self.staged.publish_id}"
 
     def _landed(self, start: str) -> Published | None:
         """Our own commit, made although its answer was lost, and whatever was committed on top of it."""
-        if self.wishes.create_pr:
-            url = self.repository.proposal(self.rendered.publish_id)
+        if self.options.create_pr:
+            url = self.repository.proposal(self.staged.publish_id)
             return Published(url, None, None, True) if url else None
         for commit, message in self.repository.commits_since(start):
             if self._description() in message:
                 return Published(self.repository.url, commit, None, True)
         return None
 
-    def _verify(self, plan: Plan, published: Published) -> None:
+    def _verify(self, plan: PublishPlan, published: Published) -> None:
         """See with our own eyes that the commit holds the folder."""
         tree = self.repository.tree(str(published.commit))
-        wrong = [path for path, content in plan.content.items() if not same(content, tree.get(path))]
+        wrong = [path for path, content in plan.content.items() if not holds(tree, path, content)]
         wrong += [path for path in plan.deletions if path in tree]
         if wrong:
             raise KitError(
@@ -235,27 +235,17 @@ class Publisher:
     def _tag(self, commit: str) -> None:
         """Tag the commit; a tag that is there already has to stand on this very folder."""
         failures = 0
-        while not self._is_tagged():
+        while self.tagged_commit() is None:
             try:
-                self.repository.create_tag(str(self.wishes.tag), commit)
+                self.repository.create_tag(str(self.options.tag), commit)
                 return
             except failure_errors() as error:
                 failures += 1
                 pause(failure_of(error, self.repository.url), failures)
 
-    def _tell(self, plan: Plan, state: State | None) -> None:
-        fate = "there" if state is not None else "new, private" if not self.wishes.public else "new"
-        say(f"{self.repository.url} ({self.repository.type}, {fate}); nothing is changed by this dry run")
-        for line in plan.lines():
-            say(line)
-        for name in self.rendered.left_out:
-            say(f"  leave                 {name}")
-        if plan.card_diff():
-            say(plan.card_diff())
-
     def _report(self, published: Published, state: State) -> Published:
         word = "published" if published.changed else "up to date"
-        public = self.wishes.public or not state.private
+        public = self.options.public or not state.private
         tag = f", tag {published.tag}" if published.tag else ""
         say(f"{published.url}: {word}, commit {published.commit}{tag}, {'public' if public else 'private'}")
         return published

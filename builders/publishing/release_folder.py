@@ -1,20 +1,25 @@
-"""The release folder: copies of the folders of a release, whose cards may be written while the originals stay."""
+"""Fill the folder of a release with copies of its folders, and write what their cards say of the release.
+
+The originals stay as they are.
+"""
 
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.ownership import RELEASE, require_own
 from builders.errors import KitError
-from builders.publishing.release_report import REPORT
-from builders.publishing.staging.load import open_rendered
+from builders.publishing.card_merge import CLOSE, Card, with_data
+from builders.publishing.release_items import ReleaseItem
+from builders.publishing.staging.load import open_staged
 
 
+REPORT = "release.json"
 # Bytes from which on a file is linked instead of copied: no card is that large.
 LINKED = 2**20
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
@@ -41,29 +46,6 @@ class Given:
         return self.folder.absolute().name
 
 
-@dataclass(frozen=True)
-class Evaluations:
-    """What the models' cards are written from anew, with their repositories' names.
-
-    Args:
-        results (`str`, *optional*):
-            Folder of the evaluation of the adapters.
-        matrix (`str`, *optional*):
-            `matrix.json` that measured the retrievers.
-        licence (`str`):
-            Licence of the models, for these cards.
-    """
-
-    results: str | None
-    matrix: str | None
-    licence: str
-
-    def carded(self, given: Sequence[Given]) -> list[Given]:
-        """The models whose cards are written anew: adapters, then retrievers."""
-        options = {"--adapters": self.results, "--retrievers": self.matrix}
-        return [item for option, source in options.items() if source for item in given if item.option == option]
-
-
 def read_given(option: str, text: str, owner: str) -> Given:
     """Read `FOLDER=NAME`.
 
@@ -78,7 +60,9 @@ def read_given(option: str, text: str, owner: str) -> Given:
     return Given(option, Path(folder), f"{owner}/{name}")
 
 
-def render_release(output: Path, given: Sequence[Given], evaluations: Evaluations) -> None:
+def render_release(
+    output: Path, given: Sequence[Given], results: str | None, matrix: str | None, licence: str
+) -> None:
     """Fill the release folder, whole or not at all.
 
     Args:
@@ -86,8 +70,11 @@ def render_release(output: Path, given: Sequence[Given], evaluations: Evaluation
             Replaced if it holds a release.
         given (`Sequence[Given]`):
             What to copy.
-        evaluations ([`Evaluations`]):
-            What cards are written from anew.
+        results (`str`, *optional*), matrix (`str`, *optional*):
+            Folder of the evaluation of the adapters, and `matrix.json` that measured the retrievers: the cards of
+            these models are written from it anew, with their repositories' names.
+        licence (`str`):
+            Licence of the models, for these cards.
 
     Raises:
         KitError: the release folder holds something else, two folders or repositories have one name, a folder is not
@@ -98,15 +85,16 @@ def render_release(output: Path, given: Sequence[Given], evaluations: Evaluation
         double = next((value for value in values if values.count(value) > 1), None)
         if double is not None:
             raise KitError(f"{double}: twice in the release; its folders and repositories need names of their own")
-    carded = evaluations.carded(given)
+    sources = {"--adapters": results and ("--results", f"{results}/results.json")}
+    sources["--retrievers"] = matrix and ("--matrix", matrix)
+    measured = {option: source for option, source in sources.items() if source}
     for item in given:
-        if item not in carded:
-            open_rendered(item.folder)
+        if item.option not in measured:
+            open_staged(item.folder)
     with atomic_folder(output, RELEASE) as work:
         for item in given:
             shutil.copytree(item.folder, work / item.name, copy_function=_link_or_copy)
-        if carded:
-            _write_cards(carded, work, evaluations)
+        _write_cards(given, work, measured, licence)
         if (output / REPORT).is_file():
             shutil.copy(output / REPORT, work / REPORT)
         else:
@@ -135,20 +123,18 @@ def _link_or_copy(source: str, target: str) -> None:
     shutil.copy2(source, target)
 
 
-def _write_cards(models: Sequence[Given], work: Path, evaluations: Evaluations) -> None:
-    """Have the cards written by their own command: the builders do not know that room."""
-    folders = {
-        option: [str(work / item.name) for item in models if item.option == option]
-        for option in ("--adapters", "--retrievers")
-    }
-    options = {
-        **folders,
-        "--results": [str(Path(evaluations.results or "") / "results.json")] if folders["--adapters"] else [],
-        "--matrix": [str(evaluations.matrix)] if folders["--retrievers"] else [],
-        "--repo_ids": [item.repo_id for item in models],
-        "--license": [evaluations.licence],
-    }
-    arguments = [word for name, values in options.items() if values for word in (name, *values)]
+def _write_cards(given: Sequence[Given], work: Path, measured: Mapping[str, tuple[str, str]], licence: str) -> None:
+    """Have the models' cards written by their own command: the builders do not know that room."""
+    models: list[Given] = []
+    arguments: list[str] = []
+    for option, source in measured.items():
+        found = [item for item in given if item.option == option]
+        if found:
+            arguments += [option, *(str(work / item.name) for item in found), *source]
+            models += found
+    if not models:
+        return
+    arguments += ["--repo_ids", *(item.repo_id for item in models), "--license", licence]
     environment = {name: value for name, value in os.environ.items() if name not in SECRETS}
     done = subprocess.run(
         [sys.executable, "-m", "model_cards", *arguments],
@@ -158,8 +144,81 @@ def _write_cards(models: Sequence[Given], work: Path, evaluations: Evaluations) 
     )
     if done.returncode != 0:
         said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        originals = {str(work / item.name): str(item.folder) for item in models}
         line = said[-1].removeprefix("error: ")
-        for copy, original in originals.items():
-            line = line.replace(copy, original)
+        for item in models:
+            line = line.replace(str(work / item.name), str(item.folder))
         raise KitError(f"model cards: {line}")
+
+
+def released_card(
+    item: ReleaseItem, items: Sequence[ReleaseItem], tag: str, commits: Mapping[str, str], collection: str
+) -> Card:
+    """The card of an item with a section that names all others of its release, each at its exact revision.
+
+    Args:
+        item (`ReleaseItem`), items (`Sequence[ReleaseItem]`):
+            The item, and all of the release in their order.
+        tag (`str`):
+            The tag that all of them get. Tags are never moved, so it is exact even where the commit is yet to be made.
+        commits (`Mapping[str, str]`):
+            Repository → commit of what is published before it.
+        collection (`str`):
+            Title of the collection; may be empty.
+    """
+
+    def revision(other: ReleaseItem) -> str:
+        return f"`{tag}`" + (f", commit `{commits[other.id]}`" if other.id in commits else "")
+
+    def link(other: ReleaseItem) -> str:
+        return f"[{other.id}]({other.repository.url})"
+
+    data, models = (
+        ", ".join(f"{link(source)} ({revision(source)})" for source in item.sources if _is_model(source) == wanted)
+        for wanted in (False, True)
+    )
+    lines = [f"## Release {tag}", ""]
+    made = _made(item, data, models)
+    if made:
+        lines += [made, ""]
+    if item.base:
+        lines += [f"Base model: {item.base}.", ""]
+    lines += ["| part | repository | revision |", "| --- | --- | --- |"]
+    for other in items:
+        here = " (this one)" if other is item else ""
+        lines.append(f"| {other.staged.kind}{here} | {link(other)} | {revision(other)} |")
+    together = f"The collection *{collection}* holds them all. " if collection else ""
+    lines += ["", f"{together}A tag of a release is never moved."]
+    generated = item.card.generated.removesuffix(CLOSE).rstrip()
+    return _linked(replace(item.card, generated="\n".join([generated, "", *lines, "", CLOSE])), item)
+
+
+def _is_model(item: ReleaseItem) -> bool:
+    return item.staged.repo_type == "model"
+
+
+def _made(item: ReleaseItem, data: str, models: str) -> str:
+    """One sentence on what it was made from; empty where the release does not hold that."""
+    if item.staged.kind == "space":
+        return f"Runs {models}." if models else ""
+    if item.staged.repo_type == "dataset":
+        return f"Made from {data}." if data else ""
+    if data:
+        return f"Trained on {data}{f', going on with {models}' if models else ''}."
+    return f"Goes on with {models}." if models else ""
+
+
+def _linked(card: Card, item: ReleaseItem) -> Card:
+    """The front matter with the repositories that the Hub shows as this one's data and models."""
+    if item.staged.repo_type == "dataset":
+        return card
+    data = dict(card.data)
+    linked = {"datasets": [source for source in item.origins() if not _is_model(source)]}
+    # A model's own is its base, and the card says so already.
+    if item.staged.kind == "space":
+        linked["models"] = [source for source in item.sources if _is_model(source)]
+    for key, others in linked.items():
+        named = data.get(key) or []
+        named = [named] if isinstance(named, str) else list(named)
+        if others:
+            data[key] = [*named, *(other.id for other in others if other.id not in named)]
+    return with_data(card, data)

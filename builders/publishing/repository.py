@@ -1,4 +1,4 @@
-"""The repository on the Hub: reading it, and the few requests that change it. Retries of whole publishes are not here.
+"""Read a repository on the Hub, and send the few requests that change it. Retries of whole publishes are not here.
 
 Reading is repeated where that may help; what changes something is sent once, and `hub` decides what a failure means.
 """

@@ -9,7 +9,7 @@ from builders.artifacts.render import render_dataset
 from builders.commands.expansions import main as make_expansions
 from builders.commands.references import main as make_references
 from builders.errors import KitError
-from builders.publishing.staging.dataset import open_rendered_dataset
+from builders.publishing.staging.staged_dataset import open_staged_dataset
 from tests.support.inference_server import Fault, InferenceServer, answer_to, name_of
 from tests.support.rendered_folders import VERSION
 from tests.support.word_collection import word_collection
@@ -123,7 +123,7 @@ def test_every_flag_reaches_the_model(world, server, tmp_path):
 def test_a_references_folder_is_published_like_the_others(world, server, tmp_path, monkeypatch):
     monkeypatch.setattr("builders.artifacts.provenance.code_version", lambda: VERSION)
     build(world, server, tmp_path / "out")
-    rendered = open_rendered_dataset(tmp_path / "out")
+    rendered = open_staged_dataset(tmp_path / "out")
     assert (rendered.kind, rendered.repo_type, dict(rendered.rows)) == (
         "references",
         "dataset",

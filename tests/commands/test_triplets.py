@@ -16,7 +16,7 @@ from builders.collections.load import load_collection
 from builders.commands.triplets import TripletsArguments, build_triplets
 from builders.errors import KitError
 from builders.hard_negatives.similarity import highest_allowed
-from builders.publishing.staging.load import open_rendered
+from builders.publishing.staging.load import open_staged
 from tests.support.commands import ROOT, command, refused
 from tests.support.rendered_folders import build, raw_row
 
@@ -217,7 +217,7 @@ def test_the_folder_is_current_publishable_and_explains_itself(
     assert "up to date" in capsys.readouterr().err and (folder / "build.json").stat().st_mtime_ns == before
     triplets(world, depth=20)
     assert (folder / "build.json").stat().st_mtime_ns != before
-    rendered = open_rendered(folder)
+    rendered = open_staged(folder)
     assert rendered.kind == "triplets" and rendered.rows == {"retriever": 1}
     card = (folder / "README.md").read_text()
     assert "hard negatives | 1 per row, drawn at random from ranks 1 to 20" in card

@@ -13,7 +13,7 @@ from builders.expanders.server.budget import Budget, Prices, Usage
 from builders.expanders.server.chat_answer import split_reasoning
 from builders.expanders.server.inference import LEDGER, InferenceExpander
 from builders.expanders.server.inference_options import InferenceOptions
-from builders.expanders.server.retry import retry_after
+from builders.http_failures import retry_after
 from tests.support.inference_server import Fault, InferenceServer, answer_to, in_seconds, usage
 
 

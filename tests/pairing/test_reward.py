@@ -335,21 +335,21 @@ def test_from_graded_candidates_to_pairs(world, tmp_path, encoders):
 
 
 def test_a_release_knows_what_the_pairs_were_made_from(world, tmp_path, encoders, monkeypatch):
-    from builders.publishing.release_part import open_parts
+    from builders.publishing.release_items import open_items
 
     for module in ("commands.preferences", "artifacts.provenance"):
         monkeypatch.setattr(f"builders.{module}.code_version", lambda: VERSION)
     prefer(world, tmp_path / "pairs")
     folders = [tmp_path / "pairs", world / "references", world / "expansions"]
-    parts = open_parts([(folder, f"owner/{folder.name}") for folder in folders], HfApi())
+    parts = open_items([(folder, f"owner/{folder.name}") for folder in folders], HfApi())
     assert [(part.id, [source.id for source in part.sources]) for part in parts] == [
         ("owner/expansions", []),
         ("owner/references", ["owner/expansions"]),
         ("owner/pairs", ["owner/expansions", "owner/references"]),
     ]
     other = references(tmp_path, "other", ANSWERS | {"q2": "0 1 it says that too"}, world / "expansions")
-    with pytest.raises(KitError, match="pairs: was made from other references than other"):
-        open_parts([(folder, f"owner/{folder.name}") for folder in (folders[0], other, folders[2])], HfApi())
+    with pytest.raises(KitError, match=r"pairs: was made from other references than are in the release \(other\)"):
+        open_items([(folder, f"owner/{folder.name}") for folder in (folders[0], other, folders[2])], HfApi())
 
 
 def test_the_same_settings_give_the_same_bytes_and_are_not_made_again(world, tmp_path, encoders, capsys):

@@ -9,7 +9,7 @@ import pytest
 
 from builders.errors import KitError
 from builders.publishing.hub import publish_folder
-from builders.publishing.publisher import Published, Wishes
+from builders.publishing.publisher import Published, PublishOptions
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import run_command
 from tests.hub_server.view import RepoView
@@ -21,16 +21,16 @@ KINDS = tuple(REPO_TYPES)
 NAME = "kit-owner/thing"
 
 
-def publish(hub: HubServer, folder: Path, name: str = NAME, token: str | None = None, **wishes) -> Published:
+def publish(hub: HubServer, folder: Path, name: str = NAME, token: str | None = None, **options) -> Published:
     from huggingface_hub import HfApi
 
-    return publish_folder(folder, name, Wishes(**wishes), HfApi(hub.url, token or hub.owner_token))
+    return publish_folder(folder, name, PublishOptions(**options), HfApi(hub.url, token or hub.owner_token))
 
 
-def refusal(hub: HubServer, folder: Path, name: str = NAME, token: str | None = None, **wishes) -> str:
+def refusal(hub: HubServer, folder: Path, name: str = NAME, token: str | None = None, **options) -> str:
     """The line with which a publish is refused."""
     with pytest.raises(KitError) as caught:
-        publish(hub, folder, name, token, **wishes)
+        publish(hub, folder, name, token, **options)
     line = str(caught.value)
     assert "\n" not in line and len(line) < 700, line
     return line

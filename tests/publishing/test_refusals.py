@@ -175,7 +175,7 @@ UNFIT = {
         lambda f: _edit(f / "training.json", BASE, "other/base"),
         "training.json names",
     ),
-    "a card of another base": ("adapter", lambda f: _edit(f / "README.md", BASE, "other/base"), "adapter of"),
+    "a card of another base": ("adapter", lambda f: _edit(f / "README.md", BASE, "other/base"), "made of"),
     "cut weights": ("adapter", lambda f: os.truncate(f / "adapter_model.safetensors", 90), "truncated"),
     "no training record": ("adapter", lambda f: _drop(f / "training.json"), "no finished"),
     "a Space without its app": ("space", lambda f: _drop(f / "app.py"), "app.py is missing"),

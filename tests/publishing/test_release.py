@@ -21,7 +21,7 @@ from builders.artifacts.render import render_dataset
 from builders.commands.release import ReleaseArguments, release
 from builders.errors import KitError
 from builders.publishing.card_merge import read_card
-from builders.publishing.release_report import REPORT
+from builders.publishing.release_folder import REPORT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment
 from tests.hub_server.view import RepoView
@@ -548,7 +548,7 @@ WRONG = {
     ),
     "pairs of other expansions": (
         lambda m, t: {"datasets": [f"{m['candidates']}=candidates", other(m, t, "pairs")]},
-        ["pairs: was made from other expansions than candidates"],
+        ["pairs: was made from other expansions than are in the release (candidates)"],
     ),
     "trained on other data": (
         lambda m, t: {"adapters": [other(m, t, "sft")], "space": None},
@@ -588,7 +588,7 @@ def test_what_makes_no_release(hub: HubServer, made: dict, tmp_path: Path, name:
     line = refusal(hub, settings(made, tmp_path / "release", **change(made, tmp_path)))
     assert all(word in line for word in words), line
     assert not hub.store.repos and changes(hub) == []
-    assert made["space"].is_dir() and (ROOT / "tests" / "commands.py").is_file()
+    assert made["space"].is_dir() and (ROOT / "tests/support/commands.py").is_file()
 
 
 def unfinished(folder: Path, tmp_path: Path, spoiled: str) -> Path:

@@ -15,7 +15,7 @@ import pytest
 
 from builders.collections.collection import Collection, Document
 from builders.errors import KitError
-from builders.publishing.staging.load import open_rendered
+from builders.publishing.staging.load import open_staged
 from builders.retrievers.encoder import Encoder
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
@@ -165,11 +165,11 @@ def test_figures_in_the_card_are_those_of_the_matrix_and_of_these_weights(retrie
 
 def test_what_is_not_whole_is_not_published(retriever: Path, tmp_path: Path) -> None:
     with pytest.raises(KitError, match="has no card yet; first: python -m model_cards --retrievers"):
-        open_rendered(retriever)
+        open_staged(retriever)
     (retriever / "README.md").write_text(retriever_card(retriever, None, None, [], "apache-2.0"))
     (retriever / "checkpoint-3").mkdir()
     (retriever / "checkpoint-3/optimizer.pt").write_bytes(b"x")
-    rendered = open_rendered(retriever)
+    rendered = open_staged(retriever)
     assert (rendered.kind, rendered.repo_type) == ("retriever", "model")
     assert {"modules.json", "model.safetensors", "training.json", "README.md"} <= set(rendered.files)
     assert rendered.left_out == ("checkpoint-3/optimizer.pt",)
@@ -177,15 +177,15 @@ def test_what_is_not_whole_is_not_published(retriever: Path, tmp_path: Path) -> 
     for changes, message in (
         ({"code_version": f"{VERSION}.dirty"}, "made by edited code"),
         ({"base": {"model_id": "tiny", "revision": "x"}}, "was trained on 'tiny', no Hub id"),
-        ({"base": {"model_id": "kit-owner/other", "revision": "x"}}, "does not say that this was trained on"),
+        ({"base": {"model_id": "kit-owner/other", "revision": "x"}}, "does not say that it was made of"),
     ):
         (retriever / "training.json").write_text(json.dumps({**training, **changes}))
         with pytest.raises(KitError, match=message):
-            open_rendered(retriever)
+            open_staged(retriever)
     (retriever / "training.json").write_text(json.dumps(training))
     (retriever / "model.safetensors").write_bytes((retriever / "model.safetensors").read_bytes()[:-4])
     with pytest.raises(KitError, match="model.safetensors: truncated or broken"):
-        open_rendered(retriever)
+        open_staged(retriever)
 
 
 LOAD = """

@@ -10,7 +10,7 @@ from builders.artifacts.files import dump_json, file_hash
 from builders.artifacts.model_folder import adapter_name
 from builders.exporting.export_card import export_card
 from builders.prompts.load import load_prompt
-from builders.publishing.staging.export import EXPORT
+from builders.publishing.staging.staged_export import EXPORT
 from tests.support.rendered_folders import BASE, COLLECTION, VERSION, adapter, expansions, preferences
 
 

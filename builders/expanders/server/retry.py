@@ -1,18 +1,15 @@
-"""The retry: which failures of a chat server are worth another attempt, and after how long."""
+"""Decide which failures of a chat server are worth another attempt, and after how long."""
 
 import json
 import random
-import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from builders.expanders.server.chat_answer import NoAnswerError
+from builders.http_failures import may_pass, one_line, retry_after
 
 
 FIRST_WAIT, LONGEST_WAIT = 1.0, 60.0
-PASSING = (408, 409, 425, 429)
 HINTS = {
     401: "the token is missing or wrong: log in with `hf auth login`, or see --api_key_variable",
     402: "payment is required: the account's credit is used up",
@@ -75,9 +72,9 @@ def _refusal(error: Any) -> Failure:
     reason = f"status {status}{f', {said}' if said else ''}"
     if status in HINTS:
         return Failure(f"{HINTS[status]} ({reason})", again=False, unpaid=True)
-    wait = retry_after(error.response.headers.get("Retry-After"), datetime.now(UTC))
+    wait = retry_after(error.response.headers.get("Retry-After"))
     # Behind a gateway that gave up waiting, the model may have gone on.
-    return Failure(reason, again=status in PASSING or status >= 500, wait=wait, unpaid=status != 504)
+    return Failure(reason, again=may_pass(status), wait=wait, unpaid=status != 504)
 
 
 def _said(error: Any) -> str:
@@ -89,20 +86,7 @@ def _said(error: Any) -> str:
         said = error.server_message
     if isinstance(said, dict):
         said = said.get("message")
-    return " ".join(str(said or "").split())[:200]
-
-
-def retry_after(value: str | None, now: datetime) -> float | None:
-    """Seconds that a `Retry-After` header asks to wait: a number, or a date (RFC 9110, section 10.2.3)."""
-    if not value:
-        return None
-    if re.fullmatch(r"\d+(\.\d+)?", value.strip()):
-        return float(value)
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max((date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds(), 0.0)
+    return one_line(said, 200)
 
 
 def backoff(failures: int) -> float:

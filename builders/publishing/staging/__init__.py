@@ -1,1 +1,1 @@
-"""Rendered folders checked before they are published: one file a kind."""
+"""Check a folder before it is published: one file a kind."""

@@ -1,11 +1,12 @@
-"""The rendered folder: what it is (dataset, adapter, retriever, export or Space), and which of its files go up."""
+"""Say what a folder is that may be published, which of its files go up, and check what all kinds have in common."""
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
 from builders.artifacts.files import file_hash
@@ -14,7 +15,7 @@ from builders.publishing.card_merge import Card, addressed, marked, read_card
 
 
 @dataclass(frozen=True)
-class Rendered:
+class StagedFolder:
     """A folder that is ready to be published.
 
     Args:
@@ -27,12 +28,12 @@ class Rendered:
             The Hub's word for it: `dataset`, `model` or `space`.
         files (`Mapping[str, Path]`):
             Path in the repository → file. The card is among them.
+        left_out (`tuple[str, ...]`):
+            What lies in the folder and does not go up.
         version (`str`):
             The code that made it, for the commit message; may be empty.
         rows (`Mapping[str, int]`):
             Config → rows; empty unless this is a dataset.
-        left_out (`tuple[str, ...]`):
-            What lies in the folder and does not go up.
         repo_id (`str`):
             Where it goes, for the card's load lines; empty leaves them as they were rendered.
     """
@@ -41,9 +42,9 @@ class Rendered:
     kind: str
     repo_type: str
     files: Mapping[str, Path]
+    left_out: tuple[str, ...]
     version: str
     rows: Mapping[str, int]
-    left_out: tuple[str, ...] = ()
     repo_id: str = ""
 
     @cached_property
@@ -60,6 +61,60 @@ class Rendered:
             if name != CARD:
                 digest.update(f"{name}\0{file_hash(path)}\n".encode())
         return digest.hexdigest()[:32]
+
+
+def stage(
+    folder: Path,
+    kind: str,
+    repo_type: str,
+    record: dict[str, Any],
+    goes_up: Callable[[str], bool],
+    rows: Mapping[str, int] | None = None,
+) -> StagedFolder:
+    """Make a staged folder of a folder that holds what its record says; its card is not looked at yet.
+
+    Args:
+        folder (`Path`), kind (`str`), repo_type (`str`), rows (`Mapping[str, int]`, *optional*):
+            See [`StagedFolder`].
+        record (`dict`):
+            Its provenance.
+        goes_up (`Callable`):
+            Whether the file of a name is published.
+
+    Raises:
+        KitError: it was made by edited code.
+    """
+    refuse_dirty(folder, record)
+    inside = files_below(folder)
+    left_out = tuple(name for name in inside if not goes_up(name))
+    files = {name: path for name, path in inside.items() if name not in left_out}
+    return StagedFolder(folder, kind, repo_type, files, left_out, str(record.get("code_version", "")), rows or {})
+
+
+def read_card_data(folder: Path, missing: str, remedy: str) -> dict[str, Any]:
+    """The front matter of a folder's card.
+
+    Args:
+        folder (`Path`):
+            Holds the card.
+        missing (`str`), remedy (`str`):
+            What a message says where there is none, and what is to be done then.
+
+    Raises:
+        KitError: there is none, or it cannot be read.
+    """
+    path = folder / CARD
+    if not path.is_file():
+        raise KitError(f"{folder}: {missing}; {remedy}")
+    return read_card(path.read_text(), str(path)).data
+
+
+def require_base(folder: Path, data: Mapping[str, Any], base: str, relation: str, remedy: str) -> None:
+    """Raise KitError unless a card's front matter names the base model, and the relation to it."""
+    named = data.get("base_model")
+    is_named = base in (named if isinstance(named, list) else [named])
+    if not is_named or data.get("base_model_relation") != relation:
+        raise KitError(f"{folder / CARD}: does not say that it was made of {base} (relation: {relation}); {remedy}")
 
 
 def files_below(folder: Path) -> dict[str, Path]:
@@ -91,8 +146,6 @@ def refuse_dirty(folder: Path, record: object) -> None:
                 f"{folder}: made by edited code ({version}), so nobody could make it again: "
                 "commit the code, then make the folder again"
             )
-        for value in record.values():
-            refuse_dirty(folder, value)
-    elif isinstance(record, list):
-        for value in record:
-            refuse_dirty(folder, value)
+        record = list(record.values())
+    for value in record if isinstance(record, list) else []:
+        refuse_dirty(folder, value)

@@ -1,4 +1,4 @@
-"""The plan: what one commit has to change so that a repository holds a rendered folder, and what forbids it."""
+"""Compare a staged folder with a repository: what one commit has to change there, and what forbids it."""
 
 import difflib
 from collections.abc import Mapping
@@ -10,11 +10,11 @@ from builders.errors import KitError
 from builders.publishing.card_merge import merge, read_card
 from builders.publishing.manifest import MANIFEST, Manifest, manifest_of, read_manifest
 from builders.publishing.repository import Repository, State, Stored
-from builders.publishing.staging.staged import Rendered
+from builders.publishing.staging.staged_folder import StagedFolder
 
 
 @dataclass(frozen=True)
-class Plan:
+class PublishPlan:
     """A commit to be made.
 
     Args:
@@ -60,11 +60,11 @@ class Plan:
         )
 
 
-def make_plan(rendered: Rendered, repository: Repository, state: State | None, allow_shrink: bool) -> Plan:
+def make_plan(staged: StagedFolder, repository: Repository, state: State | None, allow_shrink: bool) -> PublishPlan:
     """Compare a folder with a repository.
 
     Args:
-        rendered (`Rendered`):
+        staged (`StagedFolder`):
             The folder.
         repository (`Repository`), state (`State`, *optional*):
             The repository as it is; `None` where there is none yet.
@@ -77,23 +77,23 @@ def make_plan(rendered: Rendered, repository: Repository, state: State | None, a
     """
     tree = state.tree if state is not None else {}
     published = published_manifest(repository, state)
-    _refuse_other_content(rendered, repository, state, published)
+    _refuse_other_content(staged, repository, state, published)
     if published is not None and not allow_shrink:
-        _refuse_shrinking(rendered, repository, published)
-    card, published_card = rendered.card, ""
+        _refuse_shrinking(staged, repository, published)
+    card, published_card = staged.card, ""
     if state is not None and CARD in tree:
         where = f"{CARD} of {repository.id} on the Hub"
         published_card = repository.content(CARD, state.head, tree[CARD]).decode("utf-8", errors="replace")
         card = merge(card, read_card(published_card, where), published.card if published else None)
     content: dict[str, bytes | Path] = {
-        **rendered.files,
+        **staged.files,
         CARD: str(card).encode(),
-        MANIFEST: manifest_of(rendered).to_json(),
+        MANIFEST: manifest_of(staged).to_json(),
     }
-    return Plan(
+    return PublishPlan(
         content=content,
-        additions=frozenset(path for path in content if not same(content[path], tree.get(path))),
-        deletions=tuple(sorted((_own(rendered, published, tree) & set(tree)) - set(content))),
+        additions=frozenset(path for path in content if not holds(tree, path, content[path])),
+        deletions=tuple(sorted((_own(staged, published, tree) & set(tree)) - set(content))),
         card=str(card),
         published_card=published_card,
     )
@@ -120,45 +120,43 @@ def published_id(repository: Repository, revision: str) -> str | None:
     return manifest.publish_id if manifest else None
 
 
-def same(content: bytes | Path, stored: Stored | None) -> bool:
+def holds(tree: Mapping[str, Stored], path: str, content: bytes | Path) -> bool:
     """Whether a file on the Hub has exactly these bytes."""
-    return stored is not None and stored.holds(content)
+    return path in tree and tree[path].holds(content)
 
 
 def _size(content: bytes | Path) -> int:
     return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
-def _own(rendered: Rendered, published: Manifest | None, tree: Mapping[str, Stored]) -> set[str]:
+def _own(staged: StagedFolder, published: Manifest | None, tree: Mapping[str, Stored]) -> set[str]:
     """The kit's files in a repository: those it published, and whatever a config's `data_files` would take in."""
     own = set(published.files) if published else set()
-    for config in rendered.rows:
+    for config in staged.rows:
         own |= {path for path in tree if path.startswith(f"data/{config}/") and path.endswith(".parquet")}
     return own
 
 
 def _refuse_other_content(
-    rendered: Rendered, repository: Repository, state: State | None, published: Manifest | None
+    staged: StagedFolder, repository: Repository, state: State | None, published: Manifest | None
 ) -> None:
     other = None
-    if published is not None and published.kind != rendered.kind:
+    if published is not None and published.kind != staged.kind:
         other = published.kind
-    elif state is not None and rendered.kind == "space" and state.sdk not in (None, "gradio"):
+    elif state is not None and staged.kind == "space" and state.sdk not in (None, "gradio"):
         other = f"a Space of sdk {state.sdk}"
-    elif state is not None and rendered.kind == "adapter" and published is None:
+    elif state is not None and staged.kind == "adapter" and published is None:
         full = {"model.safetensors", "model.safetensors.index.json", "pytorch_model.bin"} & set(state.tree)
         other = "a full model" if full else None
     if other is not None:
-        raise KitError(
-            f"{repository.url}: holds {other}, and this folder is {rendered.kind}: choose another --repo_id"
-        )
+        raise KitError(f"{repository.url}: holds {other}, and this folder is {staged.kind}: choose another --repo_id")
 
 
-def _refuse_shrinking(rendered: Rendered, repository: Repository, published: Manifest) -> None:
+def _refuse_shrinking(staged: StagedFolder, repository: Repository, published: Manifest) -> None:
     for config, number in published.rows.items():
-        left = rendered.rows.get(config, 0)
-        if rendered.rows and 2 * left < number:
+        left = staged.rows.get(config, 0)
+        if staged.rows and 2 * left < number:
             raise KitError(
-                f"{repository.url}: config {config!r} has {number} rows there and {left} in {rendered.folder}: "
+                f"{repository.url}: config {config!r} has {number} rows there and {left} in {staged.folder}: "
                 "if that is meant, say --allow_shrink"
             )

@@ -1,0 +1,38 @@
+"""Check a Space's folder before it is published: an app that runs from its folder alone."""
+
+import json
+from pathlib import Path
+
+from builders.artifacts.dataset_folder import CARD
+from builders.errors import KitError
+from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, stage
+
+
+SPACE = "space.json"
+APP = "app.py"
+AGAIN = "render it again: python -m space --results RESULTS --render_only"
+
+
+def open_space(folder: Path) -> StagedFolder:
+    """Check a Space folder.
+
+    Raises:
+        KitError: it is unfinished, or its card does not make it a Gradio Space.
+    """
+    data = read_card_data(folder, f"{CARD} is missing", AGAIN)
+    try:
+        settings = dict(json.loads((folder / SPACE).read_text()))
+    except (OSError, ValueError, TypeError) as error:
+        raise KitError(f"{folder}: {SPACE} is missing or broken; {AGAIN}") from error
+    staged = stage(folder, "space", "space", settings, _goes_up)
+    app = data.get("app_file", APP)
+    if data.get("sdk") != "gradio":
+        raise KitError(f"{folder / CARD}: its sdk is {data.get('sdk')!r}, not gradio; {AGAIN}")
+    if not isinstance(app, str) or not (folder / app).is_file():
+        raise KitError(f"{folder}: {app} is missing; {AGAIN}")
+    return staged
+
+
+def _goes_up(name: str) -> bool:
+    """Whether a file is published: not what Python and Gradio leave when the app has run in the folder."""
+    return not any(part.startswith(".") or part == "__pycache__" for part in name.split("/"))
