@@ -48,19 +48,18 @@ def main() -> None:
         raise KitError(f"--repo_ids: {len(args.repo_ids)} given for {len(models)} models; give one for each")
     ids = dict(zip(models, args.repo_ids or [None] * len(models), strict=True))
     texts = {}
-    for adapter in args.adapters:
-        folder, results = Path(adapter), Path(args.results)
-        texts[folder / "README.md"] = model_card(folder, results, ids[adapter], args.datasets, args.license)
     matrix = Path(args.matrix) if args.matrix else None
-    for retriever in args.retrievers:
-        folder = Path(retriever)
-        texts[folder / "README.md"] = retriever_card(folder, matrix, ids[retriever], args.datasets, args.license)
+    for model in models:
+        folder, rest = Path(model), (ids[model], args.datasets, args.license)
+        if model in args.adapters:
+            texts[folder / "README.md"] = model_card(folder, Path(args.results), *rest)
+        else:
+            texts[folder / "README.md"] = retriever_card(folder, matrix, *rest)
     for path, text in texts.items():
-        if path.exists() and path.read_text() == text:
-            say(f"{path}: up to date")
-            continue
-        atomic_write(path, text.encode())
-        say(f"{path}: written")
+        is_current = path.exists() and path.read_text() == text
+        if not is_current:
+            atomic_write(path, text.encode())
+        say(f"{path}: {'up to date' if is_current else 'written'}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from builders.cli import parse, say
 from builders.errors import KitError
 from builders.publishing.hub import TAG, check_repo_id
 from builders.publishing.hub_collection import HubCollection
+from builders.publishing.publisher import PublishOptions
 from builders.publishing.release_folder import REPORT, read_given, render_release
 from builders.publishing.release_items import open_items
 from builders.publishing.release_run import Release
@@ -93,15 +94,15 @@ def render(args: ReleaseArguments, api: "HfApi") -> Release:
     """
     if not TAG.fullmatch(args.tag):
         raise KitError(f"--tag {args.tag!r}: no name for a tag; give one like v1.0")
-    options = {
+    folders = {
         "--datasets": args.datasets,
         "--adapters": args.adapters,
         "--retrievers": args.retrievers,
         "--space": [args.space] if args.space else [],
     }
-    given = [read_given(option, text, args.owner) for option, texts in options.items() for text in texts]
+    given = [read_given(option, text, args.owner) for option, texts in folders.items() for text in texts]
     if not given:
-        raise KitError(f"a release needs at least one of {', '.join(options)}")
+        raise KitError(f"a release needs at least one of {', '.join(folders)}")
     for folder in given:
         check_repo_id(folder.repo_id)
     collection = HubCollection(api, args.owner, args.collection, args.description) if args.collection else None
@@ -114,4 +115,5 @@ def render(args: ReleaseArguments, api: "HfApi") -> Release:
         source = given_for[item.id]
         if TAKEN[source.option] != kind:
             raise KitError(f"{source.option} {source.folder}: is {'an' if kind[0] in 'aeiou' else 'a'} {kind}")
-    return Release(items, args.tag, collection, args.public, args.allow_shrink, output / REPORT)
+    options = PublishOptions(tag=args.tag, public=args.public, allow_shrink=args.allow_shrink)
+    return Release(items, collection, options, output / REPORT)

@@ -48,12 +48,8 @@ def export_card(record: dict[str, Any], folder: Path, repo_id: str | None, adapt
             build=list(record["training"]["data"].values())[-1],
             results=facts["model-index"][0]["results"],
             adapter_repo_id=adapter_repo_id,
-            system_literal=_literal(record["prompt"]["system"]),
-            user_literal=_literal(record["prompt"]["user"]),
+            # As they stand in Python source.
+            system_literal=json.dumps(record["prompt"]["system"], ensure_ascii=False),
+            user_literal=json.dumps(record["prompt"]["user"], ensure_ascii=False),
         )
     )
-
-
-def _literal(text: str) -> str:
-    """A string as it stands in Python source."""
-    return json.dumps(text, ensure_ascii=False)

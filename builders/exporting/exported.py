@@ -101,7 +101,8 @@ def export_adapter(options: ExportOptions) -> bool:
         if vocabulary is None:
             save_merged(work, model, adapter, dtype)
         else:
-            _save_gguf(work, model, adapter, vocabulary, record, options.adapter_repo_id)
+            about, (encoding, _) = _about(adapter, record, options.adapter_repo_id), ENCODINGS[dtype]
+            write_gguf(work / f"{about.name}-{encoding}.gguf", model, adapter, vocabulary, dtype, about)
         files = {path.name: file_hash(path) for path in sorted(work.iterdir())}
         command = f"python -m builders export {shlex.join(sys.argv[2:])}".strip()
         made = {"command": command, "code_version": code_version(), "versions": versions(), "files": files}
@@ -157,25 +158,15 @@ def _vocabulary(adapter: Path, checkpoint: Checkpoint) -> Vocabulary:
     return read_vocabulary(adapter, config.vocab_size, EMBEDDED_SPLIT if embedded else None)
 
 
-def _save_gguf(
-    folder: Path,
-    model: Any,
-    adapter: Path,
-    vocabulary: Vocabulary,
-    record: dict[str, Any],
-    adapter_repo_id: str | None,
-) -> None:
+def _about(adapter: Path, record: dict[str, Any], adapter_repo_id: str | None) -> About:
     base = record["base"]["model_id"]
-    name = f"{base.split('/')[-1]}-{adapter.resolve().name}"
     language = record["card"]["language"] or []
-    about = About(
-        name=name,
+    return About(
+        name=f"{base.split('/')[-1]}-{adapter.resolve().name}",
         licence=record["card"]["license"],
         languages=[language] if isinstance(language, str) else language,
         bases=[base, *([adapter_repo_id] if adapter_repo_id else [])],
     )
-    encoding, _ = ENCODINGS[record["dtype"]]
-    write_gguf(folder / f"{name}-{encoding}.gguf", model, adapter, vocabulary, record["dtype"], about)
 
 
 def _is_current(folder: Path, record: dict[str, Any]) -> bool:

@@ -57,17 +57,15 @@ def known_config(path: str, model_id: str) -> Any:
     from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(path)
+    rope = (config.rope_parameters or {}).get("rope_type", "default")
+    other = ""
     if config.model_type not in ARCHITECTURES:
-        raise KitError(
-            f"{model_id}: architecture {config.model_type!r}; a GGUF file is written for "
-            f"{' and '.join(ARCHITECTURES)} only: export --format merged, and convert that with llama.cpp's own script"
-        )
-    rope = config.rope_parameters or {}
-    if rope.get("rope_type", "default") != "default":
-        raise KitError(
-            f"{model_id}: rotary embeddings of type {rope['rope_type']!r}; a GGUF file is written for unscaled ones "
-            "only: export --format merged, and convert that with llama.cpp's own script"
-        )
+        other = f"architecture {config.model_type!r}; a GGUF file is written for {' and '.join(ARCHITECTURES)}"
+    elif rope != "default":
+        other = f"rotary embeddings of type {rope!r}; a GGUF file is written for unscaled ones"
+    if other:
+        advice = "export --format merged, and convert that with llama.cpp's own script"
+        raise KitError(f"{model_id}: {other} only: {advice}")
     return config
 
 

@@ -1,11 +1,11 @@
 """Write a collection on the Hub: a title in somebody's name, and repositories in an order, each with a note."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
-from builders.publishing.failure import patiently
+from builders.publishing.failure import Result, patiently
 
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class HubCollection:
                 self._slug = next((found.slug for found in listed if found.title == self.title), None)
             return self.api.get_collection(self._slug) if self._slug is not None else None
 
-        return patiently(look, self.name)
+        return self._ask(look)
 
     def lines(self, items: Sequence[Item]) -> Iterator[str]:
         """What writing these items would do."""
@@ -84,16 +84,12 @@ class HubCollection:
         there = self.read()
         changed = there is None
         if there is None:
-            there = patiently(
-                lambda: self.api.create_collection(
-                    self.title, namespace=self.owner, description=self.description, private=True, exists_ok=True
-                ),
-                self.name,
-            )
+            of = {"namespace": self.owner, "description": self.description}
+            there = self._ask(lambda: self.api.create_collection(self.title, private=True, exists_ok=True, **of))
         slug = self._slug = there.slug
         if self.description is not None and there.description != self.description:
             changed = True
-            patiently(lambda: self.api.update_collection_metadata(slug, description=self.description), self.name)
+            self._ask(lambda: self.api.update_collection_metadata(slug, description=self.description))
         for number, item in enumerate(items):
             found = _find(there, item)
             if found is None:
@@ -108,35 +104,25 @@ class HubCollection:
         there = self.read()
         if there is not None and there.private:
             slug = there.slug
-            patiently(lambda: self.api.update_collection_metadata(slug, private=False), self.name)
+            self._ask(lambda: self.api.update_collection_metadata(slug, private=False))
 
     def _add(self, slug: str, item: Item, before: Sequence[Item]) -> "Collection":
         """Add an item, behind the last one of those that stand before it."""
-        there = patiently(
-            lambda: self.api.add_collection_item(
-                slug,
-                item.id,
-                item.type,  # type: ignore[arg-type]
-                note=item.note,
-                exists_ok=True,
-            ),
-            self.name,
-        )
+        kind: Any = item.type
+        there = self._ask(lambda: self.api.add_collection_item(slug, item.id, kind, note=item.note, exists_ok=True))
         added = _find(there, item)
         neighbours = [found.position for other in before if (found := _find(there, other)) is not None]
         place = max(neighbours, default=-1) + 1
         if before and added is not None and added.position != place:
             self._update(slug, added, position=place)
-            there = patiently(lambda: self.api.get_collection(slug), self.name)
+            there = self._ask(lambda: self.api.get_collection(slug))
         return there
 
-    def _update(
-        self, slug: str, found: "CollectionItem", note: str | None = None, position: int | None = None
-    ) -> None:
-        patiently(
-            lambda: self.api.update_collection_item(slug, found.item_object_id, note=note, position=position),
-            self.name,
-        )
+    def _update(self, slug: str, found: "CollectionItem", **changes: Any) -> None:
+        self._ask(lambda: self.api.update_collection_item(slug, found.item_object_id, **changes))
+
+    def _ask(self, call: Callable[[], Result]) -> Result:
+        return patiently(call, self.name)
 
 
 def holds(collection: "Collection | None", items: Sequence[Item]) -> bool:

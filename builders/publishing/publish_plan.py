@@ -9,7 +9,7 @@ from builders.artifacts.dataset_folder import BUILD, CARD
 from builders.errors import KitError
 from builders.publishing.card_merge import merge, read_card
 from builders.publishing.manifest import MANIFEST, Manifest, manifest_of, read_manifest
-from builders.publishing.repository import Repository, State, Stored
+from builders.publishing.repository import Repository, State, Stored, size_of
 from builders.publishing.staging.staged_folder import StagedFolder
 
 
@@ -49,7 +49,7 @@ class PublishPlan:
                 lines.append(f"  delete  {'':>13}  {path}")
                 continue
             word = "write" if path in self.additions else "keep"
-            lines.append(f"  {word:<6}  {_size(self.content[path]):>13,}  {path}")
+            lines.append(f"  {word:<6}  {size_of(self.content[path]):>13,}  {path}")
         return lines
 
     def card_diff(self) -> str:
@@ -114,19 +114,13 @@ def published_manifest(repository: Repository, state: State | None) -> Manifest 
 def published_id(repository: Repository, revision: str) -> str | None:
     """The publish id of what the kit published at a revision."""
     stored = repository.tree(revision).get(MANIFEST)
-    if stored is None:
-        return None
-    manifest = read_manifest(repository.content(MANIFEST, revision, stored))
+    manifest = read_manifest(repository.content(MANIFEST, revision, stored)) if stored else None
     return manifest.publish_id if manifest else None
 
 
 def holds(tree: Mapping[str, Stored], path: str, content: bytes | Path) -> bool:
     """Whether a file on the Hub has exactly these bytes."""
     return path in tree and tree[path].holds(content)
-
-
-def _size(content: bytes | Path) -> int:
-    return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
 def _own(staged: StagedFolder, published: Manifest | None, tree: Mapping[str, Stored]) -> set[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from builders.artifacts.dataset_folder import CARD
 from builders.cli import say
 from builders.errors import KitError
-from builders.publishing.failure import Cause, Failure, failure_errors, failure_of, pause
+from builders.publishing.failure import Cause, Failure, failure_errors, failure_of, patiently, pause
 from builders.publishing.publish_plan import PublishPlan, holds, make_plan, published_id
 from builders.publishing.repository import Repository, State
 from builders.publishing.staging.staged_folder import StagedFolder
@@ -234,14 +234,12 @@ class Publisher:
 
     def _tag(self, commit: str) -> None:
         """Tag the commit; a tag that is there already has to stand on this very folder."""
-        failures = 0
-        while self.tagged_commit() is None:
-            try:
+
+        def tag() -> None:
+            if self.tagged_commit() is None:
                 self.repository.create_tag(str(self.options.tag), commit)
-                return
-            except failure_errors() as error:
-                failures += 1
-                pause(failure_of(error, self.repository.url), failures)
+
+        patiently(tag, self.repository.url)
 
     def _report(self, published: Published, state: State) -> Published:
         word = "published" if published.changed else "up to date"

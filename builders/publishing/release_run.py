@@ -75,14 +75,10 @@ class Release:
     Args:
         items (`Sequence[ReleaseItem]`):
             In the order to publish them.
-        tag (`str`):
-            The tag of all.
         collection ([`HubCollection`], *optional*):
             What ties them together.
-        public (`bool`):
-            Let everybody see all of it once all is up.
-        allow_shrink (`bool`):
-            Let a dataset lose more than half of its rows.
+        options ([`PublishOptions`]):
+            How to publish them: `tag`, `public` (once all is up) and `allow_shrink`.
         report_path (`Path`):
             Where the report is kept.
     """
@@ -90,15 +86,13 @@ class Release:
     def __init__(
         self,
         items: Sequence[ReleaseItem],
-        tag: str,
         collection: HubCollection | None,
-        public: bool,
-        allow_shrink: bool,
+        options: PublishOptions,
         report_path: Path,
     ) -> None:
-        self.items, self.tag, self.collection, self.public = items, tag, collection, public
-        self.options = PublishOptions(tag=tag, allow_shrink=allow_shrink)
-        self.report_path, self.read_back = report_path, False
+        self.items, self.collection, self.report_path, self.read_back = items, collection, report_path, False
+        self.tag, self.public = str(options.tag), options.public
+        self.options = replace(options, public=False)
         self.commits: dict[str, str] = {}
         self.steps: list[tuple[Entry, ReleaseItem | HubCollection]] = [
             (Entry(item.staged.kind, item.id, item.repository.url), item) for item in items

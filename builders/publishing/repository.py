@@ -6,6 +6,7 @@ Reading is repeated where that may help; what changes something is sent once, an
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 REPO_TYPES = ("model", "dataset", "space")
 
 
+def size_of(content: bytes | Path) -> int:
+    """Size in bytes of something to be published."""
+    return len(content) if isinstance(content, bytes) else content.stat().st_size
+
+
 @dataclass(frozen=True)
 class Stored:
     """A file on the Hub: its size in bytes, and what tells whether it has the same bytes as one here."""
@@ -28,7 +34,7 @@ class Stored:
 
     def holds(self, content: bytes | Path) -> bool:
         """Whether it has exactly these bytes."""
-        if self.size != (len(content) if isinstance(content, bytes) else content.stat().st_size):
+        if self.size != size_of(content):
             return False
         data = content if isinstance(content, bytes) else content.read_bytes()
         if self.sha256 is not None:
@@ -135,13 +141,11 @@ class Repository:
 
     def type_of_namesake(self) -> str | None:
         """The type of a repository of another type that has the same id."""
-        for other in REPO_TYPES:
-            if other != self.type and patiently(
-                lambda other=other: self.api.repo_exists(self.id, repo_type=other),  # type: ignore[misc]
-                self.url,
-            ):
-                return other
-        return None
+
+        def exists(other: str) -> bool:
+            return patiently(lambda: self.api.repo_exists(self.id, repo_type=other), self.url)
+
+        return next((other for other in REPO_TYPES if other != self.type and exists(other)), None)
 
     def card_errors(self, text: str) -> list[str]:
         """What the Hub has against a card. Nothing is changed there."""
@@ -159,25 +163,13 @@ class Repository:
 
     def create(self) -> None:
         """Create the repository, private, unless it is there."""
-        patiently(
-            lambda: self.api.create_repo(
-                self.id,
-                repo_type=self.type,
-                private=True,
-                exist_ok=True,
-                space_sdk="gradio" if self.type == "space" else None,
-            ),
-            self.url,
-        )
+        options: Any = {"private": True, "space_sdk": "gradio" if self.type == "space" else None}
+        patiently(lambda: self.api.create_repo(self.id, repo_type=self.type, exist_ok=True, **options), self.url)
 
     def create_branch(self, start: str) -> None:
         """Create the branch from a commit, unless it is there."""
-        patiently(
-            lambda: self.api.create_branch(
-                self.id, branch=self.branch, revision=start, repo_type=self.type, exist_ok=True
-            ),
-            self.url,
-        )
+        branch = {"branch": self.branch, "revision": start}
+        patiently(lambda: self.api.create_branch(self.id, repo_type=self.type, exist_ok=True, **branch), self.url)
 
     def make_public(self) -> None:
         """Let everybody see the repository."""
@@ -188,12 +180,8 @@ class Repository:
         commits = patiently(
             lambda: self.api.list_repo_commits(self.id, repo_type=self.type, revision=self.branch), self.url
         )
-        found = []
-        for commit in commits:
-            if commit.commit_id == start:
-                break
-            found.append((commit.commit_id, commit.message))
-        return found
+        later = takewhile(lambda commit: commit.commit_id != start, commits)
+        return [(commit.commit_id, commit.message) for commit in later]
 
     def proposal(self, publish_id: str) -> str | None:
         """The address of an open pull request that carries a publish id."""

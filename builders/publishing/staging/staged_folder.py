@@ -92,17 +92,7 @@ def stage(
 
 
 def read_card_data(folder: Path, missing: str, remedy: str) -> dict[str, Any]:
-    """The front matter of a folder's card.
-
-    Args:
-        folder (`Path`):
-            Holds the card.
-        missing (`str`), remedy (`str`):
-            What a message says where there is none, and what is to be done then.
-
-    Raises:
-        KitError: there is none, or it cannot be read.
-    """
+    """The front matter of a folder's card; raises KitError, with what is missing then and its remedy, without one."""
     path = folder / CARD
     if not path.is_file():
         raise KitError(f"{folder}: {missing}; {remedy}")
@@ -119,12 +109,8 @@ def require_base(folder: Path, data: Mapping[str, Any], base: str, relation: str
 
 def files_below(folder: Path) -> dict[str, Path]:
     """Relative path, as the Hub writes it → file, for all files of a folder."""
-    found = {}
-    for root, _, names in os.walk(folder):
-        for name in names:
-            path = Path(root, name)
-            found[path.relative_to(folder).as_posix()] = path
-    return dict(sorted(found.items()))
+    paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
+    return dict(sorted((path.relative_to(folder).as_posix(), path) for path in paths))
 
 
 def refuse_dirty(folder: Path, record: object) -> None:

@@ -80,12 +80,7 @@ def open_retriever(folder: Path) -> StagedFolder:
         _check_weights(path)
     first = f"first: python -m model_cards --retrievers {folder} --matrix MATRIX"
     data = read_card_data(folder, "has no card yet", first)
-    base = training["base"]["model_id"]
-    if not HUB_ID.fullmatch(base):
-        raise KitError(
-            f"{folder}: was trained on {base!r}, no Hub id (OWNER/NAME), so nobody could say what it is made of: "
-            "train it on a model that is on the Hub"
-        )
+    base = _require_hub_id(folder, training["base"]["model_id"])
     require_base(folder, data, base, "finetune", first)
     return staged
 
@@ -102,14 +97,19 @@ def _base_of(folder: Path, training: dict[str, Any]) -> str:
         base = json.loads((folder / CONFIG).read_text()).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError) as error:
         raise KitError(f"{folder / CONFIG}: missing or broken; train the adapter again") from error
-    if not isinstance(base, str) or not HUB_ID.fullmatch(base):
-        raise KitError(
-            f"{folder / CONFIG}: base_model_name_or_path is {base!r}, no Hub id (OWNER/NAME), so nobody could load "
-            "the adapter: train it on a model that is on the Hub"
-        )
+    _require_hub_id(folder / CONFIG, base)
     trained_on = (training.get("base") or {}).get("model_id")
     if trained_on != base:
         raise KitError(f"{folder}: {CONFIG} names {base!r}, {TRAINING} names {trained_on!r}; train the adapter again")
+    return str(base)
+
+
+def _require_hub_id(where: Path, base: object) -> str:
+    if not isinstance(base, str) or not HUB_ID.fullmatch(base):
+        raise KitError(
+            f"{where}: was trained on {base!r}, no Hub id (OWNER/NAME), so nobody could load what it is made of: "
+            "train it on a model that is on the Hub"
+        )
     return base
 
 
