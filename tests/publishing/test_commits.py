@@ -94,7 +94,7 @@ def test_vanished_shards_are_deleted_and_other_peoples_files_stay(
 ) -> None:
     """More than 50 shards, then one."""
     with monkeypatch.context() as patch:
-        patch.setattr("builders.artifacts.dataset_folder.SHARD_BYTES", 1)
+        patch.setattr("builders.artifacts.render.SHARD_BYTES", 1)
         publish(hub, preferences(tmp_path / "many", rows=51))
     there = repo(hub, "dataset")
     assert len([path for path in there.tree() if path.endswith(".parquet")]) == 52 and len(there.commits()) == 2

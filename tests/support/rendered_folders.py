@@ -171,7 +171,7 @@ def many_shards(folder: Path, monkeypatch: Any, shards: int = 302) -> Path:
     rows = [preference_row(number) for number in range(2 * shards)]
     size = Dataset.from_list(rows, features=features("preference")).data.nbytes
     with monkeypatch.context() as patch:
-        patch.setattr("builders.artifacts.dataset_folder.SHARD_BYTES", -(-size // shards))
+        patch.setattr("builders.artifacts.render.SHARD_BYTES", -(-size // shards))
         render_dataset(
             folder, {"preference": {"train": rows}}, build("preferences", len(rows)), {"total_seconds": 1.0}
         )
