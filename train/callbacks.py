@@ -1,10 +1,10 @@
-"""The watch: callbacks that check a student in training, keep its best adapter, and stop it when it goes wrong."""
+"""Trainer callbacks: validate on held-out queries, keep the best adapter, stop where the loss is not a number."""
 
 import math
 from pathlib import Path
 from typing import Any
 
-from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+from transformers import Trainer, TrainerCallback, TrainerControl, TrainerState
 
 from builders.artifacts.files import atomic_write
 from builders.errors import KitError
@@ -33,16 +33,12 @@ class ValidationCallback(TrainerCallback):
     ) -> None:
         self._options, self._validation, self._trainer, self._folder = options, validation, trainer, folder
 
-    def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_train_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Measure the student before its training, to compare with."""
         if not state.global_step:
             self._check(control)
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Measure the student, keep its weights where they are the best, stop where patience is at an end."""
         last = state.global_step >= state.max_steps
         if state.global_step % self._options.validation_steps and not last:
@@ -56,7 +52,7 @@ class ValidationCallback(TrainerCallback):
             control.should_training_stop = True
             control.should_save = False  # A run resumed from here would not know that it has ended.
 
-    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+    def on_save(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Forget weights that no resumed run can ask for."""
         best = best_check(state.log_history)
         if best and state.is_world_process_zero:
@@ -96,9 +92,7 @@ def restore(student: Any, path: Path) -> None:
 class LastStepLog(TrainerCallback):
     """Logs the last step, whatever `logging_steps` is: a run of fewer steps than that would show no loss at all."""
 
-    def on_step_end(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The last step is the one planned, or the one that another callback stops at."""
         if state.global_step >= state.max_steps or control.should_training_stop:
             control.should_log = True
@@ -114,9 +108,7 @@ class LossGuard(TrainerCallback):
     def __init__(self, stage: str, folder: Path) -> None:
         self._stage, self._folder = stage, folder
 
-    def on_pre_optimizer_step(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_pre_optimizer_step(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """A loss that is not a number has gradients that are none."""
         if args.fp16:  # Its loss scaling finds the right scale by such steps, and skips them.
             return
@@ -124,16 +116,9 @@ class LossGuard(TrainerCallback):
         if any(gradient.isnan().any() for gradient in gradients):
             self._stop(state.global_step + 1)
 
-    def on_log(
-        self,
-        args: TrainingArguments,
-        state: TrainerState,
-        control: TrainerControl,
-        logs: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> None:
+    def on_log(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """Where gradients are not to be seen, as with DeepSpeed, the logged loss tells."""
-        if logs and not math.isfinite(logs.get("loss", 0.0)):
+        if not math.isfinite((kwargs.get("logs") or {}).get("loss", 0.0)):
             self._stop(state.global_step)
 
     def _stop(self, step: int) -> None:

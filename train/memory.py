@@ -1,8 +1,11 @@
-"""Peak memory of a stretch of work."""
+"""Measure the peak memory of a stretch of work, and name the hardware it ran on."""
 
 import gc
+import os
+import platform
 import threading
 from types import TracebackType
+from typing import Any
 
 import psutil
 
@@ -46,3 +49,12 @@ class PeakMemory:
             self.mebibytes = max(self.mebibytes, process.memory_info().rss / 2**20)
             if self._done.wait(0.05):
                 return
+
+
+def hardware(device: Any) -> str:
+    """What a training ran on, for `timing.json`."""
+    import torch
+
+    if device.type == "cuda":
+        return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(device)}"
+    return f"{os.cpu_count()} CPU cores ({platform.machine()})"

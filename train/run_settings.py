@@ -1,16 +1,19 @@
-"""The recipe: the settings of a training run, as given, and the folder where the run can be taken up again."""
+"""Read the settings of a training run, and keep the folder where an interrupted run is taken up again."""
 
+import importlib.util
 import json
 import shutil
+import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.ownership import CHECKPOINTS, MODEL, require_own, require_own_work
-from builders.cli import read_recipe, say
+from builders.cli import parse, read_recipe, say
+from builders.errors import KitError
 
 
 # Where a run happens and what it prints; nothing that the adapter depends on.
@@ -27,6 +30,31 @@ INCIDENTAL = {
     "trackio_space_id",
     "hub_private_repo",
 }
+
+
+def parse_training(own: type, types: Callable[[], Sequence[type]], prog: str, description: str) -> tuple[Any, ...]:
+    """Read recipe and command line of a training; `--help` shows the kit's own options, and at once.
+
+    Args:
+        own (`type`):
+            Dataclass of the kit's own options.
+        types (`Callable`):
+            Gives all dataclasses, those of the libraries among them, which take seconds to import.
+        prog (`str`), description (`str`):
+            What `--help` says.
+
+    Raises:
+        KitError: the recipe cannot be read, or holds a key that no dataclass knows.
+    """
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        parse(own, ["--help"], prog, description)
+    return parse(tuple(types()), None, prog, "")
+
+
+def check_trackers(report_to: str | list[str] | None) -> None:
+    """Raise KitError where the recipe asks for Trackio and it is not installed."""
+    if "trackio" in (report_to or ()) and importlib.util.find_spec("trackio") is None:
+        raise KitError("report_to: trackio is missing: pip install 'query-expansion-kit[train]', or say none")
 
 
 def given(argv: Sequence[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""The outcome: what the training of an encoder leaves in its folder beside the weights."""
+"""Write the folder of a trained model: whole or not at all, with its training's record beside the weights."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,8 +11,9 @@ from builders.artifacts.ownership import MODEL
 from train.memory import PeakMemory
 
 
-# What differs from run to run, in the names of figures that a trainer logs.
-TIMED = ("second", "runtime")
+# What differs from run to run, in the names of figures that a trainer logs. TRL counts `num_tokens` from the start of
+# the process: a resumed run would differ in it, and in nothing else.
+TIMED = ("second", "runtime", "num_tokens")
 
 
 def untimed(history: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -31,8 +32,12 @@ def timing_of(started: float, memory: PeakMemory, hardware: str, resumed: bool) 
     }
 
 
-def save_outcome(
-    folder: Path, save: Callable[[Path], None], record: Mapping[str, Any], timing: Mapping[str, Any]
+def save_model(
+    folder: Path,
+    save: Callable[[Path], Any],
+    record: Mapping[str, Any],
+    timing: Mapping[str, Any],
+    files: Mapping[str, bytes],
 ) -> None:
     """Write the folder, whole or not at all.
 
@@ -43,10 +48,14 @@ def save_outcome(
             Writes the model and what belongs to it into a folder.
         record (`Mapping`), timing (`Mapping`):
             The training's provenance, and what differs from run to run.
+        files (`Mapping`):
+            Further files, name → content.
     """
     with atomic_folder(folder, MODEL) as made:
         save(made)
         (made / TRAINING).write_text(dump_json(record))
         (made / TIMING).write_text(dump_json(timing))
+        for name, content in files.items():
+            (made / name).write_bytes(content)
         for path in made.rglob("*"):  # safetensors writes files that only their owner can read.
             path.chmod(0o755 if path.is_dir() else 0o644)

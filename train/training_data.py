@@ -1,4 +1,4 @@
-"""The pairs: a published dataset as a trainer reads it, from a rendered folder or from the Hub."""
+"""Read a published dataset as a trainer wants it, from a rendered folder or from the Hub."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,10 @@ class Pairs:
     build: dict[str, Any]
     build_sha256: str
     split: str
+
+    def settings(self) -> dict[str, str]:
+        """Which data this is, as settings of a training say it."""
+        return {"build_sha256": self.build_sha256, "split": self.split}
 
 
 def load_pairs(source: str, kind: str, config: str, split: str, revision: str | None = None) -> Pairs:

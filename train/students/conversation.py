@@ -1,4 +1,4 @@
-"""The conversation as a student reads it: prompt and answers as plain strings, rendered by its chat template."""
+"""Render conversations as a student reads them: prompt and answers as plain strings, by its chat template."""
 
 from typing import Any
 
@@ -21,3 +21,9 @@ def render(row: dict[str, Any], tokenizer: Any, answers: tuple[str, ...]) -> dic
         row["prompt"], tokenize=False, add_generation_prompt=True, **(row["chat_template_kwargs"] or {})
     )
     return {"prompt": prompt, **{name: row[name][0]["content"] + tokenizer.eos_token for name in answers}}
+
+
+def render_rows(rows: Any, tokenizer: Any, answers: tuple[str, ...]) -> Any:
+    """The same of all rows of a `datasets.Dataset`; their other columns are left out."""
+    given = {"tokenizer": tokenizer, "answers": answers}
+    return rows.map(render, fn_kwargs=given, remove_columns=rows.column_names)

@@ -1,25 +1,20 @@
-"""The student: a base model in 4 bits with a LoRA adapter, and the folder that its adapter is saved to."""
+"""Load a student: a base model, in 4 bits or not, with a LoRA adapter; and write the adapter."""
 
 import json
-import os
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from builders.artifacts.files import atomic_folder, dump_json
-from builders.artifacts.model_folder import TIMING, TRAINING
-from builders.artifacts.ownership import MODEL
-from builders.artifacts.provenance import code_version, versions
+import torch
+from accelerate import PartialState
+from peft import PeftModel
+from transformers import AutoModelForCausalLM, AutoTokenizer
+from trl import ModelConfig, get_quantization_config
+from trl.trainer import utils
+
+from builders.artifacts.files import dump_json
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
-from train.reports.curves import curves_plot
-
-
-if TYPE_CHECKING:
-    from trl import ModelConfig
-
-
-CURVES = "curves.png"
+from train.loop import is_sharded
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
@@ -31,8 +26,6 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     Raises:
         KitError: the vocabulary has no other token to pad with.
     """
-    from transformers import AutoTokenizer
-
     tokenizer = AutoTokenizer.from_pretrained(checkpoint.path)
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         special = ("<|endoftext|>", "<|finetune_right_pad_id|>", "<pad>", tokenizer.unk_token)
@@ -45,17 +38,12 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     return tokenizer
 
 
-def load_base(checkpoint: Checkpoint, model_args: "ModelConfig") -> Any:
+def load_base(checkpoint: Checkpoint, model_args: ModelConfig) -> Any:
     """The base model as the recipe wants it: dtype, and NF4 where `load_in_4bit` is set.
 
     Raises:
         KitError: 4-bit weights were to be split among processes.
     """
-    import torch
-    from accelerate import PartialState
-    from transformers import AutoModelForCausalLM
-    from trl import get_quantization_config
-
     if is_sharded() and model_args.load_in_4bit:
         raise KitError(
             "load_in_4bit: FSDP and ZeRO-3 cannot split NF4 weights; set it to false, or take multi_gpu.yaml"
@@ -72,21 +60,12 @@ def load_base(checkpoint: Checkpoint, model_args: "ModelConfig") -> Any:
     )
 
 
-def is_sharded() -> bool:
-    """Whether the launcher's configuration splits the weights among processes (FSDP, ZeRO-3)."""
-    from transformers.integrations import is_deepspeed_zero3_enabled
-
-    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true") or is_deepspeed_zero3_enabled()
-
-
-def continued(checkpoint: Checkpoint, model_args: "ModelConfig", adapter: Path) -> Any:
+def continued(checkpoint: Checkpoint, model_args: ModelConfig, adapter: Path) -> Any:
     """The base model with an adapter whose training goes on.
 
     Raises:
         KitError: the adapter's weights are broken, or do not fit this base.
     """
-    from peft import PeftModel
-
     base = load_base(checkpoint, model_args)
     try:
         return PeftModel.from_pretrained(base, str(adapter), is_trainable=True)
@@ -101,14 +80,12 @@ def score_answers_only() -> None:
     Elsewhere it projects every position, for compilers that want fixed shapes; a CPU compiles nothing. The losses are
     the same, and a step of a small model with a short answer is a fifth faster.
     """
-    from trl.trainer import utils
-
     on_gpu = getattr(utils, "_use_triton", None)
     if on_gpu is not None:
         utils._use_triton = lambda device: device.type == "cpu" or on_gpu(device)
 
 
-def resolve_base(model_args: "ModelConfig") -> Checkpoint:
+def resolve_base(model_args: ModelConfig) -> Checkpoint:
     """The recipe's base model.
 
     Raises:
@@ -120,38 +97,19 @@ def resolve_base(model_args: "ModelConfig") -> Checkpoint:
     return resolve_checkpoint(model_args.model_name_or_path, revision)
 
 
-def save_student(
-    folder: Path,
-    model: Any,
-    tokenizer: Any,
-    checkpoint: Checkpoint,
-    training: dict[str, Any],
-    timing: dict[str, Any],
-    weights: dict[str, Any] | None = None,
-) -> None:
-    """Write the adapter folder, whole or not at all.
+def save_adapter(folder: Path, model: Any, tokenizer: Any, checkpoint: Checkpoint, weights: Any) -> None:
+    """Write the adapter, its configuration with the base model's **Hub** id and revision, and the tokenizer.
 
-    It holds the adapter, its configuration with the base model's **Hub** id and revision, the tokenizer with its chat
-    template, the training's provenance and its curves; neither the frozen reference of DPO nor optimizer state.
-    `weights` are the model's, gathered where they were split among processes.
+    Neither the frozen reference of DPO nor optimizer state is written. `weights` are the model's, gathered where they
+    were split among processes, or `None`.
     """
-    with atomic_folder(folder, MODEL) as work:
-        model.save_pretrained(work, selected_adapters=["default"], state_dict=weights)
-        tokenizer.save_pretrained(work)
-        (work / "README.md").unlink(missing_ok=True)  # PEFT's own card; ours is rendered by `python -m model_cards`.
-        path = work / "adapter_config.json"
-        on_hub = checkpoint.weights == "the Hub"
-        config = json.loads(path.read_text())
-        config |= {
-            "base_model_name_or_path": checkpoint.model_id,
-            "revision": checkpoint.revision if on_hub else None,
-            "inference_mode": True,
-        }
-        path.write_text(dump_json(config))
-        base = {name: value for name, value in asdict(checkpoint).items() if name != "path"}
-        record = {"kind": "adapter", "base": base, "code_version": code_version(), "versions": versions(), **training}
-        (work / TRAINING).write_text(dump_json(record))
-        (work / CURVES).write_bytes(curves_plot(training["log"], training["validation"]))
-        (work / TIMING).write_text(dump_json(timing))
-        for path in work.iterdir():  # safetensors writes files that only their owner can read.
-            path.chmod(0o644)
+    model.save_pretrained(folder, selected_adapters=["default"], state_dict=weights)
+    tokenizer.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)  # PEFT's own card; ours is rendered by `python -m model_cards`.
+    path = folder / "adapter_config.json"
+    config = json.loads(path.read_text()) | {
+        "base_model_name_or_path": checkpoint.model_id,
+        "revision": checkpoint.revision if checkpoint.weights == "the Hub" else None,
+        "inference_mode": True,
+    }
+    path.write_text(dump_json(config))

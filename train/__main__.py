@@ -1,0 +1,40 @@
+"""The trainings' and evaluations' commands: `accelerate launch -m train <command> …`, or `python -m train …`."""
+
+import importlib
+import sys
+
+from builders.cli import fail, run
+from train.students.methods import load
+
+
+# Those of language-model students are the methods.
+OTHERS = {
+    "retriever": "triplets → a dense retriever for expanded queries",
+    "filter": "graded candidates → a cross-encoder that picks one of a query's expansions",
+    "evaluate": "adapters on held-out test queries, beside the plain query, teachers and the base model",
+    "matrix": "expanders × retrievers on held-out test queries",
+    "rounds": "a student learns from its own graded candidates, round after round",
+    "alternation": "student and retriever learn from each other in turn",
+}
+
+
+def main() -> None:
+    """Hand over to the method, or to the command's own module."""
+    methods = {method.name: method.summary for method in load.METHODS}
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name in ("-h", "--help"):
+        print("usage: accelerate launch -m train <command> [--config RECIPE.yaml] [--help] …\n")
+        for command, meaning in (methods | OTHERS).items():
+            print(f"  {command:<14}{meaning}")
+        return
+    if name not in methods | OTHERS:
+        fail(f"unknown command {name!r}: give one of {', '.join(methods | OTHERS)}")
+    sys.argv = [f"train/{name}.py", *sys.argv[2:]]
+    if name in methods:
+        load.train_by(name)
+    else:
+        importlib.import_module(f"train.{name}").main()
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,157 @@
+"""Train a model and save it whole: the one loop under supervised fine-tuning, DPO, retrievers and filters."""
+
+import os
+import shlex
+import shutil
+import sys
+import time
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from transformers import TrainerCallback, set_seed
+from transformers.integrations import is_deepspeed_zero3_enabled
+
+from builders.artifacts.model_folder import is_trained
+from builders.artifacts.provenance import code_version, versions
+from builders.cli import say
+from builders.errors import KitError
+from train.callbacks import LastStepLog, LossGuard
+from train.memory import PeakMemory, hardware
+from train.reports.curves import CURVES, curves_plot
+from train.run_settings import check_trackers, chosen, given, last_checkpoint, work_folder
+from train.saving import save_model, timing_of, untimed
+
+
+PROJECT = "query-expansion-kit"
+
+
+class Training(ABC):
+    """What one kind of training brings to the loop.
+
+    Attributes:
+        kind (`str`), stage (`str`): kind of model folder (`adapter`, `retriever`, `filter`); name in settings, errors.
+        command (`str`): what it was started with, without its arguments.
+        config (`TrainingArguments`), base ([`Checkpoint`] or [`Encoder`]): the recipe's settings of the library, and
+            the model that it begins with.
+    """
+
+    kind: str
+    stage: str
+    command: str
+    config: Any
+    base: Any
+
+    @abstractmethod
+    def settings(self, names: set[str]) -> dict[str, Any]:
+        """What the model depends on beside the above; `names` are the settings that were given a value."""
+
+    @abstractmethod
+    def prepare(self, is_main: bool) -> None:
+        """Refuse, before a model is loaded, what cannot be met; called in every process."""
+
+    @abstractmethod
+    def make_trainer(self, overrides: Mapping[str, Any]) -> Any:
+        """A trainer by the recipe and the loop's `overrides` of it."""
+
+    def callbacks(self, trainer: Any, work: Path) -> Sequence[TrainerCallback]:
+        """What the trainer calls beside the loop's own callbacks."""
+        return ()
+
+    @abstractmethod
+    def record(self, trainer: Any, history: Sequence[Mapping[str, Any]], work: Path) -> dict[str, Any]:
+        """Choose the weights to keep; what `training.json` says beside what it says of every training."""
+
+    @abstractmethod
+    def save(self, made: Path, trainer: Any, weights: Any) -> None:
+        """Write the model into a folder; `weights` are given where they were split among processes."""
+
+    def files(self, record: Mapping[str, Any]) -> Mapping[str, bytes]:
+        """Further files of the model's folder, name → content."""
+        return {CURVES: curves_plot(record["log"], record.get("validation"))}
+
+    @abstractmethod
+    def said(self, record: Mapping[str, Any]) -> str:
+        """What the person at the terminal is told at the end."""
+
+    def processes(self, trainer: Any) -> dict[str, int]:
+        """How many processes trained, and the rows of one optimizer step."""
+        number = trainer.accelerator.num_processes
+        rows = self.config.train_batch_size * self.config.gradient_accumulation_steps * number
+        return {"processes": number, "effective_batch_size": rows}
+
+
+def train(training: Training) -> None:
+    """Train a model and save it to the recipe's `output_dir`, unless it is there already with the same settings.
+
+    Raises:
+        KitError: a setting cannot be met, or the loss is not a number.
+    """
+    # Of no use to whoever trains: deprecations inside the libraries, and PEFT looking for the base model on the Hub.
+    warnings.filterwarnings("ignore", category=FutureWarning)
+    warnings.filterwarnings("ignore", message="Could not find a config file")
+
+    config, folder, names = training.config, Path(str(training.config.output_dir)), given(sys.argv[1:])
+    settings = {
+        "stage": training.stage,
+        "training": chosen(config, names),
+        "base": {"model_id": training.base.model_id, "revision": training.base.revision},
+        **training.settings(names),
+    }
+    if is_trained(folder, training.kind, settings):
+        say(f"{folder}: up to date")
+        return
+    check_trackers(config.report_to)
+    state = PartialState(cpu=config.use_cpu)
+    training.prepare(state.is_main_process)
+    started = time.time()
+    with state.main_process_first():
+        work = work_folder(folder, settings)
+    set_seed(config.seed)
+    trainer = training.make_trainer(_overrides(config, work, folder))
+    for callback in (LossGuard(training.stage, folder), *training.callbacks(trainer, work), LastStepLog()):
+        trainer.add_callback(callback)  # The last step's log comes after the callback that may stop early.
+    with state.main_process_first():
+        resume = last_checkpoint(work)
+    if resume:
+        say(f"going on from {resume}")
+    with PeakMemory() as memory:
+        trainer.train(resume_from_checkpoint=resume)
+    history = untimed(trainer.state.log_history)
+    losses = [entry for entry in history if "loss" in entry]
+    if not losses:
+        raise KitError(f"{training.stage}: there was nothing to train on. Nothing was saved to {folder}")
+    record = {
+        "kind": training.kind,
+        "settings": settings,
+        "command": f"{training.command} {shlex.join(sys.argv[1:])}",
+        "code_version": code_version(),
+        "versions": versions(),
+        "steps": trainer.state.global_step,
+        "log": losses,
+        **training.record(trainer, history, work),
+    }
+    weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None
+    if state.is_main_process:
+        timing = timing_of(started, memory, hardware(trainer.accelerator.device), resume is not None)
+        save_model(folder, lambda made: training.save(made, trainer, weights), record, timing, training.files(record))
+        shutil.rmtree(work, ignore_errors=True)
+        say(f"{folder}: {training.said(record)}")
+    state.wait_for_everyone()
+
+
+def is_sharded() -> bool:
+    """Whether the launcher's configuration splits the weights among processes (FSDP, ZeRO-3)."""
+    return os.environ.get("ACCELERATE_USE_FSDP", "").lower() in ("1", "true") or is_deepspeed_zero3_enabled()
+
+
+def _overrides(config: Any, work: Path, folder: Path) -> dict[str, Any]:
+    return {
+        "output_dir": str(work),
+        "logging_nan_inf_filter": False,  # It would write an average in the place of a loss that is not a number.
+        "run_name": config.run_name or folder.name,
+        "project": PROJECT if config.project == "huggingface" else config.project,
+    }

@@ -1,0 +1,1 @@
+"""Methods that train language-model students, one record each."""
