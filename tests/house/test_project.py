@@ -55,6 +55,7 @@ def test_imports_run_one_way(room):
         ["train/retriever.py", "--help"],
         ["train/matrix.py", "--help"],
         ["train/alternation.py", "--help"],
+        ["-m", "train", "--help"],
         ["-m", "model_cards", "--help"],
         ["-m", "space", "--help"],
     ],
@@ -101,27 +102,24 @@ def test_ruff_and_mypy_are_content():
 @pytest.mark.parametrize("recipe", sorted((ROOT / "train/recipes").rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_training_recipe_parses_with_the_installed_trl(recipe, monkeypatch):
     """A key that TRL no longer knows raises; so does a recipe whose method has no script."""
-    import trl
     from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
 
     import train.alternation
-    import train.dpo
     import train.evaluate
-    import train.filter
     import train.matrix
-    import train.retriever
     import train.rounds
-    import train.sft
     from builders.cli import parse
+    from train.encoders.filter_data import FilterData
     from train.encoders.retriever_trainer import RetrieverTrainingArguments
+    from train.encoders.triplet_rows import RetrieverData
+    from train.students.methods.load import METHODS
 
     types = {
-        "sft": (train.sft.SFTData, trl.SFTConfig, trl.ModelConfig),
-        "dpo": (train.dpo.DPOData, trl.DPOConfig, trl.ModelConfig),
+        **{method.name: method.types() for method in METHODS},
         "evaluate": (train.evaluate.EvaluationArguments,),
-        "filter": (train.filter.FilterData, CrossEncoderTrainingArguments),
+        "filter": (FilterData, CrossEncoderTrainingArguments),
         "rounds": (train.rounds.RoundsArguments,),
-        "retriever": (train.retriever.RetrieverData, RetrieverTrainingArguments),
+        "retriever": (RetrieverData, RetrieverTrainingArguments),
         "matrix": (train.matrix.MatrixArguments,),
         "alternation": (train.alternation.AlternationArguments,),
     }[recipe.stem.split("-")[0]]

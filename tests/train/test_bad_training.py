@@ -144,24 +144,21 @@ def test_a_validation_that_cannot_be_had_costs_no_training(world, trained, tmp_p
     assert hashes(folder) == hashes(trained)
 
 
-def test_split_weights_take_neither_nf4_nor_checks(world, monkeypatch, tmp_path):
+def test_split_weights_take_neither_nf4_nor_checks(world, monkeypatch):
     from trl import ModelConfig
 
     from builders.expanders.checkpoint import resolve_checkpoint
+    from train.students.methods.supervised import SFT, SFTData
     from train.students.student import load_base
-    from train.students.training import watch
-    from train.students.validation import ValidationOptions
+    from train.students.training import StudentTraining
 
     monkeypatch.setenv("ACCELERATE_USE_FSDP", "true")
     with pytest.raises(KitError, match="cannot split NF4 weights"):
         load_base(resolve_checkpoint(str(world.base)), ModelConfig(load_in_4bit=True))
 
-    class Trainer:
-        def add_callback(self, callback):
-            pass
-
+    data = SFTData(expansions="nowhere", validation_steps=2)
     with pytest.raises(KitError, match="validation_steps: not with FSDP or ZeRO-3"):
-        watch(Trainer(), "sft", ValidationOptions(validation_steps=2), None, tmp_path, tmp_path)
+        StudentTraining(SFT, data, None, None, None, None, None).prepare(is_main=True)
 
 
 @pytest.mark.slow

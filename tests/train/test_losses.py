@@ -39,7 +39,7 @@ def trainer_of(recipe, world, sft, monkeypatch, tmp_path):
 
     from builders.cli import parse
     from builders.expanders.checkpoint import resolve_checkpoint
-    from train.dpo import DPOData
+    from train.students.methods.direct_preference import DPOData
     from train.students.student import continued, load_tokenizer, score_answers_only
 
     monkeypatch.setattr(sys, "argv", ["train/dpo.py"])

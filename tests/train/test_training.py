@@ -160,10 +160,10 @@ def width(png):
 @pytest.mark.slow
 def test_scoring_the_answers_alone_changes_no_loss(world, trained, tmp_path, monkeypatch):
     """TRL projects every position onto the vocabulary on a CPU; the kit has it leave the prompt's out."""
-    import train.students.student
+    import train.students.training
 
     calls = []
-    monkeypatch.setattr(train.students.student, "score_answers_only", lambda: calls.append(1))
+    monkeypatch.setattr(train.students.training, "score_answers_only", lambda: calls.append(1))
     from trl.trainer import utils
 
     monkeypatch.setattr(utils, "_use_triton", lambda device: device.type != "cpu")
