@@ -20,18 +20,19 @@ OTHERS = {
 
 def main() -> None:
     """Hand over to the method, or to the command's own module."""
-    methods = {method.name: method.summary for method in load.METHODS}
+    methods = {method.name: method for method in load.METHODS}
+    known = {name: method.summary for name, method in methods.items()} | OTHERS
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
         print("usage: accelerate launch -m train <command> [--config RECIPE.yaml] [--help] …\n")
-        for command, meaning in (methods | OTHERS).items():
+        for command, meaning in known.items():
             print(f"  {command:<14}{meaning}")
         return
-    if name not in methods | OTHERS:
-        fail(f"unknown command {name!r}: give one of {', '.join(methods | OTHERS)}")
+    if name not in known:
+        fail(f"unknown command {name!r}: give one of {', '.join(known)}")
     sys.argv = [f"train/{name}.py", *sys.argv[2:]]
     if name in methods:
-        load.train_by(name)
+        load.train_by(methods[name])
     else:
         importlib.import_module(f"train.{name}").main()
 

@@ -8,12 +8,13 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.cli import run
+from train.students.methods.direct_preference import DPO
 from train.students.methods.load import train_by
 
 
 def main() -> None:
     """Train, or take up an interrupted training, and save the adapter folder."""
-    train_by("dpo")
+    train_by(DPO)
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.cli import run
 from train.students.methods.load import train_by
+from train.students.methods.supervised import SFT
 
 
 def main() -> None:
     """Train, or take up an interrupted training, and save the adapter folder."""
-    train_by("sft")
+    train_by(SFT)
 
 
 if __name__ == "__main__":
