@@ -12,14 +12,14 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Any
 
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results"
 sys.path.insert(0, str(ROOT))
 
-from builders.grading.comparison import PLAIN, p_cell
+from builders.grading.comparison import p_cell
+from builders.grading.results_form import in_one_form, rows_by_system
 from train.reports.markdown import table
 
 
@@ -49,42 +49,30 @@ def main() -> None:
 def headline_table() -> str:
     """The table, one row for each kind of search and collection; scores are nDCG@10."""
     rows = [
-        _student("pydocs", "dpo"),
-        _student("scifact", "dpo"),
-        _pair("pydocs-expandr", "round-1", "trained"),
-        _pair("scifact-expandr", "expander", "trained"),
-        _student("otherdocs", "dpo", NEW_STUDENT),
-        _pair("otherdocs-expandr", "round-1", "trained", NEW_RETRIEVER),
+        _row("pydocs", "dpo", STUDENT),
+        _row("scifact", "dpo", STUDENT),
+        _row("pydocs-expandr", "round-1/trained", PAIR),
+        _row("scifact-expandr", "expander/trained", PAIR),
+        _row("otherdocs", "dpo", NEW_STUDENT),
+        _row("otherdocs-expandr", "round-1/trained", NEW_RETRIEVER),
     ]
     return "\n".join([*table(TITLES, rows), ""])
 
 
-def _student(name: str, system: str, search: str = STUDENT) -> list[str]:
-    results = json.loads((RESULTS / f"{name}.json").read_text())
-    before, row = results["systems"][PLAIN]["ndcg_at_10"], results["systems"][system]
-    shown = results["systems"][results["shown"]]
-    return _row(search, results, row["queries"], before, {**row, "relative": row["delta_ndcg_at_10"] / before}, shown)
-
-
-def _pair(name: str, expander: str, retriever: str, search: str = PAIR) -> list[str]:
-    results = json.loads((RESULTS / f"{name}.json").read_text())
-    cells = {f"{row['expander']}/{row['retriever']}": row for row in results["rows"]}
-    before = cells[results["reference"]]["ndcg_at_10"]
-    shown = cells[f"{results['shown']}/{retriever}"]
-    return _row(search, results, results["queries"], before, cells[f"{expander}/{retriever}"], shown)
-
-
-def _row(
-    search: str, results: dict[str, Any], queries: int, before: float, row: dict[str, Any], shown: dict[str, Any]
-) -> list[str]:
+def _row(name: str, system: str, search: str) -> list[str]:
+    results = in_one_form(json.loads((RESULTS / f"{name}.json").read_text()))
+    rows, reference = rows_by_system(results), results["reference"]
+    row, compared = rows[system], rows[system]["against"][reference]
+    _, slash, retriever = system.partition("/")
+    shown = rows[f"{results['shown']}{slash}{retriever}"]
     return [
         search,
-        f"{queries} of {COLLECTIONS.get(results['collection']['name'], results['collection']['name'])}",
-        f"{before:.4f}",
+        f"{row['queries']} of {COLLECTIONS.get(results['collection']['name'], results['collection']['name'])}",
+        f"{rows[reference]['ndcg_at_10']:.4f}",
         f"{row['ndcg_at_10']:.4f}",
-        f"**{100 * row['relative']:+.1f} %**",
-        p_cell(row["p_corrected"]),
-        *(f"{100 * row[share]:.0f} %" for share in ("helped", "hurt")),
+        f"**{100 * compared['relative']:+.1f} %**",
+        p_cell(compared["p_corrected"]),
+        *(f"{100 * compared[share]:.0f} %" for share in ("helped", "hurt")),
         f"{shown['ndcg_at_10']:.4f}",
     ]
 

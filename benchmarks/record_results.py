@@ -1,4 +1,4 @@
-"""Take over an evaluation's results into the project: JSON, Markdown and picture, with the time that each stage took.
+"""Takes over an evaluation's results into the project: JSON, Markdown and picture, with the time that each stage took.
 
     make results-pydocs && python benchmarks/record_results.py pydocs
     make results-expandr SCIFACT=folder && python benchmarks/record_results.py pydocs-expandr
@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 import headline
 
+from train.reports.markdown import table
 from train.reports.matrix_table import matrix_table, short_grid_table
 from train.reports.results_table import markdown_table, short_table
 
@@ -64,8 +65,8 @@ def main() -> None:
     results["stages"] = stages(source)
     results = without_places(results)
     (kept / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
-    table = result.table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
-    (kept / f"{name}.md").write_text(table)
+    text = result.table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
+    (kept / f"{name}.md").write_text(text)
     shutil.copyfile(source / result.picture, kept / f"{name}-ndcg-delta.png")
     for of_rounds in (*source.glob("rounds/rounds.*"), *source.glob("alternation/alternation.*")):
         shutil.copyfile(of_rounds, kept / f"{name}-{of_rounds.name}")
@@ -106,16 +107,14 @@ def stages(source: Path) -> list[dict[str, Any]]:
 
 def stage_lines(found: list[dict[str, Any]]) -> list[str]:
     """The stages as a Markdown table."""
-    lines = ["| stage | minutes | steps | rows | peak MiB |", "| --- | --- | --- | --- | --- |"]
+    lines = []
     for made in found:
         seconds = made.get("seconds", made.get("total_seconds"))
         # Of an interrupted stage only the last run is known.
         minutes = "" if seconds is None else f"{'> ' if made.get('resumed') else ''}{seconds / 60:.1f}"
         rows = ", ".join(f"{count} {role}" for role, count in made.get("rows", {}).items())
-        lines.append(
-            f"| {made['stage']} | {minutes} | {made.get('steps', '')} | {rows} | {made.get('peak_memory_mib', '')} |"
-        )
-    return lines
+        lines.append([made["stage"], minutes, str(made.get("steps", "")), rows, str(made.get("peak_memory_mib", ""))])
+    return table(["stage", "minutes", "steps", "rows", "peak MiB"], lines)
 
 
 if __name__ == "__main__":

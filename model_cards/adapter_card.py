@@ -8,7 +8,7 @@ from typing import Any
 from builders.artifacts.model_folder import ADAPTER, TIMING, adapter_name, read_training
 from builders.errors import KitError
 from builders.prompts.load import load_prompt
-from model_cards.results import measured_system, read_results
+from model_cards.measured import measured_system, read_evaluation
 
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -37,7 +37,7 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
     from huggingface_hub import ModelCard
 
     training = read_training(folder, ADAPTER)
-    results = read_results(results_path)
+    results = read_evaluation(results_path)
     system = measured_system(results, folder, results_path)
     prompt = load_prompt(results["settings"]["prompt"])
     if prompt.sha256 != results["prompt"]["sha256"]:

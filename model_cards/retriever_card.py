@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.model_folder import RETRIEVER, read_training
+from builders.grading.results_form import NONE
 from builders.retrievers.encoder import Encoder
 from model_cards.adapter_card import MEASURES, SIGNIFICANT, literal, read_timing
-from model_cards.matrix import cell, measured_retriever, read_matrix
+from model_cards.measured import measured_retriever, read_matrix
 
 
 TEMPLATE = Path(__file__).with_name("retriever_card.md")
-NONE = "none"
 # What of a row of training data stands in the card's example.
 EXAMPLE = ("query", "expansion", "relevant", "negative_1")
 
@@ -54,7 +54,6 @@ def retriever_card(
             matrix=matrix,
             own=own,
             rows=rows,
-            cell=cell,
             verdict=_verdict(matrix, own) if matrix and own else None,
             curves=(folder / "curves.png").is_file(),
             literals={name: literal(example.get(name, "")) for name in EXAMPLE},
@@ -74,12 +73,12 @@ def _verdict(matrix: dict[str, Any], own: str) -> str:
     rows = [row for row in matrix["rows"] if row["retriever"] == own]
     best = max(rows, key=lambda row: row["ndcg_at_10"])
     alone = next((row for row in rows if row["expander"] == NONE), best)
-    low, high = best["interval"]
+    low, high = best["delta_ci95"]
     written = "with the query alone" if best["expander"] == NONE else f"with the expansions of `{best['expander']}`"
     told = f"on {matrix['queries']} {matrix['split']} queries nDCG@10 is at best {best['ndcg_at_10']:.4f}, {written}"
     if best is not alone:
         told += f" ({alone['ndcg_at_10']:.4f} with the query alone)"
-    if cell(best) == matrix["reference"]:
+    if best["system"] == matrix["reference"]:
         return f"{told[0].upper()}{told[1:]}."
     relative = "" if best["relative"] is None else f" {100 * best['relative']:+.1f} %,"
     told += (
@@ -113,7 +112,7 @@ def _front_matter(
             dataset_split=matrix["split"],
             dataset_revision=matrix["collection"]["fingerprint"],
             metric_type=measure,
-            metric_name=f"{label}, {_expanded(row)}",
+            metric_name=f"{label}, {_expanded(row, matrix)}",
             metric_value=row[measure],
         )
         for row in rows
@@ -135,7 +134,7 @@ def _front_matter(
     )
 
 
-def _expanded(row: dict[str, Any]) -> str:
+def _expanded(row: dict[str, Any], matrix: dict[str, Any]) -> str:
     if row["expander"] == NONE:
         return "query alone"
-    return f"expansions of {row['expander']}, formed as {row['formation']}"
+    return f"expansions of {row['expander']}, formed as {matrix['retrievers'][row['retriever']]['formation']}"

@@ -1,6 +1,5 @@
 """The rendering: from an evaluation's results to a folder that is a Space."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -11,6 +10,7 @@ from builders.artifacts.model_folder import adapter_name
 from builders.artifacts.ownership import SPACE, require_own
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_base
+from builders.grading.results_form import one_retriever, read_results
 from space.about import TITLE, banner, engine, significance
 from space.carried import carry_collection, release, requirements, sources
 from space.recorded import EXAMPLES, pick, to_json
@@ -54,7 +54,7 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
             to another base model, the base model has no Hub id, or the collection is too large to carry.
     """
     require_own(output, SPACE, results, adapter)
-    measured = _read_results(results)
+    measured = one_retriever(read_results(results / "results.json", "train/evaluate.py", _rely))
     files: Files = {}
     settings = _settings(measured, adapter, files)
     left_out = not_needed(settings.retriever, settings.collection, settings.language)
@@ -76,24 +76,17 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
     return True
 
 
-def _read_results(folder: Path) -> dict[str, Any]:
-    path = folder / "results.json"
-    if not path.is_file():
-        raise KitError(f"{folder}: no results.json; evaluate first (make demo, or train/evaluate.py)")
-    try:
-        results = json.loads(path.read_text(encoding="utf-8"))
-        # What the rest relies on.
-        for name in ("model", "collection", "prompt", "retriever", "formation", "max_new_tokens", "split"):
-            results["settings"][name]
-        (
-            results["systems"]["plain"],
-            results["systems"]["base"]["identity"]["model_id"],
-            results["collection"]["source"],
-            results["collection"]["language"],
-        )
-        return dict(results)
-    except (ValueError, KeyError, TypeError) as error:
-        raise KitError(f"{path}: broken, or of another version ({error}); evaluate again") from error
+def _rely(results: dict[str, Any]) -> None:
+    """Look up what the rest relies on."""
+    evaluated = one_retriever(results)
+    for name in ("model", "collection", "prompt", "retriever", "formation", "max_new_tokens", "split"):
+        evaluated["settings"][name]
+    (
+        evaluated["systems"]["plain"],
+        evaluated["systems"]["base"]["identity"]["model_id"],
+        evaluated["collection"]["source"],
+        evaluated["collection"]["language"],
+    )
 
 
 def _read_rows(folder: Path) -> list[dict[str, Any]]:

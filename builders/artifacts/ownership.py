@@ -86,7 +86,7 @@ def require_free(folder: Path, files: Sequence[str], work: str) -> None:
     _require(folder / work, ANSWERS, where, "unfinished work is kept there: give another folder", ())
     there = [name for name in files if (folder / name).exists()]
     records = [name for name in there if name in _RESULTS]
-    ours = RESULTS.is_made(folder) and all(_has(folder / name, _RESULTS[name]) for name in records)
+    ours = RESULTS.is_made(folder) and all(_is_record(folder / name) for name in records)
     # Begun by the kit, a folder may hold what an interrupted command has left.
     if there and not ours and not _stands(folder / work):
         raise _foreign(where, there, RESULTS, "they would be written over: give another folder")
@@ -125,6 +125,10 @@ def _has(path: Path, keys: Sequence[str]) -> bool:
     return isinstance(record, dict) and all(key in record for key in keys)
 
 
+def _is_record(path: Path) -> bool:
+    return any(_has(path, keys) for keys in _RESULTS[path.name])
+
+
 def _recorded(name: str, **records: Sequence[str]) -> Kind:
     """A kind that is known by one of these JSON files at its top, and the keys in it."""
     return Kind(name, lambda folder: any(_has(folder / f"{stem}.json", keys) for stem, keys in records.items()))
@@ -153,14 +157,14 @@ def _is_log(path: Path) -> bool:
     return isinstance(row, dict) and any(keys <= set(row) for keys in _LOG_KEYS)
 
 
-# The file that stands for all of a command's results → keys in it.
+# The file that stands for all of a command's results → keys in it, of this version or an older one.
 _RESULTS = {
-    "results.json": ("systems", "settings"),
-    "matrix.json": ("retrievers", "settings"),
-    "rounds.json": ("rounds", "settings"),
-    "alternation.json": ("rounds", "settings"),
+    "results.json": (("rows", "settings"), ("systems", "settings")),
+    "matrix.json": (("retrievers", "settings"),),
+    "rounds.json": (("rounds", "settings"),),
+    "alternation.json": (("rounds", "settings"),),
 }
-RESULTS = Kind("results", lambda folder: any(_has(folder / name, keys) for name, keys in _RESULTS.items()))
+RESULTS = Kind("results", lambda folder: any(_is_record(folder / name) for name in _RESULTS))
 # Of a folder whose record is broken, the timing still tells.
 DATASET = _recorded("dataset", build=("kind", "schema_version"), timing=("finished", "total_seconds"))
 MODEL = _recorded("trained model", training=("kind", "base"), timing=("finished", "seconds", "hardware"))

@@ -9,6 +9,7 @@ import pytest
 from builders.artifacts.files import file_hash
 from builders.artifacts.schema import CONFIGS
 from builders.collections.pydocs.pydocs import load_pydocs
+from builders.grading.results_form import in_one_form, one_retriever
 from tests.support.commands import QUERIES, SAMPLES, TEST_QUERIES, command, run_stage, stages
 
 
@@ -128,7 +129,7 @@ def test_adapter_folders_hold_an_adapter_and_nothing_else(demo):
 def test_results_say_what_was_measured(demo):
     import pyarrow.parquet as parquet
 
-    results = json.loads(demo.results.read_text())
+    results = one_retriever(in_one_form(json.loads(demo.results.read_text())))
     assert list(results["systems"]) == ["plain", "pyserini+rm3", "base", "sft", "dpo"]
     rows = parquet.read_table(demo.folder / "per_query.parquet").to_pylist()
     for name, system in results["systems"].items():
@@ -207,7 +208,7 @@ def test_the_cards_snippet_runs_as_it_stands(demo, tmp_path):
 def test_every_number_of_the_card_is_in_its_json(demo):
     from huggingface_hub import ModelCard
 
-    results = json.loads(demo.results.read_text())
+    results = one_retriever(in_one_form(json.loads(demo.results.read_text())))
     card = ModelCard.load(demo.dpo / "README.md")
     metrics = {result.metric_type: result.metric_value for result in card.data.eval_results}
     assert metrics == {name: results["systems"]["dpo"][name] for name in ("ndcg_at_10", "mrr_at_10", "recall_at_100")}

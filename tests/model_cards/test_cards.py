@@ -19,6 +19,7 @@ import yaml
 
 from builders.artifacts.schema import features
 from builders.errors import KitError
+from builders.grading.results_form import in_one_form, one_retriever
 from builders.publishing.card_merge import read_card
 from model_cards.adapter_card import model_card
 from tests.hub_server.fixtures import hub, run_client
@@ -72,7 +73,7 @@ def model_sources(folder: Path, results: Path) -> list:
 
     training = json.loads((folder / "training.json").read_text())
     parent = (training["parent"] or "").split("@")[0]
-    records = [training, json.loads((folder / "timing.json").read_text()), json.loads(results.read_text())]
+    records = [training, json.loads((folder / "timing.json").read_text()), measured(results)]
     if parent:
         records.append(json.loads((folder.parent / parent / "training.json").read_text()))
     queries = parquet.read_table(results.with_name("per_query.parquet"), columns=["query"]).to_pydict()
@@ -81,6 +82,11 @@ def model_sources(folder: Path, results: Path) -> list:
     # The snippet says the formation's name as a line of Python.
     repeats = [int(number) for number in re.findall(r"q\*(\d+)\+e", records[2]["formation"])]
     return [*records, queries, own, repeats, folder.as_posix()]
+
+
+def measured(path: Path) -> dict:
+    """An evaluation's results, whichever version wrote them."""
+    return one_retriever(in_one_form(json.loads(path.read_text())))
 
 
 def kit_prompt(name: str) -> dict:
@@ -308,7 +314,7 @@ def test_the_commands_refuse_missing_results_in_one_line(carded: Path) -> None:
     space = ("-m", "space", "--render_only", "--output_dir", carded / "space")
     line = refused(command(*cards, "--results", carded / "results/results.json"))
     assert "no results there; run train/evaluate.py first" in line
-    assert "no results.json; evaluate first" in refused(command(*space, "--results", carded / "results"))
+    assert "no results there; run train/evaluate.py first" in refused(command(*space, "--results", carded / "results"))
     assert "--adapters and --results go together" in refused(command(*cards))
     done = command(*space)
     assert done.returncode == 2 and "the following arguments are required: --results" in done.stderr

@@ -159,7 +159,7 @@ def test_figures_in_the_card_are_those_of_the_matrix_and_of_these_weights(retrie
     with pytest.raises(KitError, match="no results for the weights in"):
         retriever_card(retriever, matrix(tmp_path, "sha256:1111111111111111"), None, [], "apache-2.0")
     (tmp_path / "matrix.json").write_text("{}")
-    with pytest.raises(KitError, match="no matrix of results"):
+    with pytest.raises(KitError, match="no results of train/matrix.py"):
         retriever_card(retriever, tmp_path / "matrix.json", None, [], "apache-2.0")
 
 

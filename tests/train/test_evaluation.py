@@ -18,6 +18,7 @@ from builders.expanders.expander import Expansion, Identity
 from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.grader import Grade, Grader
+from builders.grading.results_form import in_one_form, one_retriever
 from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.script import opening, segments
 from builders.retrievers.bm25s_index import Bm25sRetriever
@@ -27,14 +28,14 @@ from tests.support.collection_folders import jsonl, tsv, write
 from tests.support.commands import ROOT, command, launch
 from tests.support.tiny_student import base_model, student
 from tests.train.test_filter import tiny_bert
-from train.evaluate import EvaluationArguments, evaluate
-from train.evaluation.candidate_pool import chosen_writing
-from train.evaluation.cost import Cost
-from train.evaluation.generation import Generation
-from train.evaluation.leakage import Audit
-from train.evaluation.plan import make_plan
-from train.evaluation.results import results_are_current
-from train.evaluation.systems import System, Writing
+from train.evaluate import evaluate
+from train.evaluation.arguments import EvaluationArguments
+from train.evaluation.candidate_pool import chosen_candidates
+from train.evaluation.evaluation_plan import make_plan
+from train.evaluation.generation import Cost, Generation
+from train.evaluation.leakage_audit import Audit
+from train.evaluation.results_writer import results_are_current
+from train.evaluation.systems import ExpandedQueries, System
 from train.evaluation.teachers import load_teacher
 from train.reports.plot import delta_plot
 
@@ -104,12 +105,17 @@ def made(tmp_path_factory) -> SimpleNamespace:
 
 @pytest.fixture(scope="module")
 def results(made) -> dict:
-    return json.loads((made.out / "results.json").read_text())
+    return read(made.out)
 
 
 @pytest.fixture(scope="module")
 def rows(made) -> dict[str, list[dict]]:
     return rows_of(made.out)
+
+
+def read(folder: Path) -> dict:
+    """Results as tables and cards read them."""
+    return one_retriever(in_one_form(json.loads((folder / "results.json").read_text())))
 
 
 def rows_of(folder: Path) -> dict[str, list[dict]]:
@@ -259,12 +265,12 @@ def test_a_filter_picks_one_candidate_and_the_whole_pool_is_paid():
     texts = {"a": ["x", "long one", "mid"], "b": ["", " ", ""]}
     answers = {key: [Expansion(text, 7, 5, "stop") for text in found] for key, found in texts.items()}
     pool = Generation(Identity("m", "r", "w", "local"), answers, [Cost(1.5, 2, 300.0), Cost(0.5, 0, 10_000_000.0)])
-    writing = chosen_writing(queries, pool, Longest(), [["one"], ["two"]])
-    assert [one.text for one in writing.expansions] == ["long one", ""]
-    assert writing.tokens == [15, 15] and writing.facts["tokens_per_query"] == 15
-    assert writing.facts["ms_per_query"] == pytest.approx(1000 + writing.facts["choosing_ms_per_query"])
-    assert writing.facts["peak_memory_mib"] == 10_000_000 and writing.facts["filter"] == "longest"
-    assert writing.facts["prompt_tokens_per_query"] == 7
+    expanded = chosen_candidates(queries, pool, Longest(), [["one"], ["two"]])
+    assert [one.text for one in expanded.expansions] == ["long one", ""]
+    assert expanded.tokens == [15, 15] and expanded.facts["tokens_per_query"] == 15
+    assert expanded.facts["ms_per_query"] == pytest.approx(1000 + expanded.facts["choosing_ms_per_query"])
+    assert expanded.facts["peak_memory_mib"] == 10_000_000 and expanded.facts["filter"] == "longest"
+    assert expanded.facts["prompt_tokens_per_query"] == 7
 
 
 @pytest.mark.slow
@@ -279,7 +285,7 @@ def test_generate_then_filter_is_a_row_below_its_upper_bound(made, tmp_path):
     shutil.copytree(made.out / "evaluation.work", tmp_path / "out/evaluation.work")
     changes = {"filter": str(tmp_path / "filter"), "teachers": [], "adapters": []}
     evaluate(replace(made.args, output_dir=str(tmp_path / "out"), **changes))
-    results = json.loads((tmp_path / "out/results.json").read_text())
+    results = read(tmp_path / "out")
     assert list(results["systems"]) == ["plain", "bm25s", "base", "generate-then-filter", "oracle"]
     chooser, pool = CrossEncoderFilter(tmp_path / "filter"), log(made, SAMPLES)
     rows = rows_of(tmp_path / "out")
@@ -300,7 +306,7 @@ def test_what_the_prompt_shows_is_a_row_that_students_are_held_against(made, tmp
     changes = {"teachers": [], "adapters": [], "pool_samples": 0, "baselines": [], "max_new_tokens": 2}
     prompt = "keywords-passages-zero-shot"
     evaluate(replace(made.args, output_dir=str(tmp_path / "out"), prompt=prompt, **changes))
-    results, rows = json.loads((tmp_path / "out/results.json").read_text()), rows_of(tmp_path / "out")
+    results, rows = read(tmp_path / "out"), rows_of(tmp_path / "out")
     assert list(results["systems"]) == ["plain", "passages alone", "base"]
     assert results["systems"]["base"]["against"].keys() == {"passages alone"}
     found = load_collection(made.args.collection)
@@ -339,11 +345,11 @@ def test_copies_of_gold_text_and_answers_are_found():
     none, some, full = (Grade(value, value, 1.0, value, 1) for value in (0.0, 0.25, 1.0))
     queries = list(tiny.queries.values())
     texts = [Expansion(f"say {line}", 1, 1, "stop"), Expansion("city of Paris", 1, 1, "stop")]
-    plain = System("plain", [none, none], [["d1"], ["d3"]], 1.0)
-    system = System(
-        "s", [full, some], [["d1", "d2"], ["d3", "d2"]], 1.0, Writing(texts, [["colours"], ["cities"]], [1, 1])
-    )
-    told = replace(system, writing=Writing(texts, [["colours", f"page: {line}"], ["cities"]], [1, 1]))
+    plain = System("plain", "none", "bm25s", "bm25s", [none, none], [["d1"], ["d3"]], 1.0, 1.0)
+    expanded = ExpandedQueries(texts, [["colours"], ["cities"]], [1, 1])
+    found = {"grades": [full, some], "rankings": [["d1", "d2"], ["d3", "d2"]], "expanded": expanded}
+    system = replace(plain, name="s", expander="s", **found)
+    told = replace(system, expanded=ExpandedQueries(texts, [["colours", f"page: {line}"], ["cities"]], [1, 1]))
     audit = Audit(tiny, Bm25sRetriever(tiny), queries, [plain, system, told], with_answers=True)
     row = audit.row(system, plain, audit.audited(system), 0)
     assert row["leakage"]["copies"] == {"queries": 1, "share_of_gain": 0.8}
@@ -359,7 +365,8 @@ def test_copies_of_gold_text_and_answers_are_found():
 
 def test_the_picture_has_four_panels_in_a_row():
     def size(number: int) -> tuple[int, int]:
-        return struct.unpack(">II", delta_plot({f"s{n}": [0.5, 0.0, -0.5] for n in range(number)})[16:24])
+        rows = [{"system": f"s{n}", "delta_ndcg_at_10": delta} for n in range(number) for delta in (0.5, 0.0, -0.5)]
+        return struct.unpack(">II", delta_plot({"reference": "plain"}, rows)[16:24])
 
     assert size(1)[0] < size(5)[0] == 4 * size(1)[0] and size(5)[1] == 2 * size(1)[1]
 
@@ -373,7 +380,7 @@ def untimed(results: dict) -> dict:
         name: {key: value for key, value in row.items() if "_ms_" not in key and not key.startswith(("ms_", "peak_"))}
         for name, row in results["systems"].items()
     }
-    return {**results, "systems": systems}
+    return {**results, "systems": systems, "timing": None}
 
 
 def test_answers_are_never_asked_twice(made, results, capfd):
@@ -390,16 +397,17 @@ def test_answers_are_never_asked_twice(made, results, capfd):
     assert path.read_bytes() == before[path]
     told = re.findall(r"(\d+) queries, (\d+) done before", capfd.readouterr().err)
     assert len(told) == 3 and sorted(int(asked) - int(done) for asked, done in told) == [0, 0, 1]
-    assert untimed(json.loads((made.out / "results.json").read_text())) == untimed(results)
-    (made.out / "results.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
+    assert untimed(read(made.out)) == untimed(results)
+    (made.out / "results.json").write_bytes(before[made.out / "results.json"])
 
 
-def test_settings_that_once_were_make_no_results_old(made, results, tmp_path):
+def test_settings_that_once_were_make_no_results_old(made, tmp_path):
     shutil.copytree(made.out, tmp_path / "out")
     retired = {"guard": True, "num_validation": 160}
+    results = json.loads((made.out / "results.json").read_text())
     older = {**results, "settings": {**results["settings"], **retired}}
     (tmp_path / "out/results.json").write_text(json.dumps(older))
-    settings = make_plan(made.args).settings()
+    settings = make_plan(made.args).settings
     assert results_are_current(tmp_path / "out", settings)
     assert not results_are_current(tmp_path / "out", {**settings, "seed": 1})
 
@@ -411,13 +419,13 @@ def test_rm3_is_left_out_aloud_where_pyserini_is_missing(made, tmp_path, monkeyp
     told = capfd.readouterr().err
     assert told.count("baseline pyserini+rm3 is left out: the extra pyserini is not installed: pip install") == 1
     assert "BM25+RM3 is missing: pip install 'query-expansion-kit[pyserini]'" in (tmp_path / "results.md").read_text()
-    results = json.loads((tmp_path / "results.json").read_text())
+    results = read(tmp_path)
     assert "pyserini+rm3" not in results["systems"] and "bm25s" in results["systems"]
     assert results["settings"]["missing"] == ["BM25+RM3"]
     # Once it is installed the results are no longer current.
     monkeypatch.undo()
     if not make_plan(replace(made.args, baselines=["pyserini+rm3"])).missing:
-        assert make_plan(replace(made.args, baselines=["pyserini+rm3"])).settings()["missing"] == []
+        assert make_plan(replace(made.args, baselines=["pyserini+rm3"])).settings["missing"] == []
 
 
 @pytest.mark.parametrize(
@@ -481,7 +489,7 @@ def test_rm3_stands_in_the_table(made, tmp_path):
 
     shutil.copytree(made.out / "evaluation.work", tmp_path / "evaluation.work")
     evaluate(replace(made.args, output_dir=str(tmp_path), baselines=["pyserini+rm3"]))
-    results = json.loads((tmp_path / "results.json").read_text())
+    results = read(tmp_path)
     assert list(results["systems"])[:3] == ["plain", "pyserini+rm3", "big"] and results["missing"] == {}
     tiny = load_collection(made.args.collection)
     queries = tiny.split("test")
@@ -504,7 +512,7 @@ def test_two_processes_make_the_same_results(made, results, tmp_path):
     done = launch(*arguments, config="cpu_two_processes.yaml", OMP_NUM_THREADS="1")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out/evaluation.work").iterdir())) == 2
-    two = json.loads((tmp_path / "out/results.json").read_text())
+    two = read(tmp_path / "out")
     own = ("output_dir", "command")
     for name in ("systems", "pool", "settings"):
         assert {k: v for k, v in untimed(two)[name].items() if k not in own} == {

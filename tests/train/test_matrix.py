@@ -12,14 +12,16 @@ import pytest
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.grading.grader import Grader
+from builders.grading.results_form import NONE, rows_by_system
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
 from tests.support.tiny_student import base_model, student
 from tests.support.word_encoder import word_encoder
 from tests.train.test_evaluation import TEST, WRITES, collection
-from train.evaluation.grid_plan import make_matrix_plan, named_students
+from train.evaluation.arguments import MatrixArguments
+from train.evaluation.evaluation_plan import make_matrix_plan, named_students
 from train.evaluation.retriever_specs import Searcher, load_searchers
-from train.matrix import MatrixArguments, run_matrix
+from train.matrix import run_matrix
 
 
 FORMATIONS = {"bm25": "q*2+e", "dense": "mean", "hybrid": "hybrid(q*5+e,mean)"}
@@ -61,7 +63,7 @@ def results(made) -> dict:
 
 @pytest.fixture(scope="module")
 def rows(results) -> dict[str, dict]:
-    return {f"{row['expander']}/{row['retriever']}": row for row in results["rows"]}
+    return rows_by_system(results)
 
 
 def written(made) -> dict[str, dict[str, str]]:
@@ -99,24 +101,22 @@ def test_every_cell_is_what_the_grader_makes_of_the_same_answers(made, results, 
     scores = {name: [grade.ndcg_at_10 for grade in found] for name, found in grades.items()}
     assert len({round(average(values), 6) for values in scores.values()}) > 4, "nothing to tell the cells apart by"
     for name, row in rows.items():
-        assert row["formation"] == FORMATIONS[row["retriever"]]
+        assert results["retrievers"][row["retriever"]]["formation"] == FORMATIONS[row["retriever"]]
         for measure in ("ndcg_at_10", "mrr_at_10", "recall_at_100"):
             assert row[measure] == pytest.approx(average(getattr(grade, measure) for grade in grades[name]))
-        for suffix, base in (("", "none/dense"), ("_own", f"none/{row['retriever']}")):
+        for compared, base in ((row["against"]["none/dense"], "none/dense"), (row["own"], f"none/{row['retriever']}")):
             deltas = [own - other for own, other in zip(scores[name], scores[base], strict=True)]
-            assert row[f"delta{suffix}"] == pytest.approx(average(deltas), abs=1e-12)
-            assert row[f"relative{suffix}"] == pytest.approx(average(deltas) / average(scores[base]), abs=1e-12)
-            assert row[f"helped{suffix}"] == average(delta > 1e-9 for delta in deltas)
-            assert row[f"hurt{suffix}"] == average(delta < -1e-9 for delta in deltas)
-            low, high = row[f"interval{suffix}"]
-            assert low <= row[f"delta{suffix}"] <= high
+            assert compared["delta_ndcg_at_10"] == pytest.approx(average(deltas), abs=1e-12)
+            assert compared["relative"] == pytest.approx(average(deltas) / average(scores[base]), abs=1e-12)
+            assert compared["helped"] == average(delta > 1e-9 for delta in deltas)
+            assert compared["hurt"] == average(delta < -1e-9 for delta in deltas)
+            low, high = compared["delta_ci95"]
+            assert low <= compared["delta_ndcg_at_10"] <= high
         assert row["search_ms_per_query"] > 0 and row["peak_mib"] > 1
-        assert (row["generation_ms_per_query"] > 0) == (row["tokens_per_query"] > 0) == (row["expander"] != "none")
+        assert ("ms_per_query" in row) == (row.get("tokens_per_query", 0) > 0) == (row["expander"] != "none")
 
 
 def test_what_a_prompt_shows_stands_beside_what_a_model_makes_of_it(made, tmp_path, monkeypatch):
-    from train.evaluation.grid import NONE
-
     monkeypatch.setattr("builders.measures.significance.RESAMPLES", 999)
     grounded = {"prompt": "keywords-passages-zero-shot", "adapters": [], "retrievers": ["bm25=bm25s|q*2+e"]}
     settings = {**grounded, "reference": None, "against": ["passages alone/bm25"], "output_dir": str(tmp_path / "out")}
@@ -125,13 +125,13 @@ def test_what_a_prompt_shows_stands_beside_what_a_model_makes_of_it(made, tmp_pa
     results = json.loads((tmp_path / "out/matrix.json").read_text())
     assert [row["expander"] for row in results["rows"]] == [NONE, "passages alone", "base"]
     plan = make_matrix_plan(args)
-    tiny, ids = plan.asked.collection, [query.id for query in plan.asked.queries]
-    texts = plan.asked.shown_texts(plan.asked.queries)
+    tiny, ids = plan.collection, [query.id for query in plan.queries]
+    texts = plan.shown_texts()
     grader = Grader(tiny, load_retriever("bm25s", tiny), load_formation("q*2+e"))
     found = grader.expanded(list(zip(ids, texts, strict=True)))
     shown = results["rows"][1]
     assert all(texts) and shown["ndcg_at_10"] == pytest.approx(average(grade.ndcg_at_10 for grade in found))
-    assert shown["tokens_per_query"] == 0 and "passages alone" not in results["writing"]
+    assert shown["tokens_per_query"] == 0 and "identity" not in shown
     assert "`passages alone`: what the prompt shows" in (tmp_path / "out/matrix.md").read_text()
 
 
@@ -159,23 +159,27 @@ def test_a_dense_cell_by_hand(made, rows):
 
 def test_p_values_are_corrected_over_their_own_family(results, rows):
     """Holm by hand: the smallest of n counts n times, the next n − 1 times, and none falls below the one before."""
-    against = [row["against"]["base/bm25"] for row in rows.values() if row["against"]]
+    against = [row["against"]["base/bm25"] for name, row in rows.items() if name != "base/bm25"]
+    to_reference = {name: row["against"]["none/dense"] for name, row in rows.items()}
     families = [
-        [(row["p"], row["p_corrected"]) for name, row in rows.items() if name != "none/dense"],
-        [(row["p_own"], row["p_corrected_own"]) for row in rows.values() if row["expander"] != "none"],
-        [(one["p"], one["p_corrected"]) for one in against],
+        [row for name, row in to_reference.items() if name != "none/dense"],
+        [row["own"] for row in rows.values() if row["expander"] != "none"],
+        against,
     ]
     assert [len(family) for family in families] == [8, 6, 8] and results["correction"]["tests"] == 8
     for family in families:
         before = 0.0
-        for place, (p_value, corrected) in enumerate(sorted(family)):
+        for place, (p_value, corrected) in enumerate(sorted((row["p_value"], row["p_corrected"]) for row in family)):
             before = max(before, min(1.0, p_value * (len(family) - place)))
             assert corrected == pytest.approx(before)
-    reference = rows["none/dense"]
-    assert results["reference"] == "none/dense" and reference["relative"] == 0 and reference["interval"] == [0, 0]
-    assert reference["p"] == reference["p_corrected"] == 1 and min(row["p"] for row in rows.values()) < 0.05
-    assert rows["base/bm25"]["against"] == {}
-    assert rows["none/dense"]["against"]["base/bm25"]["delta"] == pytest.approx(-rows["base/bm25"]["delta"])
+    reference = to_reference["none/dense"]
+    assert results["reference"] == "none/dense" and reference["relative"] == 0 and reference["delta_ci95"] == [0, 0]
+    assert reference["p_value"] == reference["p_corrected"] == 1
+    assert min(row["p_value"] for row in to_reference.values()) < 0.05
+    assert set(rows["base/bm25"]["against"]) == {"none/dense"}
+    assert rows["none/dense"]["against"]["base/bm25"]["delta_ndcg_at_10"] == pytest.approx(
+        -to_reference["base/bm25"]["delta_ndcg_at_10"]
+    )
 
 
 def test_the_queries_behind_the_cells(made, rows):
@@ -190,18 +194,23 @@ def test_the_queries_behind_the_cells(made, rows):
     for name, own in by_cell.items():
         assert {one["query_id"] for one in own} == set(TEST) and len(own) == len(TEST)
         assert average(one["ndcg_at_10"] for one in own) == pytest.approx(rows[name]["ndcg_at_10"])
-        assert average(one["delta_ndcg_at_10"] for one in own) == pytest.approx(rows[name]["delta"], abs=1e-12)
-        assert average(one["delta_own"] for one in own) == pytest.approx(rows[name]["delta_own"], abs=1e-12)
+        assert average(one["delta_ndcg_at_10"] for one in own) == pytest.approx(
+            rows[name]["against"]["none/dense"]["delta_ndcg_at_10"], abs=1e-12
+        )
+        assert average(one["delta_own"] for one in own) == pytest.approx(
+            rows[name]["own"]["delta_ndcg_at_10"], abs=1e-12
+        )
         assert {one["query_id"]: one["expansion"] for one in own} == answers[rows[name]["expander"]]
 
 
-def test_the_record_says_what_was_measured(made, results):
-    assert results["expanders"]["none"] is None and results["expanders"]["sft"]["adapter"].startswith("sft@sha256:")
+def test_the_record_says_what_was_measured(made, results, rows):
+    assert "identity" not in rows["none/dense"]
+    assert rows["sft/dense"]["identity"]["adapter"].startswith("sft@sha256:") and rows["sft/dense"]["checks"]
     assert results["retrievers"]["dense"]["spec"] == f"dense:{made.encoder}"
     assert results["retrievers"]["dense"]["name"].startswith("dense(encoder,sha256:")
     assert results["queries"] == len(TEST) and results["split"] == "test" and results["collection"]["fingerprint"]
     assert set(results["timing"]) == {"finished", "generation_seconds", "searching_and_testing_seconds"}
-    assert results["writing"]["sft"]["checks"] and {"command", "code_version", "versions", "hardware"} < set(results)
+    assert {"command", "code_version", "versions", "hardware"} < set(results)
 
 
 def test_the_tables_show_what_the_json_holds(made, rows):
@@ -223,11 +232,11 @@ def test_the_tables_show_what_the_json_holds(made, rows):
         cells = [
             f"{row['ndcg_at_10']:.4f}"
             + (
-                f" ({100 * row['relative']:+.1f} %{'*' if row['p_corrected'] < 0.01 else ''})"
+                f" ({100 * compared['relative']:+.1f} %{'*' if compared['p_corrected'] < 0.01 else ''})"
                 if (expander, row["retriever"]) != ("none", "dense")
                 else ""
             )
-            for row in own
+            for row, compared in ((row, row["against"]["none/dense"]) for row in own)
         ]
         assert f"| {expander} | {' | '.join(cells)} |" in lines, "the matrix at a glance"
 
@@ -247,7 +256,7 @@ def test_answers_are_never_asked_twice(made, results, capfd):
     told = re.findall(r"(\d+) queries, (\d+) done before", capfd.readouterr().err)
     assert sorted(int(asked) - int(done) for asked, done in told) == [0, 1]
     again = json.loads((made.out / "matrix.json").read_text())
-    timed = ("search_ms_per_query", "generation_ms_per_query", "peak_mib")
+    timed = ("search_ms_per_query", "ms_per_query", "peak_mib", "peak_memory_mib")
     assert [{k: v for k, v in row.items() if k not in timed} for row in again["rows"]] == [
         {k: v for k, v in row.items() if k not in timed} for row in results["rows"]
     ]
@@ -332,4 +341,4 @@ def test_two_processes_make_the_same_matrix(made, results, tmp_path):
     assert len(list(Path(tmp_path / "out/matrix.work").iterdir())) == 2
     two = json.loads((tmp_path / "out/matrix.json").read_text())
     for own, other in zip(two["rows"], results["rows"], strict=True):
-        assert own["ndcg_at_10"] == other["ndcg_at_10"] and own["p_corrected_own"] == other["p_corrected_own"]
+        assert own["ndcg_at_10"] == other["ndcg_at_10"] and own["own"]["p_corrected"] == other["own"]["p_corrected"]

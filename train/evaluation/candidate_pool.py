@@ -1,4 +1,4 @@
-"""The pool: many candidates a query, of which a filter picks one (generate-then-filter)."""
+"""Picks one of many candidates a query, by a filter or by the oracle (generate-then-filter)."""
 
 import time
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.candidates import likeness
 from train.evaluation.generation import Generation
-from train.evaluation.systems import Writing
+from train.evaluation.systems import ExpandedQueries
 from train.memory import PeakMemory
 
 
-def chosen_writing(
+def chosen_candidates(
     queries: Sequence[Query], pool: Generation, chooser: Filter, prompts: Sequence[Sequence[str]]
-) -> Writing:
+) -> ExpandedQueries:
     """What a filter picks of the pool, at the cost of the whole pool and of the choice.
 
     A query whose candidates are all blank keeps the first, and so is searched as it is.
@@ -44,7 +44,7 @@ def chosen_writing(
         "filter": chooser.identity,
     }
     expansions = [found[place] for found, place in zip(candidates, places, strict=True)]
-    return Writing(expansions, prompts, [_tokens(found) for found in candidates], facts)
+    return ExpandedQueries(expansions, prompts, [_tokens(found) for found in candidates], facts)
 
 
 def likeness_of(queries: Sequence[Query], pool: Generation) -> float | None:

@@ -1,6 +1,7 @@
-"""The generation: what a model writes for a set of queries in an evaluation, kept answer by answer."""
+"""Generations of an evaluation: what a model writes for a set of queries, kept answer by answer, and what it cost."""
 
 import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -8,13 +9,41 @@ from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from builders.artifacts.files import atomic_write
 from builders.cli import say
 from builders.expanders.expander import Expansion, Identity, Request, Sampling
 from builders.expanders.generation_log import GenerationLog
 from builders.expanders.local import LocalExpander
 from builders.processes import Processes
-from train.evaluation.cost import Cost
 from train.memory import PeakMemory
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one process: seconds of generation (the model already loaded), queries answered, most memory in MiB.
+
+    It is kept beside the answers, so that an interrupted evaluation still knows it.
+    """
+
+    seconds: float = 0.0
+    queries: int = 0
+    peak_mib: float = 0.0
+
+    @classmethod
+    def read(cls, log: Path) -> "Cost":
+        """What earlier runs spent on the answers of this log; nothing when there were none."""
+        try:
+            return cls(**json.loads(log.with_suffix(".cost.json").read_text()))
+        except (OSError, ValueError, TypeError):
+            return cls()
+
+    def write(self, log: Path) -> None:
+        """Keep it beside the log."""
+        atomic_write(log.with_suffix(".cost.json"), json.dumps(asdict(self)).encode())
+
+    def plus(self, other: "Cost") -> "Cost":
+        """Both together; of the memory the larger."""
+        return Cost(self.seconds + other.seconds, self.queries + other.queries, max(self.peak_mib, other.peak_mib))
 
 
 @dataclass(frozen=True)

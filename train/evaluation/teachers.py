@@ -12,7 +12,7 @@ from builders.expanders.expander import Expander, Expansion, FinishReason, Reque
 from builders.expanders.recordings import RecordedExpansion, read_recorded
 from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
 from builders.grading.joining import match_expansions
-from train.evaluation.systems import Writing
+from train.evaluation.systems import ExpandedQueries
 
 
 TERM_REGRESSION = "term-regression"
@@ -36,7 +36,7 @@ class Teacher:
 
     name: str
     settings: Mapping[str, Any]
-    write: Callable[[], Writing]
+    write: Callable[[], ExpandedQueries]
 
 
 def load_teacher(text: str, collection: Collection, queries: Sequence[Query], max_new_tokens: int) -> Teacher:
@@ -91,7 +91,7 @@ def _fitted(
         raise KitError(f"--teachers {name}: {TERM_REGRESSION} takes {takes}, not {error}") from error
     expander: Expander = TermRegressionExpander(collection, options)
 
-    def write() -> Writing:
+    def write() -> ExpandedQueries:
         requests = [Request(query.id, (), 1) for query in queries]
         answers = dict(expander.expand(requests, greedy(max_new_tokens)))
         return _writing(queries, [answers[query.id][0] for query in queries], {"identity": asdict(expander.identity)})
@@ -106,8 +106,8 @@ def _recorded(row: RecordedExpansion) -> Expansion:
     return Expansion(row.text, read if isinstance(read, int) else 0, tokens, finish)
 
 
-def _writing(queries: Sequence[Query], expansions: Sequence[Expansion], facts: Mapping[str, Any]) -> Writing:
+def _writing(queries: Sequence[Query], expansions: Sequence[Expansion], facts: Mapping[str, Any]) -> ExpandedQueries:
     """Of a recording's prompt nothing is known but the query that was in it."""
     tokens = [expansion.completion_tokens for expansion in expansions]
     cost = {"tokens_per_query": sum(tokens) / len(tokens)}
-    return Writing(expansions, [(query.text,) for query in queries], tokens, {**cost, **facts})
+    return ExpandedQueries(expansions, [(query.text,) for query in queries], tokens, {**cost, **facts})

@@ -1,4 +1,4 @@
-"""The Markdown table."""
+"""Sets a Markdown table."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The pictures: what each system does to each query, and what each cell of a matrix is worth."""
+"""Draws what each system does to each query, and what each expander is worth with each retriever."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -6,6 +6,7 @@ from statistics import mean
 from typing import Any
 
 from builders.grading.comparison import SAME
+from builders.grading.results_form import NONE
 
 
 HELPED, HURT = "#2a9d5c", "#d1495b"
@@ -13,18 +14,20 @@ HELPED, HURT = "#2a9d5c", "#d1495b"
 ACROSS = 4
 
 
-def delta_plot(deltas: Mapping[str, Sequence[float]]) -> bytes:
+def delta_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> bytes:
     """A PNG with one panel a system: ΔnDCG@10 of every query against the plain query, sorted.
 
     Args:
-        deltas (`Mapping`):
-            System → differences, one a query.
+        results (`Mapping`):
+            The results.
+        queries (`Sequence`):
+            Rows of `per_query.parquet`.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    deltas: dict[str, list[float]] = {}
+    for row in queries:
+        if row["system"] != results["reference"]:
+            deltas.setdefault(row["system"], []).append(row["delta_ndcg_at_10"])
+    pyplot = _pyplot()
     across = min(ACROSS, len(deltas))
     down = -(-len(deltas) // across)
     figure, axes = pyplot.subplots(
@@ -48,27 +51,24 @@ def delta_plot(deltas: Mapping[str, Sequence[float]]) -> bytes:
     return _png(figure)
 
 
-def interval_plot(rows: Sequence[Mapping[str, Any]], reference: str) -> bytes:
-    """A PNG of a matrix: a dot a cell at its nDCG@10, grouped by retriever.
+def interval_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> bytes:
+    """A PNG of a matrix: a dot a system at its nDCG@10, grouped by retriever.
 
     The whiskers are the 95 % interval of the paired difference to the reference, laid around the dot: where they leave
     the dashed line, chance is an unlikely reason.
 
     Args:
-        rows (`Sequence`):
-            Rows of `matrix.json`.
-        reference (`str`):
-            Name of the reference cell.
+        results (`Mapping`):
+            The results.
+        queries (`Sequence`):
+            Rows of `per_query.parquet`, which it does not need.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
+    rows, reference = results["rows"], results["reference"]
+    pyplot = _pyplot()
     retrievers = list(dict.fromkeys(row["retriever"] for row in rows))
     expanders = list(dict.fromkeys(row["expander"] for row in rows))
     colours = {name: f"C{number}" if number else "black" for number, name in enumerate(expanders)}
-    base = next(row["ndcg_at_10"] for row in rows if f"{row['expander']}/{row['retriever']}" == reference)
+    base = next(row["ndcg_at_10"] for row in rows if row["system"] == reference)
     figure, axis = pyplot.subplots(figsize=(8, 1.2 + 0.3 * (len(rows) + len(retrievers))), layout="constrained")
     axis.axvline(base, color="grey", linewidth=0.9, linestyle="--", zorder=0)
     place, middles = 0.0, []
@@ -78,7 +78,7 @@ def interval_plot(rows: Sequence[Mapping[str, Any]], reference: str) -> bytes:
             axis.axhspan(place - 0.75, place + len(own) - 0.25, color="0.95", zorder=-1, linewidth=0)
         middles.append(place + (len(own) - 1) / 2)
         for row in own:
-            low, high = row["interval"]
+            low, high = row["against"][reference]["delta_ci95"]
             score, colour = row["ndcg_at_10"], colours[row["expander"]]
             axis.plot([base + low, base + high], [place, place], color=colour, linewidth=1.6)
             axis.plot(score, place, "o", color=colour, markersize=6)
@@ -94,15 +94,22 @@ def interval_plot(rows: Sequence[Mapping[str, Any]], reference: str) -> bytes:
     axis.set_xlabel(f"nDCG@10; whiskers: 95 % interval of the difference to {reference} (dashed)")
     axis.spines[["top", "right", "left"]].set_visible(False)
     for name in expanders:
-        axis.plot([], [], "o", color=colours[name], label="no expansion" if name == "none" else name)
+        axis.plot([], [], "o", color=colours[name], label="no expansion" if name == NONE else name)
     figure.legend(loc="outside upper center", ncols=min(4, len(expanders)), frameon=False)
     return _png(figure)
 
 
-def _png(figure: Any) -> bytes:
+def _pyplot() -> Any:
+    import matplotlib
+
+    matplotlib.use("Agg")
     from matplotlib import pyplot
 
+    return pyplot
+
+
+def _png(figure: Any) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
+    _pyplot().close(figure)
     return buffer.getvalue()

@@ -1,9 +1,10 @@
-"""The tables of `results.md`, from the content of `results.json` alone."""
+"""Tables of the systems of one retriever: `results.md`, from the content of `results.json` alone."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from builders.grading.comparison import PLAIN, Row, delta_cell, legend, p_cell, subject, table_lines
+from builders.grading.results_form import in_one_form, one_retriever
 from train.reports.markdown import table
 
 
@@ -12,17 +13,18 @@ Column = Callable[[Row], str]
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """All tables with what their columns mean; a column that no system has a figure for is left out."""
-    return "\n".join([gain_table(results), *_second(results), *leakage_lines(results)])
+    results = one_retriever(in_one_form(results))
+    leakage = leakage_lines(results["systems"], results.get("copied_terms"))
+    return "\n".join([_gains(results), *_behind_the_gain(results), *leakage])
 
 
-def gain_table(results: Mapping[str, Any]) -> str:
-    """The first table, what a reader in a hurry needs: gain, harm and cost of each system."""
+def _gains(results: Mapping[str, Any]) -> str:
+    """The first table: gain, harm and cost of each system."""
     systems: dict[str, Row] = results["systems"]
     more = {"top-20": _share("top_20_accuracy")} if _any(systems, "top_20_accuracy") else {}
     tests = results.get("correction", {}).get("tests")
     lines = [
-        f"{subject(dict(results))}, greedy, at most {results['decoding']['max_new_tokens']} tokens; "
-        f"{results['hardware']}.",
+        _asked(results),
         "",
         *table_lines(systems, {**more, **COST}),
         "",
@@ -35,6 +37,7 @@ def gain_table(results: Mapping[str, Any]) -> str:
 
 def short_table(results: Mapping[str, Any]) -> str:
     """What a page for strangers shows: who gains, who is hurt, what it takes."""
+    results = one_retriever(in_one_form(results))
     # Recorded results have rows `+ guard`, which `kept` marks; no evaluation makes them any more.
     systems: dict[str, Row] = {name: row for name, row in results["systems"].items() if "kept" not in row}
     tests = results.get("correction", {}).get("tests")
@@ -52,8 +55,7 @@ def short_table(results: Mapping[str, Any]) -> str:
         for name, row in systems.items()
     ]
     lines = [
-        f"{subject(dict(results))}, greedy, at most {results['decoding']['max_new_tokens']} tokens; "
-        f"{results['hardware']}.",
+        _asked(results),
         "",
         *table(["system", *columns], rows),
         "",
@@ -64,6 +66,11 @@ def short_table(results: Mapping[str, Any]) -> str:
         "",
     ]
     return "\n".join([*lines, *_remarks({**results, "systems": systems})])
+
+
+def _asked(results: Mapping[str, Any]) -> str:
+    tokens = results["decoding"]["max_new_tokens"]
+    return f"{subject(dict(results))}, greedy, at most {tokens} tokens; {results['hardware']}."
 
 
 def _cost(name: str, digits: int) -> Column:
@@ -106,13 +113,13 @@ def _with_interval(name: str) -> Column:
 def _against(reference: str) -> Column:
     def cell(row: Row) -> str:
         other = row.get("against", {}).get(reference)
-        return f"{delta_cell(other)}, p {_p(other)}" if other else ""
+        return f"{delta_cell(other)}, p {_p(other['p_corrected'])}" if other else ""
 
     return cell
 
 
-def _p(row: Row) -> str:
-    text = p_cell(row["p_corrected"])
+def _p(value: float) -> str:
+    text = p_cell(value)
     return text if text.startswith("<") else f"= {text}"
 
 
@@ -130,7 +137,7 @@ def _remarks(results: Mapping[str, Any]) -> list[str]:
     return [part for line in lines for part in (line, "")]
 
 
-def _second(results: Mapping[str, Any]) -> list[str]:
+def _behind_the_gain(results: Mapping[str, Any]) -> list[str]:
     """What is behind the gain: teacher, other systems, new terms."""
     systems: dict[str, Row] = {name: row for name, row in results["systems"].items() if name != PLAIN}
     columns: dict[str, Column] = {}
@@ -154,18 +161,15 @@ def _second(results: Mapping[str, Any]) -> list[str]:
         notes.append("Δ against: difference of nDCG@10 (95 % interval) and its p-value, corrected alike.")
     if not columns:
         return []
-    titles = ["system", *columns]
-    lines = ["| " + " | ".join(titles) + " |", "| --- " * len(titles) + "|"]
-    lines += [f"| {' | '.join([name, *(cell(row) for cell in columns.values())])} |" for name, row in systems.items()]
-    return [*lines, "", " ".join(notes), ""]
+    rows = [[name, *(cell(row) for cell in columns.values())] for name, row in systems.items()]
+    return [*table(["system", *columns], rows), "", " ".join(notes), ""]
 
 
-def leakage_lines(results: Mapping[str, Any]) -> list[str]:
+def leakage_lines(systems: Mapping[str, Row], length: int | None) -> list[str]:
     """What is copied, and what was seen in training: of the systems that write; nothing where none does."""
-    rows = {name: row["leakage"] for name, row in results["systems"].items() if row.get("leakage", {}).get("copies")}
+    rows = {name: row["leakage"] for name, row in systems.items() if row.get("leakage", {}).get("copies")}
     if not rows:
         return []
-    length = results["copied_terms"]
     lines = [
         f"Leakage: how much of the gain comes from expansions that repeat {length} terms in a row of a relevant "
         "document which the prompt does not hold; and Δ nDCG@10 where a gold document is relevant to a train query "
@@ -183,9 +187,7 @@ def leakage_lines(results: Mapping[str, Any]) -> list[str]:
 def _part(kind: str, row: Row) -> str:
     if not row["queries"]:
         return f"{kind}: no query"
-    p_value = p_cell(row["p_value"])
-    p_value = p_value if p_value.startswith("<") else f"= {p_value}"
-    return f"{kind}: {_queries(row['queries'])}, {delta_cell(row)}, p {p_value}"
+    return f"{kind}: {_queries(row['queries'])}, {delta_cell(row)}, p {_p(row['p_value'])}"
 
 
 def _queries(number: int) -> str:

@@ -1,4 +1,4 @@
-"""The audit: what stands behind a system's gain, beside the ranking itself."""
+"""Audits what stands behind a system's gain: copied documents, gold seen in training, new terms, answers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,10 +73,10 @@ class Audit:
         if self._holding is not None:
             pairs = zip(self._queries, system.rankings, strict=True)
             ranks = [answer_rank(ranking, self._holding.get(query.id, ())) for query, ranking in pairs]
-        if system.writing is None:
+        if system.expanded is None:
             return Audited([(0.0, 0)] * len(self._queries), [False] * len(self._queries), ranks)
         new, copied = [], []
-        triples = zip(self._queries, system.writing.expansions, system.writing.prompts, strict=True)
+        triples = zip(self._queries, system.expanded.expansions, system.expanded.prompts, strict=True)
         for query, expansion, prompt in triples:
             terms = self._terms(expansion.text)
             new.append(new_terms(self._terms(query.text), terms))
@@ -89,7 +89,7 @@ class Audit:
         found: dict[str, Any] = {}
         if audited.answer_ranks is not None:
             found |= top_k_accuracy(audited.answer_ranks)
-        if system.writing is not None:
+        if system.expanded is not None:
             found["new_terms"] = mean(share for share, _ in audited.new_terms)
             found["new_terms_per_query"] = mean(number for _, number in audited.new_terms)
         if system is not plain:
@@ -99,7 +99,7 @@ class Audit:
     def _leakage(self, system: System, plain: System, audited: Audited, seed: int) -> dict[str, Any]:
         deltas = differences(system.grades, plain.grades)
         copied = None
-        if system.writing is not None:
+        if system.expanded is not None:
             copied = {"queries": sum(audited.copies), "share_of_gain": share_of_gain(deltas, audited.copies)}
         base = [grade.ndcg_at_10 for grade in plain.grades]
         return {

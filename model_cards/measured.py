@@ -1,0 +1,92 @@
+"""Reads the results that cards show, and finds the system or retriever that was measured with the very weights."""
+
+from pathlib import Path
+from typing import Any
+
+from builders.artifacts.model_folder import adapter_name
+from builders.errors import KitError
+from builders.grading.results_form import one_retriever, read_results
+
+
+# What the cards rely on.
+OF_ADAPTERS = (
+    *("settings", "command", "collection", "retriever", "formation", "prompt", "decoding", "hardware"),
+    *("missing", "correction", "copied_terms"),
+)
+OF_RETRIEVERS = ("retrievers", "reference", "collection", "split", "queries", "command")
+OF_ROWS = ("expander", "ndcg_at_10", "mrr_at_10", "recall_at_100", "search_ms_per_query", "peak_mib")
+OF_COMPARISONS = ("relative", "delta_ci95", "p_corrected", "helped", "hurt")
+
+
+def read_evaluation(path: Path) -> dict[str, Any]:
+    """Read `results.json`, as results of one retriever.
+
+    Raises:
+        KitError: it is missing or broken.
+    """
+
+    def rely(results: dict[str, Any]) -> None:
+        found = one_retriever(results)
+        for part in OF_ADAPTERS:
+            found[part]
+        found["systems"]["plain"]["ndcg_at_10"]
+        for name, row in found["systems"].items():
+            _ = name == "plain" or (row["p_corrected"], row["leakage"])
+
+    return one_retriever(read_results(path, "train/evaluate.py", rely))
+
+
+def read_matrix(path: Path) -> dict[str, Any]:
+    """Read `matrix.json`; each row with its comparison with the reference.
+
+    Raises:
+        KitError: it is missing or broken.
+    """
+
+    def rely(results: dict[str, Any]) -> None:
+        for part in OF_RETRIEVERS:
+            results[part]
+        for row in results["rows"]:
+            compared = row["against"][results["reference"]]
+            _ = [row[name] for name in OF_ROWS], [compared[name] for name in OF_COMPARISONS]
+            results["retrievers"][row["retriever"]]
+
+    matrix = read_results(path, "train/matrix.py", rely)
+    return {**matrix, "rows": [{**row, **row["against"][matrix["reference"]]} for row in matrix["rows"]]}
+
+
+def measured_system(results: dict[str, Any], folder: Path, path: Path) -> str:
+    """The row of the results that measured an adapter's very weights, found by their hash.
+
+    Args:
+        results (`dict`), path (`Path`):
+            The results, and the file that they are from.
+        folder (`Path`):
+            The adapter.
+
+    Raises:
+        KitError: there is none.
+    """
+    wanted = adapter_name(str(folder))
+    for name, row in results["systems"].items():
+        if row.get("identity", {}).get("adapter") == wanted:
+            return str(name)
+    raise KitError(f"{path}: no results for the weights in {folder}; evaluate this adapter first")
+
+
+def measured_retriever(matrix: dict[str, Any], revision: str, folder: Path, path: Path) -> str:
+    """The matrix's own name of the retriever with these very weights.
+
+    Args:
+        matrix (`dict`), path (`Path`):
+            The results, and the file that they are from.
+        revision (`str`), folder (`Path`):
+            What pins the retriever's files, as `Encoder` says it, and where they lie.
+
+    Raises:
+        KitError: none of its retrievers is made of them alone.
+    """
+    for name, one in matrix["retrievers"].items():
+        if one["name"].startswith("dense(") and f",{revision}," in one["name"]:
+            return str(name)
+    raise KitError(f"{path}: no results for the weights in {folder}; run train/matrix.py on it first")

@@ -1,0 +1,341 @@
+"""Plans an evaluation or a matrix: looks up its settings and refuses what it can before anything is generated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from builders.collections.collection import SPLITS, Collection, Query, Split
+from builders.collections.load import load_collection
+from builders.collections.sampling import sample_queries
+from builders.errors import KitError
+from builders.expanders.expander import Request, Sampling, greedy
+from builders.expanders.local import LocalExpander
+from builders.filtering.cross_encoder import CrossEncoderFilter
+from builders.grading.comparison import PLAIN
+from builders.grading.results_form import NONE
+from builders.prompts.context.context import Grounding
+from builders.prompts.context.load import load_grounding
+from builders.prompts.load import load_prompt, require_language
+from builders.prompts.prompt import Prompt
+from train.evaluation.arguments import EvaluationArguments, GenerationArguments, MatrixArguments
+from train.evaluation.baselines import available, missing_pyserini
+from train.evaluation.retriever_specs import Searcher, load_searchers
+from train.evaluation.teachers import Teacher, load_teacher
+
+
+BASE, CHOSEN, ORACLE = "base", "generate-then-filter", "oracle"
+ALONE = " alone"
+# Among what is missing: pyserini's matcher decides which passages hold an answer.
+ANSWERS = "top-k accuracy"
+
+
+@dataclass(frozen=True)
+class CandidatePool:
+    """Many candidates a query, of which the filter and the oracle each pick one.
+
+    Args:
+        adapter (`str`, *optional*), samples (`int`), sampling ([`Sampling`]):
+            Who writes how many candidates, and how they are drawn.
+        chooser ([`CrossEncoderFilter`], *optional*):
+            What picks one, beside the oracle.
+    """
+
+    adapter: str | None
+    samples: int
+    sampling: Sampling
+    chooser: CrossEncoderFilter | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is asked, and whom.
+
+    Args:
+        args ([`GenerationArguments`]):
+            The settings as they were given.
+        collection ([`Collection`]), prompt ([`Prompt`]):
+            What is searched, and what students are told.
+        queries (`Sequence[Query]`):
+            What is measured.
+        students (`Mapping`):
+            Name → adapter, `base` first, which has none.
+        searchers (`Sequence[Searcher]`):
+            In table order; the first also finds what a prompt shows.
+        missing (`dict`):
+            What cannot be measured here → how to install it.
+        teachers (`Sequence[Teacher]`), baselines (`Sequence[str]`):
+            In table order.
+        pool ([`CandidatePool`], *optional*):
+            Where candidates are drawn.
+    """
+
+    args: GenerationArguments
+    collection: Collection
+    prompt: Prompt
+    queries: Sequence[Query]
+    students: Mapping[str, str | None]
+    searchers: Sequence[Searcher]
+    missing: dict[str, str] = field(default_factory=dict)
+    teachers: Sequence[Teacher] = ()
+    baselines: Sequence[str] = ()
+    pool: CandidatePool | None = None
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that decides the results: a folder with equal settings need not be made again.
+
+        Raises:
+            KitError: the model, an adapter or a retriever is unknown, or they do not belong together.
+        """
+        raise NotImplementedError
+
+    @property
+    def reference(self) -> str:
+        """The system that all are compared with."""
+        raise NotImplementedError
+
+    @property
+    def against(self) -> Sequence[str]:
+        """Further systems that all are compared with, save those of `not_against`."""
+        raise NotImplementedError
+
+    @property
+    def not_against(self) -> Sequence[str]:
+        """Systems that are compared with none of the further ones."""
+        return ()
+
+    def system_name(self, expander: str, retriever: str) -> str:
+        """How tables name a system."""
+        raise NotImplementedError
+
+    @property
+    def teacher(self) -> str | None:
+        """The system that retention and gain captured refer to."""
+        return self.teachers[0].name if self.teachers else None
+
+    @property
+    def sampling(self) -> Sampling:
+        """How students answer."""
+        return greedy(self.args.max_new_tokens)
+
+    @property
+    def has_answers(self) -> bool:
+        """Whether to look for accepted answers in what was found."""
+        return ANSWERS not in self.missing and _have_answers(self.collection, self.queries)
+
+    @cached_property
+    def retrievers(self) -> dict[str, dict[str, Any]]:
+        """What each retriever is, by its name.
+
+        Raises:
+            KitError: a retriever cannot be had, or cannot be asked so.
+        """
+        return {searcher.name: searcher.described(self.collection) for searcher in self.searchers}
+
+    @property
+    def shown(self) -> str | None:
+        """Name of the system that searches with what the prompt shows of the collection, if it shows anything."""
+        return f"{self.prompt.grounding}{ALONE}" if self.prompt.grounding else None
+
+    def expander(self, adapter: str | None) -> LocalExpander:
+        """The base model with an adapter; it takes memory only once it has been asked, and until it is forgotten."""
+        args = self.args
+        return LocalExpander(args.model, adapter, args.dtype, args.load_in_4bit, args.block, args.model_revision)
+
+    def identities(self) -> dict[str, dict[str, Any]]:
+        """Student → who it is.
+
+        Raises:
+            KitError: the model or an adapter is unknown, or they do not belong together.
+        """
+        return {name: asdict(self.expander(adapter).identity) for name, adapter in self.students.items()}
+
+    def requests(self, samples: int = 1) -> list[Request]:
+        """What students are asked; the keys are query ids."""
+        return [
+            Request(query.id, tuple(self.prompt.messages(query.text, (), text)), samples)
+            for query, text in zip(self.queries, self._context.texts(self.queries), strict=True)
+        ]
+
+    def shown_texts(self) -> list[str]:
+        """What the prompt shows of the collection beside each query."""
+        return [" ".join(text.split()) for text in self._context.texts(self.queries)]
+
+    @cached_property
+    def _context(self) -> Grounding:
+        return load_grounding(self.prompt, self.collection, self.searchers[0].spec)
+
+
+@dataclass(frozen=True)
+class EvaluationPlan(Plan):
+    """Of an evaluation: one retriever, students beside baselines, teachers and candidates."""
+
+    args: EvaluationArguments
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As [`Plan`] says."""
+        pool = self.pool
+        return {
+            **{name: value for name, value in asdict(self.args).items() if name != "output_dir"},
+            "collection_fingerprint": self.collection.fingerprint,
+            "systems": self.identities(),
+            "pool_identity": asdict(self.expander(pool.adapter).identity) if pool else None,
+            "filter_identity": pool.chooser.identity if pool and pool.chooser else None,
+            "teacher_settings": {teacher.name: dict(teacher.settings) for teacher in self.teachers},
+            "prompt_sha256": self.prompt.sha256,
+            "missing": sorted(self.missing),
+        }
+
+    @property
+    def reference(self) -> str:
+        """The query as it is."""
+        return PLAIN
+
+    @property
+    def against(self) -> Sequence[str]:
+        """Baselines, what the prompt shows, and the base model."""
+        return [*self.baselines, *([self.shown] if self.shown else []), BASE]
+
+    @property
+    def not_against(self) -> Sequence[str]:
+        """The query as it is."""
+        return [PLAIN]
+
+    def system_name(self, expander: str, retriever: str) -> str:
+        """As its expander."""
+        return PLAIN if expander == NONE else expander
+
+
+@dataclass(frozen=True)
+class MatrixPlan(Plan):
+    """Of a matrix: students with several retrievers."""
+
+    args: MatrixArguments
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """As [`Plan`] says."""
+        return {
+            **{name: value for name, value in asdict(self.args).items() if name not in ("output_dir", "adapters")},
+            "collection_fingerprint": self.collection.fingerprint,
+            "expanders": self.identities(),
+            "retrievers": self.retrievers,
+            "prompt_sha256": self.prompt.sha256,
+        }
+
+    @property
+    def reference(self) -> str:
+        """By default the query as it is, with the first retriever."""
+        return self.args.reference or self.system_name(NONE, self.searchers[0].name)
+
+    @property
+    def against(self) -> Sequence[str]:
+        """Those that were asked for."""
+        return self.args.against
+
+    def system_name(self, expander: str, retriever: str) -> str:
+        """Expander and retriever."""
+        return f"{expander}/{retriever}"
+
+
+def make_plan(args: EvaluationArguments) -> EvaluationPlan:
+    """Look up everything of an evaluation.
+
+    Raises:
+        KitError: an argument names nothing known, or contradicts another.
+    """
+    _refuse_contradictions(args)
+    asked = _asked(args)
+    baselines, missing = available(args.baselines)
+    of_teachers = (asked["collection"], asked["queries"], args.max_new_tokens)
+    teachers = [load_teacher(text, *of_teachers) for text in args.teachers]
+    students = [Path(name).name for name in args.adapters]
+    names = [PLAIN, *args.baselines, *(teacher.name for teacher in teachers), BASE, *students, CHOSEN, ORACLE]
+    if twice := sorted({name for name in names if names.count(name) > 1 or name.endswith(ALONE) or name == NONE}):
+        raise KitError(
+            f"systems need names of their own, and {', '.join(twice)} is taken: rename a folder or a teacher"
+        )
+    chooser = CrossEncoderFilter(Path(args.filter)) if args.filter else None
+    sampling = Sampling(args.pool_temperature, 1.0, args.pool_top_k, args.max_new_tokens, args.seed)
+    pool = CandidatePool(args.pool_adapter, args.pool_samples, sampling, chooser) if args.pool_samples else None
+    asked["missing"] = {**missing, **asked["missing"]}
+    return EvaluationPlan(
+        **asked,
+        students={BASE: None, **dict(zip(students, args.adapters, strict=True))},
+        searchers=[Searcher(args.retriever, args.retriever, args.formation)],
+        teachers=teachers,
+        baselines=baselines,
+        pool=pool,
+    )
+
+
+def make_matrix_plan(args: MatrixArguments) -> MatrixPlan:
+    """Look up everything of a matrix.
+
+    Raises:
+        KitError: an argument names nothing known, or contradicts another.
+    """
+    searchers, students = load_searchers(args.retrievers), named_students(args.adapters)
+    plan = MatrixPlan(**_asked(args), students=students, searchers=searchers)
+    if plan.shown in students:
+        raise KitError(f"--adapters: the name {plan.shown!r} is that of what the prompt shows; give NAME=ADAPTER")
+    expanders = [NONE, *([plan.shown] if plan.shown else []), *students]
+    systems = [plan.system_name(expander, searcher.name) for searcher in searchers for expander in expanders]
+    for option, name in (("reference", args.reference), *(("against", name) for name in args.against)):
+        if name is not None and name not in systems:
+            raise KitError(f"--{option} {name!r} is no cell of the matrix; there are {', '.join(systems)}")
+    return plan
+
+
+def named_students(texts: Sequence[str]) -> Mapping[str, str | None]:
+    """Name → adapter of `ADAPTER` or `NAME=ADAPTER`; `base` first, which has none.
+
+    Raises:
+        KitError: two have one name, or one has a name that is taken.
+    """
+    found: dict[str, str | None] = {BASE: None}
+    for text in texts:
+        name, is_named, adapter = text.partition("=")
+        if not (is_named and name) or "/" in name or Path(text).is_dir():
+            name, adapter = Path(text).name, text
+        if name in (NONE, *found):
+            raise KitError(f"--adapters: the name {name!r} is taken; give NAME=ADAPTER")
+        found[name] = adapter
+    return found
+
+
+def _asked(args: GenerationArguments) -> dict[str, Any]:
+    """What every plan begins with: the queries, and how models are asked."""
+    split = _split(args.split)
+    collection = load_collection(args.collection, args.language)
+    prompt = load_prompt(args.prompt)
+    require_language([prompt], collection.language, collection.name)
+    queries = sample_queries(collection, split, args.num_queries or -1, args.seed)
+    remedy = missing_pyserini() if _have_answers(collection, queries) else None
+    missing = {ANSWERS: remedy} if remedy else {}
+    return {"args": args, "collection": collection, "prompt": prompt, "queries": queries, "missing": missing}
+
+
+def _have_answers(collection: Collection, queries: Sequence[Query]) -> bool:
+    return any(collection.answers.get(query.id) for query in queries)
+
+
+def _split(name: str) -> Split:
+    split = next((split for split in SPLITS if split == name), None)
+    if split is None:
+        raise KitError(f"unknown --split {name!r}: give one of {', '.join(SPLITS)}")
+    return split
+
+
+def _refuse_contradictions(args: EvaluationArguments) -> None:
+    if args.pool_samples < 0 or args.pool_samples == 1:
+        raise KitError(
+            f"--pool_samples {args.pool_samples}: give 2 or more candidates to choose from, or 0 for no pool"
+        )
+    if args.pool_samples and args.pool_temperature <= 0:
+        raise KitError("--pool_temperature must be above 0: greedy candidates are all the same")
+    if not args.pool_samples and (args.filter or args.pool_adapter):
+        raise KitError("--filter and --pool_adapter need candidates to choose from: give --pool_samples, e.g. 50")

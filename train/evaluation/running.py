@@ -1,0 +1,175 @@
+"""Runs an evaluation or a matrix: generate, then search, grade and audit every system, then write the results."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+from builders.artifacts.ownership import require_free
+from builders.cli import say
+from builders.filtering.oracle import OracleFilter
+from builders.grading.grader import Grader
+from builders.grading.results_form import NONE
+from builders.processes import Processes, join_processes
+from builders.retrievers.load import load_retriever
+from train.evaluation.arguments import GenerationArguments
+from train.evaluation.candidate_pool import chosen_candidates, likeness_of
+from train.evaluation.comparison_rows import Measured
+from train.evaluation.evaluation_plan import CHOSEN, ORACLE, Plan
+from train.evaluation.generation import Generation, generate
+from train.evaluation.leakage_audit import Audit
+from train.evaluation.results_writer import Output, results_are_current, write_results
+from train.evaluation.systems import (
+    ExpandedQueries,
+    System,
+    baseline_system,
+    expanded_by_context,
+    expanded_by_model,
+    searched_system,
+)
+
+
+# The name of the candidates' log, and their key among the generations.
+POOL = "pool"
+
+Arguments = TypeVar("Arguments", bound=GenerationArguments)
+
+
+def run_evaluation(args: Arguments, make: Callable[[Arguments], Plan], output: Output) -> None:
+    """Measure systems × retrievers unless the results are there already.
+
+    Args:
+        args ([`GenerationArguments`]):
+            The settings.
+        make (`Callable`):
+            Looks them up.
+        output ([`Output`]):
+            What is written.
+
+    Raises:
+        KitError: the folder holds somebody else's results, an argument names nothing known, or a retriever cannot be
+            asked so.
+    """
+    folder = Path(args.output_dir)
+    require_free(folder, output.files, output.work)
+    processes = join_processes()
+    plan = make(args)
+    for remark in plan.collection.remarks if processes.is_main else ():
+        say(remark)
+    settings = plan.settings
+    if results_are_current(folder, settings, output.files):
+        say(f"{folder}: results up to date")
+        return
+    # Before anything is generated: a retriever that cannot be had must cost no answers.
+    _ = plan.retrievers
+    generations = generate_all(plan, folder / output.work, processes)
+    if processes.is_main:
+        started = time.time()
+        measured = [one for found in _searched(plan, generations) for one in found]
+        seconds = sum(cost.seconds for one in generations.values() for cost in one.costs)
+        write_results(folder, plan, output, settings, measured, _pool_facts(plan, generations), seconds, started)
+    # Nobody leaves before the results are there.
+    processes.gather([None])
+
+
+def generate_all(plan: Plan, folder: Path, processes: Processes) -> dict[str, Generation]:
+    """Have all models write, one after the other, so that each has the memory for itself.
+
+    Every process must call this.
+
+    Args:
+        plan ([`Plan`]):
+            Whom to ask what.
+        folder (`Path`):
+            Where answers are kept: an interrupted evaluation goes on from there.
+        processes ([`Processes`]):
+            Who shares the work.
+
+    Returns:
+        Student → what it wrote; the candidates as `pool`.
+    """
+    generations = {}
+    for name, adapter in plan.students.items():
+        expander = plan.expander(adapter)
+        generations[name] = generate(name, expander, plan.requests(), plan.sampling, folder, processes)
+        del expander
+    if pool := plan.pool:
+        expander = plan.expander(pool.adapter)
+        asked = plan.requests(pool.samples)
+        generations[POOL] = generate(POOL, expander, asked, pool.sampling, folder, processes)
+    return generations
+
+
+def _searched(plan: Plan, generations: Mapping[str, Generation]) -> Iterator[list[Measured]]:
+    """The systems of each retriever, one retriever after the other, so that each has the memory for itself."""
+    queries = plan.queries
+    prompts = [[message["content"] for message in request.messages] for request in plan.requests()]
+    expanded = {teacher.name: teacher.write() for teacher in plan.teachers}
+    if plan.shown:  # What the prompt gives away, searched without a model's choosing from it.
+        expanded[plan.shown] = expanded_by_context(queries, plan.shown_texts())
+    expanded |= {name: expanded_by_model(queries, generations[name], prompts) for name in plan.students}
+    for searcher in plan.searchers:
+        say(f"searching: {searcher.name}")
+        grader = searcher.grader(plan.collection)
+        # Ahead of the clock, so that no system pays for loading an encoder.
+        grader.expanded([(queries[0].id, queries[0].text)])
+        of_pool = _chosen(plan, generations, grader, prompts)
+        plain, *systems = [
+            searched_system(plan.system_name(name, searcher.name), name, searcher.name, grader, queries, own)
+            for name, own in {NONE: None, **expanded, **of_pool}.items()
+        ]
+        # Java comes last: its memory is not a student's.
+        baselines = [
+            baseline_system(name, plan.collection, load_retriever(name, plan.collection), queries)
+            for name in plan.baselines
+        ]
+        yield _audited(plan, grader, [plain, *baselines, *systems])
+
+
+def _chosen(
+    plan: Plan, generations: Mapping[str, Generation], grader: Grader, prompts: list[list[str]]
+) -> dict[str, ExpandedQueries]:
+    """What the filter and the oracle pick of the candidates."""
+    if plan.pool is None:
+        return {}
+    choosers = {CHOSEN: plan.pool.chooser, ORACLE: OracleFilter(grader)}
+    return {
+        name: chosen_candidates(plan.queries, generations[POOL], chooser, prompts)
+        for name, chooser in choosers.items()
+        if chooser is not None
+    }
+
+
+def _audited(plan: Plan, grader: Grader, systems: list[System]) -> list[Measured]:
+    """The systems of one retriever, the plain query first, with what stands behind the gain of each."""
+    plain = systems[0]
+    audit = Audit(plan.collection, grader.retriever, plan.queries, systems, plan.has_answers)
+    measured = []
+    for system in systems:
+        audited = audit.audited(system)
+        row = audit.row(system, plain, audited, plan.args.seed)
+        measured.append(Measured(system, plain, audited, audit.gold_seen, row, _checks(plan, system.expanded)))
+    return measured
+
+
+def _checks(plan: Plan, expanded: ExpandedQueries | None) -> list[str]:
+    """Whether each expansion is as the prompt wants it: `ok`, or why not."""
+    if expanded is None:
+        return ["ok"] * len(plan.queries)
+    pairs = zip(plan.queries, expanded.expansions, strict=True)
+    return [plan.prompt.check.reason(one.text, query.text, one.finish_reason) or "ok" for query, one in pairs]
+
+
+def _pool_facts(plan: Plan, generations: Mapping[str, Generation]) -> dict[str, Any]:
+    """Who wrote the candidates, how they were drawn, and how alike they are."""
+    if plan.pool is None:
+        return {}
+    generation = generations[POOL]
+    facts = {
+        "samples": plan.pool.samples,
+        **asdict(plan.pool.sampling),
+        "identity": asdict(generation.identity),
+        "mean_pairwise_cosine": likeness_of(plan.queries, generation),
+    }
+    return {"pool": facts}
