@@ -13,8 +13,6 @@ import json
 import re
 import shutil
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,29 +22,15 @@ sys.path.insert(0, str(ROOT))
 
 import headline
 
+from train.evaluation.results_writer import EVALUATION, MATRIX
 from train.reports.markdown import table
-from train.reports.matrix_table import matrix_table, short_grid_table
-from train.reports.results_table import markdown_table, short_table
 
 
 # The folders before the last name of a path that begins with `../` or `/`, alone or after a space, `=` or a quote.
 OUTSIDE = re.compile(r"""(?<![^\s='"])(?:\.\./|/)(?:[^/\s,='"]+/)*(?=[^/\s,='"])""")
 
 
-@dataclass(frozen=True)
-class Results:
-    """What an evaluation leaves: its file, its picture, and the functions that make its tables."""
-
-    file: str
-    picture: str
-    table: Callable[[Mapping[str, Any]], str]
-    first_table: Callable[[Mapping[str, Any]], str]
-
-
-RESULTS = (
-    Results("results.json", "ndcg_delta.png", markdown_table, short_table),
-    Results("matrix.json", "matrix.png", matrix_table, short_grid_table),
-)
+RESULTS = (EVALUATION, MATRIX)
 
 
 def main() -> None:
@@ -55,19 +39,21 @@ def main() -> None:
     parser.add_argument("name", help="folder under out/, e.g. pydocs, rfd or pydocs-expandr")
     name = parser.parse_args().name
     source, kept = ROOT / "out" / name, ROOT / "benchmarks/results"
-    made = [result for result in RESULTS if (source / result.file).is_file()]
+    made = [result for result in RESULTS if (source / result.files[0]).is_file()]
     if not made:
-        sys.exit(f"out/{name}: neither {' nor '.join(result.file for result in RESULTS)} is there: make it first")
+        sys.exit(f"out/{name}: neither {' nor '.join(result.files[0] for result in RESULTS)} is there: make it first")
     if len(made) > 1:
-        sys.exit(f"out/{name}: {' and '.join(result.file for result in made)} are both there: keep one in the folder")
+        sys.exit(
+            f"out/{name}: {' and '.join(result.files[0] for result in made)} are both there: keep one in the folder"
+        )
     (result,) = made
-    results = json.loads((source / result.file).read_text())
+    results = json.loads((source / result.files[0]).read_text())
     results["stages"] = stages(source)
     results = without_places(results)
     (kept / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     text = result.table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
     (kept / f"{name}.md").write_text(text)
-    shutil.copyfile(source / result.picture, kept / f"{name}-ndcg-delta.png")
+    shutil.copyfile(source / result.files[-1], kept / f"{name}-ndcg-delta.png")
     for of_rounds in (*source.glob("rounds/rounds.*"), *source.glob("alternation/alternation.*")):
         shutil.copyfile(of_rounds, kept / f"{name}-{of_rounds.name}")
     readme = ROOT / "README.md"

@@ -9,7 +9,7 @@ from typing import Any
 from builders.collections.assembly import POOLED
 from builders.collections.collection import Query
 from builders.grading.grader import Grade
-from builders.measures.significance import holm, significance
+from builders.measures.significance import significance
 
 
 PLAIN = "plain"
@@ -50,12 +50,6 @@ def difference_row(deltas: Sequence[float], seed: int) -> Row:
     """A mean difference of nDCG@10, its 95 % interval, and the p-value of the paired randomisation test."""
     test = significance(deltas, seed)
     return {"delta_ndcg_at_10": mean(deltas), "delta_ci95": [test.low, test.high], "p_value": test.p_value}
-
-
-def correct(rows: Sequence[Row]) -> None:
-    """Add `p_corrected` to rows of tests that belong together: Holm's correction of their `p_value`."""
-    for row, p_value in zip(rows, holm([row["p_value"] for row in rows]), strict=True):
-        row["p_corrected"] = p_value
 
 
 def query_row(system: str, query: Query, expansion: str, grade: Grade, plain: Grade, **more: Any) -> Row:

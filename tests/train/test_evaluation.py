@@ -351,16 +351,16 @@ def test_copies_of_gold_text_and_answers_are_found():
     system = replace(plain, name="s", expander="s", **found)
     told = replace(system, expanded=ExpandedQueries(texts, [["colours", f"page: {line}"], ["cities"]], [1, 1]))
     audit = Audit(tiny, Bm25sRetriever(tiny), queries, [plain, system, told], with_answers=True)
-    row = audit.row(system, plain, audit.audited(system), 0)
+    row = audit.audited(system).row(0)
     assert row["leakage"]["copies"] == {"queries": 1, "share_of_gain": 0.8}
-    assert audit.row(told, plain, audit.audited(told), 0)["leakage"]["copies"] == {"queries": 0, "share_of_gain": 0.0}
+    assert audit.audited(told).row(0)["leakage"]["copies"] == {"queries": 0, "share_of_gain": 0.0}
     assert row["leakage"]["seen_gold"] == {"queries": 0} and row["leakage"]["unseen_gold"]["queries"] == 2
     assert audit.audited(system).answer_ranks == [2, 2] and audit.audited(plain).answer_ranks == [None, None]
     assert (row["top_1_accuracy"], row["top_5_accuracy"]) == (0.0, 1.0)
     # "say red green blue white black" has six terms that the query lacks; of "city of Paris" only Paris is new, since
     # "cities" and "city" are one term, and "of" is none.
     assert row["new_terms"] == 0.75 and row["new_terms_per_query"] == 3.5
-    assert audit.row(plain, plain, audit.audited(plain), 0) == {f"top_{cut}_accuracy": 0.0 for cut in (1, 5, 20, 100)}
+    assert audit.audited(plain).row(0) == {f"top_{cut}_accuracy": 0.0 for cut in (1, 5, 20, 100)}
 
 
 def test_the_picture_has_four_panels_in_a_row():

@@ -5,10 +5,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from builders.collections.collection import Query
-from builders.expanders.expander import Expansion
 from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
-from builders.grading.candidates import likeness
 from train.evaluation.generation import Generation
 from train.evaluation.systems import ExpandedQueries
 from train.memory import PeakMemory
@@ -43,14 +41,6 @@ def chosen_candidates(
         "peak_memory_mib": max(cost["peak_memory_mib"], memory.mebibytes),
         "filter": chooser.identity,
     }
+    tokens = [sum(one.completion_tokens for one in found) for found in candidates]
     expansions = [found[place] for found, place in zip(candidates, places, strict=True)]
-    return ExpandedQueries(expansions, prompts, [_tokens(found) for found in candidates], facts)
-
-
-def likeness_of(queries: Sequence[Query], pool: Generation) -> float | None:
-    """How alike a query's candidates are; see `builders.grading.candidates.likeness`."""
-    return likeness([one.text for one in pool.answers[query.id]] for query in queries)
-
-
-def _tokens(candidates: Sequence[Expansion]) -> int:
-    return sum(candidate.completion_tokens for candidate in candidates)
+    return ExpandedQueries(expansions, prompts, tokens, facts)

@@ -2,8 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 from builders.grading.comparison import Row, differences, query_row, system_row
 from builders.grading.results_form import COMPARED
@@ -11,33 +9,10 @@ from builders.measures.ratio import ratio
 from builders.measures.significance import holm
 from train.evaluation.evaluation_plan import Plan
 from train.evaluation.leakage_audit import Audited
-from train.evaluation.systems import System
+from train.evaluation.systems import ExpandedQueries, System
 
 
-@dataclass(frozen=True)
-class Measured:
-    """A system, the plain query with its retriever, and what stands behind its gain.
-
-    Args:
-        system ([`System`]), plain ([`System`]):
-            What was found, and what the query alone finds; of a baseline it is the first retriever's.
-        audited ([`Audited`]), gold_seen (`Sequence[bool]`):
-            The audit, query by query.
-        leakage (`Mapping`):
-            The audit's part of the row.
-        checks (`Sequence[str]`):
-            Whether each expansion is as the prompt wants it: `ok`, or why not.
-    """
-
-    system: System
-    plain: System
-    audited: Audited
-    gold_seen: Sequence[bool]
-    leakage: Mapping[str, Any]
-    checks: Sequence[str]
-
-
-def result_rows(plan: Plan, measured: Sequence[Measured]) -> list[Row]:
+def result_rows(plan: Plan, measured: Sequence[Audited]) -> list[Row]:
     """The rows of the results, in the order of the systems.
 
     Every system is compared with the reference, with its own retriever without expansion (`own`), and with each
@@ -46,52 +21,54 @@ def result_rows(plan: Plan, measured: Sequence[Measured]) -> list[Row]:
     """
     by_name = {one.system.name: one.system for one in measured}
     seed, systems = plan.args.seed, list(by_name.values())
-    reference = _comparisons(systems, dict.fromkeys(by_name, by_name[plan.reference]), seed)
+    beside: dict[str, dict[str, Row]] = {}
+    for name in (plan.reference, *plan.against):
+        left_out = () if name == plan.reference else plan.not_against
+        compared = [system for system in systems if system.name not in left_out]
+        beside[name] = _comparisons(compared, dict.fromkeys(by_name, by_name[name]), seed)
     plains = {one.system.name: one.plain for one in measured}
     # With one retriever the plain query is the reference.
     is_reference = all(plain.name == plan.reference for plain in plains.values())
-    own = reference if is_reference else _comparisons(systems, plains, seed)
-    others: dict[str, dict[str, Row]] = {}
-    for other in plan.against:
-        compared = [system for system in systems if system.name not in plan.not_against]
-        others[other] = _comparisons(compared, {system.name: by_name[other] for system in compared}, seed)
+    own = beside[plan.reference] if is_reference else _comparisons(systems, plains, seed)
+    teacher = by_name[plan.teachers[0].name] if plan.teachers else None
     rows = []
     for one in measured:
         system, expanded = one.system, one.system.expanded
-        row = system_row(system.grades, system.grades, seed)
+        row = beside[plan.reference][system.name]
         facts = expanded.facts if expanded else {}
-        against = {other: found[system.name] for other, found in others.items() if system.name in found}
+        against = {name: found[system.name] for name, found in beside.items() if system.name in found}
         rows.append(
             {
                 "system": system.name,
                 "expander": system.expander,
                 "retriever": system.retriever,
                 **{name: row[name] for name in ("queries", "ndcg_at_10", "mrr_at_10", "recall_at_100")},
-                "own": own[system.name],
+                "own": _compared(own[system.name]),
                 "against": {
-                    plan.reference: reference[system.name],
-                    **{other: compared for other, compared in against.items() if other != system.name},
+                    name: _compared(found)
+                    for name, found in against.items()
+                    if name != system.name or name == plan.reference
                 },
                 "search_ms_per_query": system.search_ms,
                 "peak_mib": max(system.peak_mib, facts.get("peak_memory_mib", 0.0)),
                 **facts,
-                **({"checks": dict(sorted(Counter(one.checks).items()))} if expanded else {}),
-                **one.leakage,
-                **_beside_teacher(one, by_name.get(plan.teacher or ""), seed),
+                **({"checks": dict(sorted(Counter(_checks(plan, expanded)).items()))} if expanded else {}),
+                **one.row(seed),
+                **_beside_teacher(one, teacher, seed),
             }
         )
     return rows
 
 
-def query_rows(plan: Plan, measured: Sequence[Measured]) -> list[Row]:
+def query_rows(plan: Plan, measured: Sequence[Audited]) -> list[Row]:
     """The rows of `per_query.parquet`; differences are those to the reference, `_own` those to the same retriever."""
     reference = next(one.system.grades for one in measured if one.system.name == plan.reference)
     rows = []
     for one in measured:
-        system, expanded, audited = one.system, one.system.expanded, one.audited
-        own = differences(system.grades, one.plain.grades)
+        system, expanded = one.system, one.system.expanded
+        own, checks = differences(system.grades, one.plain.grades), _checks(plan, expanded)
         for number, query in enumerate(plan.queries):
-            ranks = {} if audited.answer_ranks is None else {"answer_rank": audited.answer_ranks[number]}
+            ranks = {} if one.answer_ranks is None else {"answer_rank": one.answer_ranks[number]}
             rows.append(
                 query_row(
                     system.name,
@@ -102,15 +79,23 @@ def query_rows(plan: Plan, measured: Sequence[Measured]) -> list[Row]:
                     expander=system.expander,
                     retriever=system.retriever,
                     completion_tokens=expanded.tokens[number] if expanded else 0,
-                    check=one.checks[number],
-                    new_terms=audited.new_terms[number][0],
-                    copies_gold=audited.copies[number],
+                    check=checks[number],
+                    new_terms=one.new_terms[number][0],
+                    copies_gold=one.copies[number],
                     gold_seen=one.gold_seen[number],
                     **ranks,
                     delta_own=own[number],
                 )
             )
     return rows
+
+
+def _checks(plan: Plan, expanded: ExpandedQueries | None) -> list[str]:
+    """Whether each expansion is as the prompt wants it: `ok`, or why not."""
+    if expanded is None:
+        return ["ok"] * len(plan.queries)
+    pairs = zip(plan.queries, expanded.expansions, strict=True)
+    return [plan.prompt.check.reason(one.text, query.text, one.finish_reason) or "ok" for query, one in pairs]
 
 
 def _comparisons(systems: Sequence[System], bases: Mapping[str, System], seed: int) -> dict[str, Row]:
@@ -121,15 +106,18 @@ def _comparisons(systems: Sequence[System], bases: Mapping[str, System], seed: i
         row = system_row(system.grades, base, seed)
         score = sum(grade.ndcg_at_10 for grade in base) / len(base)
         relative = row["delta_ndcg_at_10"] / score if score else None
-        row |= {"relative": relative, "p_corrected": 1.0}
-        rows[system.name] = {name: row[name] for name in COMPARED}
+        rows[system.name] = {**row, "relative": relative, "p_corrected": 1.0}
     tested = [name for name in rows if bases[name].name != name]
     for name, p_value in zip(tested, holm([rows[name]["p_value"] for name in tested]), strict=True):
         rows[name]["p_corrected"] = p_value
     return rows
 
 
-def _beside_teacher(one: Measured, teacher: System | None, seed: int) -> Row:
+def _compared(row: Row) -> Row:
+    return {name: row[name] for name in COMPARED}
+
+
+def _beside_teacher(one: Audited, teacher: System | None, seed: int) -> Row:
     """Retention (system / teacher) and gain captured ((system − plain) / (teacher − plain)) of nDCG@10."""
     if teacher is None or teacher is one.system:
         return {}

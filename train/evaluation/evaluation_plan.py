@@ -6,11 +6,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from builders.collections.collection import SPLITS, Collection, Query, Split
+from builders.collections.collection import SPLITS, Collection, Query
 from builders.collections.load import load_collection
 from builders.collections.sampling import sample_queries
 from builders.errors import KitError
-from builders.expanders.expander import Request, Sampling, greedy
+from builders.expanders.expander import Request, Sampling
 from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.comparison import PLAIN
@@ -48,27 +48,27 @@ class CandidatePool:
     chooser: CrossEncoderFilter | None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Plan:
     """What is asked, and whom.
 
     Args:
         args ([`GenerationArguments`]):
             The settings as they were given.
-        collection ([`Collection`]), prompt ([`Prompt`]):
-            What is searched, and what students are told.
-        queries (`Sequence[Query]`):
-            What is measured.
+        collection ([`Collection`]), prompt ([`Prompt`]), queries (`Sequence[Query]`):
+            What is searched, what students are told, and what is measured.
         students (`Mapping`):
             Name → adapter, `base` first, which has none.
         searchers (`Sequence[Searcher]`):
             In table order; the first also finds what a prompt shows.
         missing (`dict`):
             What cannot be measured here → how to install it.
-        teachers (`Sequence[Teacher]`), baselines (`Sequence[str]`):
-            In table order.
-        pool ([`CandidatePool`], *optional*):
-            Where candidates are drawn.
+        teachers (`Sequence[Teacher]`), baselines (`Sequence[str]`), pool ([`CandidatePool`], *optional*):
+            Whom students are held against, and where candidates are drawn.
+        reference (`str`), against (`Sequence[str]`), not_against (`Sequence[str]`):
+            The system that all are compared with; further ones, and which systems are not compared with those.
+        settings (`Mapping`):
+            All that decides the results: a folder with equal settings need not be made again.
     """
 
     args: GenerationArguments
@@ -77,48 +77,14 @@ class Plan:
     queries: Sequence[Query]
     students: Mapping[str, str | None]
     searchers: Sequence[Searcher]
-    missing: dict[str, str] = field(default_factory=dict)
+    missing: dict[str, str]
     teachers: Sequence[Teacher] = ()
     baselines: Sequence[str] = ()
     pool: CandidatePool | None = None
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """All that decides the results: a folder with equal settings need not be made again.
-
-        Raises:
-            KitError: the model, an adapter or a retriever is unknown, or they do not belong together.
-        """
-        raise NotImplementedError
-
-    @property
-    def reference(self) -> str:
-        """The system that all are compared with."""
-        raise NotImplementedError
-
-    @property
-    def against(self) -> Sequence[str]:
-        """Further systems that all are compared with, save those of `not_against`."""
-        raise NotImplementedError
-
-    @property
-    def not_against(self) -> Sequence[str]:
-        """Systems that are compared with none of the further ones."""
-        return ()
-
-    def system_name(self, expander: str, retriever: str) -> str:
-        """How tables name a system."""
-        raise NotImplementedError
-
-    @property
-    def teacher(self) -> str | None:
-        """The system that retention and gain captured refer to."""
-        return self.teachers[0].name if self.teachers else None
-
-    @property
-    def sampling(self) -> Sampling:
-        """How students answer."""
-        return greedy(self.args.max_new_tokens)
+    reference: str = PLAIN
+    against: Sequence[str] = ()
+    not_against: Sequence[str] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def has_answers(self) -> bool:
@@ -138,6 +104,12 @@ class Plan:
     def shown(self) -> str | None:
         """Name of the system that searches with what the prompt shows of the collection, if it shows anything."""
         return f"{self.prompt.grounding}{ALONE}" if self.prompt.grounding else None
+
+    def system_name(self, expander: str, retriever: str) -> str:
+        """How tables name a system: a matrix's with its retriever."""
+        if isinstance(self.args, MatrixArguments):
+            return f"{expander}/{retriever}"
+        return PLAIN if expander == NONE else expander
 
     def expander(self, adapter: str | None) -> LocalExpander:
         """The base model with an adapter; it takes memory only once it has been asked, and until it is forgotten."""
@@ -168,125 +140,67 @@ class Plan:
         return load_grounding(self.prompt, self.collection, self.searchers[0].spec)
 
 
-@dataclass(frozen=True)
-class EvaluationPlan(Plan):
-    """Of an evaluation: one retriever, students beside baselines, teachers and candidates."""
-
-    args: EvaluationArguments
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """As [`Plan`] says."""
-        pool = self.pool
-        return {
-            **{name: value for name, value in asdict(self.args).items() if name != "output_dir"},
-            "collection_fingerprint": self.collection.fingerprint,
-            "systems": self.identities(),
-            "pool_identity": asdict(self.expander(pool.adapter).identity) if pool else None,
-            "filter_identity": pool.chooser.identity if pool and pool.chooser else None,
-            "teacher_settings": {teacher.name: dict(teacher.settings) for teacher in self.teachers},
-            "prompt_sha256": self.prompt.sha256,
-            "missing": sorted(self.missing),
-        }
-
-    @property
-    def reference(self) -> str:
-        """The query as it is."""
-        return PLAIN
-
-    @property
-    def against(self) -> Sequence[str]:
-        """Baselines, what the prompt shows, and the base model."""
-        return [*self.baselines, *([self.shown] if self.shown else []), BASE]
-
-    @property
-    def not_against(self) -> Sequence[str]:
-        """The query as it is."""
-        return [PLAIN]
-
-    def system_name(self, expander: str, retriever: str) -> str:
-        """As its expander."""
-        return PLAIN if expander == NONE else expander
-
-
-@dataclass(frozen=True)
-class MatrixPlan(Plan):
-    """Of a matrix: students with several retrievers."""
-
-    args: MatrixArguments
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """As [`Plan`] says."""
-        return {
-            **{name: value for name, value in asdict(self.args).items() if name not in ("output_dir", "adapters")},
-            "collection_fingerprint": self.collection.fingerprint,
-            "expanders": self.identities(),
-            "retrievers": self.retrievers,
-            "prompt_sha256": self.prompt.sha256,
-        }
-
-    @property
-    def reference(self) -> str:
-        """By default the query as it is, with the first retriever."""
-        return self.args.reference or self.system_name(NONE, self.searchers[0].name)
-
-    @property
-    def against(self) -> Sequence[str]:
-        """Those that were asked for."""
-        return self.args.against
-
-    def system_name(self, expander: str, retriever: str) -> str:
-        """Expander and retriever."""
-        return f"{expander}/{retriever}"
-
-
-def make_plan(args: EvaluationArguments) -> EvaluationPlan:
-    """Look up everything of an evaluation.
+def make_plan(args: EvaluationArguments) -> Plan:
+    """Look up everything of an evaluation: one retriever, students beside baselines, teachers and candidates.
 
     Raises:
         KitError: an argument names nothing known, or contradicts another.
     """
     _refuse_contradictions(args)
-    asked = _asked(args)
-    baselines, missing = available(args.baselines)
-    of_teachers = (asked["collection"], asked["queries"], args.max_new_tokens)
-    teachers = [load_teacher(text, *of_teachers) for text in args.teachers]
-    students = [Path(name).name for name in args.adapters]
-    names = [PLAIN, *args.baselines, *(teacher.name for teacher in teachers), BASE, *students, CHOSEN, ORACLE]
+    adapters = {Path(name).name: name for name in args.adapters}
+    plan = _asked(args, {BASE: None, **adapters}, [Searcher(args.retriever, args.retriever, args.formation)])
+    plan.baselines, missing = available(args.baselines)
+    plan.missing = {**missing, **plan.missing}
+    plan.teachers = [load_teacher(text, plan.collection, plan.queries, args.max_new_tokens) for text in args.teachers]
+    names = [PLAIN, *args.baselines, *(teacher.name for teacher in plan.teachers), BASE]
+    names += [*(Path(name).name for name in args.adapters), CHOSEN, ORACLE]
     if twice := sorted({name for name in names if names.count(name) > 1 or name.endswith(ALONE) or name == NONE}):
         raise KitError(
             f"systems need names of their own, and {', '.join(twice)} is taken: rename a folder or a teacher"
         )
-    chooser = CrossEncoderFilter(Path(args.filter)) if args.filter else None
-    sampling = Sampling(args.pool_temperature, 1.0, args.pool_top_k, args.max_new_tokens, args.seed)
-    pool = CandidatePool(args.pool_adapter, args.pool_samples, sampling, chooser) if args.pool_samples else None
-    asked["missing"] = {**missing, **asked["missing"]}
-    return EvaluationPlan(
-        **asked,
-        students={BASE: None, **dict(zip(students, args.adapters, strict=True))},
-        searchers=[Searcher(args.retriever, args.retriever, args.formation)],
-        teachers=teachers,
-        baselines=baselines,
-        pool=pool,
-    )
+    if args.pool_samples:
+        sampling = Sampling(args.pool_temperature, 1.0, args.pool_top_k, args.max_new_tokens, args.seed)
+        chooser = CrossEncoderFilter(Path(args.filter)) if args.filter else None
+        plan.pool = CandidatePool(args.pool_adapter, args.pool_samples, sampling, chooser)
+    plan.against = [*plan.baselines, *([plan.shown] if plan.shown else []), BASE]
+    plan.not_against = [PLAIN]
+    pool = plan.pool
+    plan.settings = {
+        **{name: value for name, value in asdict(args).items() if name != "output_dir"},
+        "collection_fingerprint": plan.collection.fingerprint,
+        "systems": plan.identities(),
+        "pool_identity": asdict(plan.expander(pool.adapter).identity) if pool else None,
+        "filter_identity": pool.chooser.identity if pool and pool.chooser else None,
+        "teacher_settings": {teacher.name: dict(teacher.settings) for teacher in plan.teachers},
+        "prompt_sha256": plan.prompt.sha256,
+        "missing": sorted(plan.missing),
+    }
+    return plan
 
 
-def make_matrix_plan(args: MatrixArguments) -> MatrixPlan:
+def make_matrix_plan(args: MatrixArguments) -> Plan:
     """Look up everything of a matrix.
 
     Raises:
         KitError: an argument names nothing known, or contradicts another.
     """
-    searchers, students = load_searchers(args.retrievers), named_students(args.adapters)
-    plan = MatrixPlan(**_asked(args), students=students, searchers=searchers)
-    if plan.shown in students:
+    searchers = load_searchers(args.retrievers)
+    plan = _asked(args, named_students(args.adapters), searchers)
+    if plan.shown in plan.students:
         raise KitError(f"--adapters: the name {plan.shown!r} is that of what the prompt shows; give NAME=ADAPTER")
-    expanders = [NONE, *([plan.shown] if plan.shown else []), *students]
+    expanders = [NONE, *([plan.shown] if plan.shown else []), *plan.students]
     systems = [plan.system_name(expander, searcher.name) for searcher in searchers for expander in expanders]
     for option, name in (("reference", args.reference), *(("against", name) for name in args.against)):
         if name is not None and name not in systems:
             raise KitError(f"--{option} {name!r} is no cell of the matrix; there are {', '.join(systems)}")
+    plan.reference, plan.against = args.reference or systems[0], args.against
+    plan.settings = {
+        **{name: value for name, value in asdict(args).items() if name not in ("output_dir", "adapters")},
+        "collection_fingerprint": plan.collection.fingerprint,
+        "expanders": plan.identities(),
+        "retrievers": plan.retrievers,
+        "prompt_sha256": plan.prompt.sha256,
+    }
     return plan
 
 
@@ -307,27 +221,21 @@ def named_students(texts: Sequence[str]) -> Mapping[str, str | None]:
     return found
 
 
-def _asked(args: GenerationArguments) -> dict[str, Any]:
+def _asked(args: GenerationArguments, students: Mapping[str, str | None], searchers: Sequence[Searcher]) -> Plan:
     """What every plan begins with: the queries, and how models are asked."""
-    split = _split(args.split)
+    split = next((split for split in SPLITS if split == args.split), None)
+    if split is None:
+        raise KitError(f"unknown --split {args.split!r}: give one of {', '.join(SPLITS)}")
     collection = load_collection(args.collection, args.language)
     prompt = load_prompt(args.prompt)
     require_language([prompt], collection.language, collection.name)
     queries = sample_queries(collection, split, args.num_queries or -1, args.seed)
     remedy = missing_pyserini() if _have_answers(collection, queries) else None
-    missing = {ANSWERS: remedy} if remedy else {}
-    return {"args": args, "collection": collection, "prompt": prompt, "queries": queries, "missing": missing}
+    return Plan(args, collection, prompt, queries, students, searchers, {ANSWERS: remedy} if remedy else {})
 
 
 def _have_answers(collection: Collection, queries: Sequence[Query]) -> bool:
     return any(collection.answers.get(query.id) for query in queries)
-
-
-def _split(name: str) -> Split:
-    split = next((split for split in SPLITS if split == name), None)
-    if split is None:
-        raise KitError(f"unknown --split {name!r}: give one of {', '.join(SPLITS)}")
-    return split
 
 
 def _refuse_contradictions(args: EvaluationArguments) -> None:

@@ -18,9 +18,13 @@ from train.evaluation.systems import System
 
 @dataclass(frozen=True)
 class Audited:
-    """What was found of one system, query by query.
+    """A system and what was found behind its gain, query by query.
 
     Args:
+        system ([`System`]), plain ([`System`]):
+            What was searched, and the query alone with the same retriever; of a baseline with the first retriever.
+        gold_seen (`Sequence[bool]`):
+            Whether a gold document is relevant to a train query, too.
         new_terms (`Sequence`):
             The share of each expansion's terms that its query lacks, and how many different ones; 0 without expansion.
         copies (`Sequence[bool]`):
@@ -29,13 +33,36 @@ class Audited:
             The rank of the first passage with an accepted answer; of a collection with answers.
     """
 
+    system: System
+    plain: System
+    gold_seen: Sequence[bool]
     new_terms: Sequence[tuple[float, int]]
     copies: Sequence[bool]
     answer_ranks: Sequence[int | None] | None
 
+    def row(self, seed: int) -> dict[str, Any]:
+        """The audit's part of the system's row."""
+        found: dict[str, Any] = {}
+        if self.answer_ranks is not None:
+            found |= top_k_accuracy(self.answer_ranks)
+        copied = None
+        deltas = differences(self.system.grades, self.plain.grades)
+        if self.system.expanded is not None:
+            found["new_terms"] = mean(share for share, _ in self.new_terms)
+            found["new_terms_per_query"] = mean(number for _, number in self.new_terms)
+            copied = {"queries": sum(self.copies), "share_of_gain": share_of_gain(deltas, self.copies)}
+        if self.system is not self.plain:
+            base = [grade.ndcg_at_10 for grade in self.plain.grades]
+            found["leakage"] = {
+                "copies": copied,
+                "seen_gold": _part(base, deltas, self.gold_seen, seed),
+                "unseen_gold": _part(base, deltas, [not seen for seen in self.gold_seen], seed),
+            }
+        return found
+
 
 class Audit:
-    """Looks at all systems of an evaluation; reads the documents once.
+    """Looks at all systems of a retriever, the plain query first; reads the documents once.
 
     Args:
         collection ([`Collection`]):
@@ -56,13 +83,13 @@ class Audit:
         systems: Sequence[System],
         with_answers: bool,
     ) -> None:
-        self._queries = queries
+        self._queries, self._plain = queries, systems[0]
         self._terms: Callable[[str], list[str]] = (
             retriever.terms if isinstance(retriever, LexicalRetriever) else segments
         )
         self._relevant = {query.id: collection.relevant(query.id) for query in queries}
         trained = {doc for query in collection.split("train") for doc in collection.relevant(query.id)}
-        self.gold_seen = [not trained.isdisjoint(collection.gold(query.id)) for query in queries]
+        self._gold_seen = [not trained.isdisjoint(collection.gold(query.id)) for query in queries]
         wanted = {document for found in self._relevant.values() for document in found}
         self._documents = {key: self._terms(text) for key, text in collection.indexed_texts() if key in wanted}
         self._holding = _holding(collection, queries, systems) if with_answers else None
@@ -73,40 +100,15 @@ class Audit:
         if self._holding is not None:
             pairs = zip(self._queries, system.rankings, strict=True)
             ranks = [answer_rank(ranking, self._holding.get(query.id, ())) for query, ranking in pairs]
-        if system.expanded is None:
-            return Audited([(0.0, 0)] * len(self._queries), [False] * len(self._queries), ranks)
-        new, copied = [], []
-        triples = zip(self._queries, system.expanded.expansions, system.expanded.prompts, strict=True)
-        for query, expansion, prompt in triples:
-            terms = self._terms(expansion.text)
-            new.append(new_terms(self._terms(query.text), terms))
-            documents = (self._documents[key] for key in self._relevant[query.id] if key in self._documents)
-            copied.append(copies(terms, documents, map(self._terms, prompt)))
-        return Audited(new, copied, ranks)
-
-    def row(self, system: System, plain: System, audited: Audited, seed: int) -> dict[str, Any]:
-        """The audit's part of a system's row."""
-        found: dict[str, Any] = {}
-        if audited.answer_ranks is not None:
-            found |= top_k_accuracy(audited.answer_ranks)
+        new, copied = [(0.0, 0)] * len(self._queries), [False] * len(self._queries)
         if system.expanded is not None:
-            found["new_terms"] = mean(share for share, _ in audited.new_terms)
-            found["new_terms_per_query"] = mean(number for _, number in audited.new_terms)
-        if system is not plain:
-            found["leakage"] = self._leakage(system, plain, audited, seed)
-        return found
-
-    def _leakage(self, system: System, plain: System, audited: Audited, seed: int) -> dict[str, Any]:
-        deltas = differences(system.grades, plain.grades)
-        copied = None
-        if system.expanded is not None:
-            copied = {"queries": sum(audited.copies), "share_of_gain": share_of_gain(deltas, audited.copies)}
-        base = [grade.ndcg_at_10 for grade in plain.grades]
-        return {
-            "copies": copied,
-            "seen_gold": _part(base, deltas, self.gold_seen, seed),
-            "unseen_gold": _part(base, deltas, [not seen for seen in self.gold_seen], seed),
-        }
+            triples = zip(self._queries, system.expanded.expansions, system.expanded.prompts, strict=True)
+            for number, (query, expansion, prompt) in enumerate(triples):
+                terms = self._terms(expansion.text)
+                new[number] = new_terms(self._terms(query.text), terms)
+                documents = (self._documents[key] for key in self._relevant[query.id] if key in self._documents)
+                copied[number] = copies(terms, documents, map(self._terms, prompt))
+        return Audited(system, self._plain, self._gold_seen, new, copied, ranks)
 
 
 def _part(plain: Sequence[float], deltas: Sequence[float], chosen: Sequence[bool], seed: int) -> dict[str, Any]:

@@ -18,11 +18,12 @@ from builders.collections.collection import collection_provenance
 from builders.grading.comparison import Row, parquet_bytes
 from builders.grading.grader import DEPTH
 from builders.measures.leakage import LENGTH
-from train.evaluation.comparison_rows import Measured, query_rows, result_rows
+from train.evaluation.comparison_rows import query_rows, result_rows
 from train.evaluation.evaluation_plan import Plan
-from train.reports.matrix_table import matrix_table
+from train.evaluation.leakage_audit import Audited
+from train.reports.matrix_table import matrix_table, short_grid_table
 from train.reports.plot import delta_plot, interval_plot
-from train.reports.results_table import markdown_table
+from train.reports.results_table import markdown_table, short_table
 
 
 # Settings that once were: they say nothing about the rows that are still made.
@@ -40,8 +41,8 @@ class Output:
             JSON, which stands for all of them, Markdown, the queries behind them, and the picture.
         work (`str`):
             The folder that keeps answers.
-        table (`Callable`):
-            Results → Markdown.
+        table (`Callable`), first_table (`Callable`):
+            Results → Markdown: all tables, and what a reader in a hurry needs.
         picture (`Callable`):
             Results and the rows of the queries → PNG.
     """
@@ -50,6 +51,7 @@ class Output:
     files: Sequence[str]
     work: str
     table: Callable[[Mapping[str, Any]], str]
+    first_table: Callable[[Mapping[str, Any]], str]
     picture: Callable[[Mapping[str, Any], Sequence[Row]], bytes]
 
 
@@ -58,6 +60,7 @@ EVALUATION = Output(
     ("results.json", "results.md", "per_query.parquet", "ndcg_delta.png"),
     "evaluation.work",
     markdown_table,
+    short_table,
     delta_plot,
 )
 MATRIX = Output(
@@ -65,6 +68,7 @@ MATRIX = Output(
     ("matrix.json", "matrix.md", "per_query.parquet", "matrix.png"),
     "matrix.work",
     matrix_table,
+    short_grid_table,
     interval_plot,
 )
 
@@ -84,8 +88,7 @@ def write_results(
     folder: Path,
     plan: Plan,
     output: Output,
-    settings: Mapping[str, Any],
-    measured: Sequence[Measured],
+    measured: Sequence[Audited],
     facts: Mapping[str, Any],
     generation_seconds: float,
     started: float,
@@ -95,9 +98,9 @@ def write_results(
     Args:
         folder (`Path`), output ([`Output`]):
             Where to, and what.
-        plan ([`Plan`]), settings (`Mapping`):
+        plan ([`Plan`]):
             What was asked.
-        measured (`Sequence[Measured]`):
+        measured (`Sequence[Audited]`):
             All systems, in table order.
         facts (`Mapping`):
             Further parts of the results.
@@ -118,13 +121,13 @@ def write_results(
         "against": list(plan.against),
         "correction": {"method": "Holm", "tests": len(systems) - 1},
         "shown": plan.shown,
-        "reference_teacher": plan.teacher,
+        "reference_teacher": plan.teachers[0].name if plan.teachers else None,
         "missing": plan.missing,
         **facts,
         "split": args.split,
         "queries": len(plan.queries),
         "copied_terms": LENGTH,
-        "settings": dict(settings),
+        "settings": plan.settings,
         "command": f"accelerate launch {output.command} {shlex.join(sys.argv[1:])}",
         "code_version": code_version(),
         "versions": versions(),

@@ -8,30 +8,27 @@ from typing import Any, TypeVar
 
 from builders.artifacts.ownership import require_free
 from builders.cli import say
+from builders.expanders.expander import greedy
 from builders.filtering.oracle import OracleFilter
+from builders.grading.candidates import likeness
 from builders.grading.grader import Grader
 from builders.grading.results_form import NONE
 from builders.processes import Processes, join_processes
 from builders.retrievers.load import load_retriever
 from train.evaluation.arguments import GenerationArguments
-from train.evaluation.candidate_pool import chosen_candidates, likeness_of
-from train.evaluation.comparison_rows import Measured
+from train.evaluation.candidate_pool import chosen_candidates
 from train.evaluation.evaluation_plan import CHOSEN, ORACLE, Plan
 from train.evaluation.generation import Generation, generate
-from train.evaluation.leakage_audit import Audit
+from train.evaluation.leakage_audit import Audit, Audited
 from train.evaluation.results_writer import Output, results_are_current, write_results
 from train.evaluation.systems import (
     ExpandedQueries,
-    System,
     baseline_system,
     expanded_by_context,
     expanded_by_model,
     searched_system,
 )
 
-
-# The name of the candidates' log, and their key among the generations.
-POOL = "pool"
 
 Arguments = TypeVar("Arguments", bound=GenerationArguments)
 
@@ -57,8 +54,7 @@ def run_evaluation(args: Arguments, make: Callable[[Arguments], Plan], output: O
     plan = make(args)
     for remark in plan.collection.remarks if processes.is_main else ():
         say(remark)
-    settings = plan.settings
-    if results_are_current(folder, settings, output.files):
+    if results_are_current(folder, plan.settings, output.files):
         say(f"{folder}: results up to date")
         return
     # Before anything is generated: a retriever that cannot be had must cost no answers.
@@ -66,9 +62,9 @@ def run_evaluation(args: Arguments, make: Callable[[Arguments], Plan], output: O
     generations = generate_all(plan, folder / output.work, processes)
     if processes.is_main:
         started = time.time()
-        measured = [one for found in _searched(plan, generations) for one in found]
+        measured = list(_searched(plan, generations))
         seconds = sum(cost.seconds for one in generations.values() for cost in one.costs)
-        write_results(folder, plan, output, settings, measured, _pool_facts(plan, generations), seconds, started)
+        write_results(folder, plan, output, measured, _pool_facts(plan, generations), seconds, started)
     # Nobody leaves before the results are there.
     processes.gather([None])
 
@@ -87,21 +83,21 @@ def generate_all(plan: Plan, folder: Path, processes: Processes) -> dict[str, Ge
             Who shares the work.
 
     Returns:
-        Student → what it wrote; the candidates as `pool`.
+        Student → what it wrote; the candidates as `generate-then-filter`.
     """
-    generations = {}
+    generations, sampling = {}, greedy(plan.args.max_new_tokens)
     for name, adapter in plan.students.items():
         expander = plan.expander(adapter)
-        generations[name] = generate(name, expander, plan.requests(), plan.sampling, folder, processes)
+        generations[name] = generate(name, expander, plan.requests(), sampling, folder, processes)
         del expander
     if pool := plan.pool:
         expander = plan.expander(pool.adapter)
         asked = plan.requests(pool.samples)
-        generations[POOL] = generate(POOL, expander, asked, pool.sampling, folder, processes)
+        generations[CHOSEN] = generate("pool", expander, asked, pool.sampling, folder, processes)
     return generations
 
 
-def _searched(plan: Plan, generations: Mapping[str, Generation]) -> Iterator[list[Measured]]:
+def _searched(plan: Plan, generations: Mapping[str, Generation]) -> Iterator[Audited]:
     """The systems of each retriever, one retriever after the other, so that each has the memory for itself."""
     queries = plan.queries
     prompts = [[message["content"] for message in request.messages] for request in plan.requests()]
@@ -124,7 +120,9 @@ def _searched(plan: Plan, generations: Mapping[str, Generation]) -> Iterator[lis
             baseline_system(name, plan.collection, load_retriever(name, plan.collection), queries)
             for name in plan.baselines
         ]
-        yield _audited(plan, grader, [plain, *baselines, *systems])
+        found = [plain, *baselines, *systems]
+        audit = Audit(plan.collection, grader.retriever, queries, found, plan.has_answers)
+        yield from map(audit.audited, found)
 
 
 def _chosen(
@@ -135,41 +133,21 @@ def _chosen(
         return {}
     choosers = {CHOSEN: plan.pool.chooser, ORACLE: OracleFilter(grader)}
     return {
-        name: chosen_candidates(plan.queries, generations[POOL], chooser, prompts)
+        name: chosen_candidates(plan.queries, generations[CHOSEN], chooser, prompts)
         for name, chooser in choosers.items()
         if chooser is not None
     }
-
-
-def _audited(plan: Plan, grader: Grader, systems: list[System]) -> list[Measured]:
-    """The systems of one retriever, the plain query first, with what stands behind the gain of each."""
-    plain = systems[0]
-    audit = Audit(plan.collection, grader.retriever, plan.queries, systems, plan.has_answers)
-    measured = []
-    for system in systems:
-        audited = audit.audited(system)
-        row = audit.row(system, plain, audited, plan.args.seed)
-        measured.append(Measured(system, plain, audited, audit.gold_seen, row, _checks(plan, system.expanded)))
-    return measured
-
-
-def _checks(plan: Plan, expanded: ExpandedQueries | None) -> list[str]:
-    """Whether each expansion is as the prompt wants it: `ok`, or why not."""
-    if expanded is None:
-        return ["ok"] * len(plan.queries)
-    pairs = zip(plan.queries, expanded.expansions, strict=True)
-    return [plan.prompt.check.reason(one.text, query.text, one.finish_reason) or "ok" for query, one in pairs]
 
 
 def _pool_facts(plan: Plan, generations: Mapping[str, Generation]) -> dict[str, Any]:
     """Who wrote the candidates, how they were drawn, and how alike they are."""
     if plan.pool is None:
         return {}
-    generation = generations[POOL]
+    generation = generations[CHOSEN]
     facts = {
         "samples": plan.pool.samples,
         **asdict(plan.pool.sampling),
         "identity": asdict(generation.identity),
-        "mean_pairwise_cosine": likeness_of(plan.queries, generation),
+        "mean_pairwise_cosine": likeness([one.text for one in found] for found in generation.answers.values()),
     }
     return {"pool": facts}
