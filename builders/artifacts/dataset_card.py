@@ -1,4 +1,4 @@
-"""The dataset card: front matter that `load_dataset` needs, and a text made of the build's own JSON."""
+"""Write dataset cards: front matter that `load_dataset` needs, and a text made of the build's own JSON."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Rendered dataset folders: what they hold, whether they are whole and current, and their rows.
+"""Read rendered dataset folders: what they hold, whether they are whole and current, and their rows.
 
 A rendered folder holds `README.md` (the card), `build.json` (provenance, and a hash of every other file but the card
 and the timing), `timing.json` (what differs from run to run) and the payload, e.g. `data/<config>/<split>-….parquet`.

@@ -23,7 +23,7 @@ from builders.errors import KitError
 from builders.expanders.recordings import parse_where, read_recorded
 from builders.grading.comparison import PLAIN, Row, legend, parquet_bytes, query_row, subject, system_row, table_lines
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
-from builders.grading.joining import match_expansions, match_run
+from builders.grading.joining import join_expansions, join_run
 from builders.retrievers.formulation import formulation_help, load_formation
 from builders.retrievers.load import load_retriever, retriever_help
 
@@ -102,9 +102,8 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
             name = args.system or _name(args.expansions, where)
             if name == PLAIN:
                 raise KitError(f"{PLAIN!r} is the query without expansion; give the system another name with --system")
-            written[name], notes = match_expansions(args.expansions, recorded, collection, queries)
-        formation = load_formation(args.formation)
-        grader = Grader(collection, load_retriever(args.retriever, collection), formation)
+            written[name], notes = join_expansions(args.expansions, recorded, collection, queries)
+        grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
         searched = {"retriever": grader.retriever.name, "formation": grader.formation.name}
         systems = {
             name: Graded(_grades(grader, queries, texts, name), texts, notes if name != PLAIN else {})
@@ -193,5 +192,5 @@ def _named_runs(args: GradeArguments) -> dict[str, Path]:
 
 
 def _evaluated(path: Path, collection: Collection, queries: Sequence[Query]) -> Graded:
-    rankings, notes = match_run(path, collection, queries)
+    rankings, notes = join_run(path, collection, queries)
     return Graded(graded_rankings(collection, [query.id for query in queries], rankings), [""] * len(queries), notes)

@@ -3,51 +3,31 @@
 python -m builders preferences --expansions out/expansions --output_dir out/preferences
 """
 
-import shlex
-import sys
-import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.dataset_folder import BUILD, Rows, is_current, open_dataset, read_rows
-from builders.artifacts.files import file_hash
-from builders.artifacts.ownership import DATASET, paths, require_own
-from builders.artifacts.provenance import code_version, versions
-from builders.artifacts.render import render_dataset, renew_card
+from builders.artifacts.dataset_folder import Rows, Tables
+from builders.artifacts.ownership import paths
+from builders.artifacts.query_statistics import all_dropped, counted
 from builders.artifacts.schema import TEMPLATE_KWARGS
 from builders.cli import parse, say
-from builders.commands.build import PublishingOptions, build_and_publish
+from builders.commands.build import DerivedBuild, DerivedOptions
 from builders.errors import KitError
-from builders.pairing.load import REWARD, load_rule
-from builders.pairing.pairing import Pair, Pairing, Rule, Yield
-from builders.pairing.reward import Reward, RewardOptions
-from builders.prompts.load import load_prompt
-from builders.prompts.prompt import Message, Prompt, refuse_gold
-
-
-# Carried over from the expansions, so that a preference dataset explains itself alone.
-INHERITED = ("collection", "expander", "prompts", "sampling", "retriever", "formation", "grading_depth", "seed")
-# Where things lie and go; they do not change a byte of the dataset. The reward says itself what does.
-NOT_SETTINGS = {
-    *("output_dir", "expansions", "push_to_hub", "repo_id"),
-    *(field.name for field in fields(RewardOptions)),
-}
+from builders.pairing.load import RULES, load_rule, option_types, own_options, rules_help, search_rules
+from builders.pairing.pairing import Pair, Pairing, PairStatistics
+from builders.pairing.rule import RuleOptions
+from builders.prompts.prompt import Message, Prompt
 
 
 @dataclass
-class PreferencesArguments(RewardOptions, PublishingOptions):
+class PreferencesArguments(DerivedOptions):
     """Settings of `python -m builders preferences`."""
 
-    output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
-    expansions: str = field(metadata={"help": "Folder made by `python -m builders expansions`."})
-    rule: str = field(
-        default="ndcg-margin", metadata={"help": "`ndcg-margin` (RFD), `gold-rank` (AQE) or `reward` (ExpandR)."}
-    )
+    rule: str = field(default=RULES[0].name, metadata={"help": "How candidates are scored: one of the rules above."})
     min_margin: float = field(
-        default=0.05, metadata={"help": "Smallest difference of scores: nDCG@10, places for gold-rank, or rewards."}
+        default=0.05, metadata={"help": "Smallest difference of scores, as the rule gives them."}
     )
     max_length_ratio: float = field(default=3.0, metadata={"help": "Longer / shorter of a pair, in tokens, at most."})
     pairs_per_query: int = field(default=2, metadata={"help": "At most so many pairs per query."})
@@ -62,97 +42,83 @@ class PreferencesArguments(RewardOptions, PublishingOptions):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 2 from the command line."""
-    (args,) = parse(PreferencesArguments, argv, "python -m builders preferences", (__doc__ or "").splitlines()[0])
-    build_and_publish(args, build_preferences)
+    about = f"{(__doc__ or '').splitlines()[0]}\n\nrules:\n{rules_help()}"
+    args, *options = parse((PreferencesArguments, *option_types()), argv, "python -m builders preferences", about)
+    PreferencesBuild(args, options).run()
 
 
-def build_preferences(args: PreferencesArguments) -> Path:
-    """Build the dataset folder unless it is there already with the same settings; returns its path.
+class PreferencesBuild(DerivedBuild[PreferencesArguments]):
+    """Pairs the candidates of each query: what a rule scores higher is preferred.
 
-    Raises:
-        KitError: the output folder is none of the kit's, the expansions cannot be read, a bound makes no sense, or no
-            query gives a pair.
+    Args:
+        args ([`PreferencesArguments`]):
+            The command's arguments.
+        options (`Sequence`, *optional*):
+            Those of the rules, as they were parsed.
     """
-    if args.min_margin < 0 or args.max_length_ratio < 1 or args.pairs_per_query < 1:
-        raise KitError("--min_margin must be ≥ 0, --max_length_ratio ≥ 1 and --pairs_per_query ≥ 1")
-    args.check(args.rule)
-    if args.with_plain and args.rule == REWARD:
-        raise KitError(
-            "--with_plain needs a rule that grades searches, ndcg-margin or gold-rank: silence has no vector"
-        )
-    if args.rule != REWARD:
-        load_rule(args.rule)  # An unknown one is refused before anything is read.
-    started = time.time()
-    folder, source = Path(args.output_dir), Path(args.expansions)
-    read = (source, args.references, args.encoder, *paths(args.collection, args.student_prompt))
-    require_own(folder, DATASET, *read)
-    expansions = open_dataset(source, "expansions")
-    student = load_prompt(args.student_prompt or expansions["student_prompt"])
-    refuse_gold([student])
-    reward = Reward(args, source, expansions) if args.rule == REWARD else None
-    settings = {
-        **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
-        **(reward.settings if reward is not None else {}),
-        "expansions_sha256": file_hash(source / BUILD),
-        "prompt_sha256": student.sha256,
-    }
-    if is_current(folder, settings):
-        renew_card(folder, args.repo_id)
-        say(f"{folder}: up to date")
-        return folder
 
-    by_split: dict[str, dict[str, Rows]] = {}
-    for split in expansions["rows"]["raw"]:
-        queries = by_split[split] = {}
-        for row in read_rows(source, "raw", split):
-            queries.setdefault(row["query_id"], []).append(row)
-        _require_same_condition(queries, student, source)
-        if args.with_plain:
-            for rows in queries.values():
+    kind = "preferences"
+    inherited = ("collection", "expander", "prompts", "sampling", "retriever", "formation", "grading_depth", "seed")
+
+    def __init__(self, args: PreferencesArguments, options: Sequence[RuleOptions] = ()) -> None:
+        super().__init__(args)
+        self.options = options
+
+    def _prepare(self) -> None:
+        args = self.args
+        if args.min_margin < 0 or args.max_length_ratio < 1 or args.pairs_per_query < 1:
+            raise KitError("--min_margin must be ≥ 0, --max_length_ratio ≥ 1 and --pairs_per_query ≥ 1")
+        self.rule = load_rule(args.rule)
+        options = own_options(self.rule, self.options)
+        if args.with_plain and not self.rule.grades_searches:
+            raise KitError(f"--with_plain needs a rule that grades searches, {search_rules()}: silence has no vector")
+        self.open_expansions(*(options.reads() if options else []), *paths(args.student_prompt))
+        self.student = self.student_prompt(args.student_prompt)
+        self.rule.prepare(options, self.source, self.expansions)
+
+    def _settings(self) -> dict[str, Any]:
+        return {**super()._settings(), **self.rule.settings, "prompt_sha256": self.student.sha256}
+
+    def _tables(self) -> Tables:
+        args, by_split = self.args, {split: self.candidates(split) for split in self.expansions["rows"]["raw"]}
+        for queries in by_split.values():
+            _require_same_condition(queries, self.student, self.source)
+            for rows in queries.values() if args.with_plain else ():
                 rows.append(_plain_candidate(rows[0]))
-    together = {name: rows for queries in by_split.values() for name, rows in queries.items()}
-    rule: Rule = load_rule(args.rule) if reward is None else reward.rule(together)
-    pairing = Pairing(rule, args.min_margin, args.max_length_ratio, args.pairs_per_query)
-    yields: dict[str, Yield] = {}
-    by_margin: dict[str, list[dict[str, float]]] = {}
-    tables: dict[str, Rows] = {}
-    for split, candidates in by_split.items():
-        counts = yields[split] = Yield()
-        pairs = [pair for rows in candidates.values() for pair in pairing.pairs(rows, counts)]
-        tables[split] = [_preference_row(pair, student, rule.name) for pair in pairs]
-        by_margin[split] = pairing.by_margin(candidates.values())
-        say(f"{split}: {_sentence(counts)}; {_margins(by_margin[split])}")
-    if not any(tables.values()):
-        reasons = sum((counts.dropped_queries for counts in yields.values()), Counter[str]())
-        said = "; ".join(f"{number} {reason}" for reason, number in reasons.most_common(3))
-        raise KitError(f"{source}: no query gives a pair ({said}); lower --min_margin or draw more samples per query")
+        self.rule.read({name: rows for queries in by_split.values() for name, rows in queries.items()})
+        pairing = Pairing(self.rule, args.min_margin, args.max_length_ratio, args.pairs_per_query)
+        self.statistics: dict[str, PairStatistics] = {}
+        self.by_margin: dict[str, list[dict[str, float]]] = {}
+        tables: dict[str, Rows] = {}
+        for split, queries in by_split.items():
+            statistics = self.statistics[split] = PairStatistics()
+            pairs = [pair for rows in queries.values() for pair in pairing.pairs(rows, statistics)]
+            tables[split] = [_preference_row(pair, self.student, self.rule.name) for pair in pairs]
+            self.by_margin[split] = pairing.by_margin(queries.values())
+            say(f"{split}: {_sentence(statistics)}; {_margins(self.by_margin[split])}")
+        if not any(tables.values()):
+            reasons = all_dropped(self.statistics.values()).most_common(3)
+            said = "; ".join(f"{number} {reason}" for reason, number in reasons)
+            raise KitError(
+                f"{self.source}: no query gives a pair ({said}); lower --min_margin or draw more samples per query"
+            )
+        return {"preference": tables}
 
-    build: dict[str, Any] = {
-        "kind": "preferences",
-        "settings": settings,
-        "command": f"python -m builders preferences {shlex.join(sys.argv[2:])}".strip(),
-        "code_version": code_version(),
-        "versions": versions(),
-        **{name: expansions[name] for name in INHERITED},
-        "student_prompt": student.id,
-        "expansions": {"build_sha256": settings["expansions_sha256"], "code_version": expansions["code_version"]},
-        **(reward.provenance if reward is not None else {}),
-        "rule": rule.name,
-        "min_margin": args.min_margin,
-        "max_length_ratio": args.max_length_ratio,
-        "pairs_per_query": args.pairs_per_query,
-        "with_plain": args.with_plain,
-        "queries": dict(Counter({split: counts.queries_with_pairs for split, counts in yields.items()})),
-        "yield": {split: counts.as_dict() for split, counts in yields.items()},
-        "yield_by_margin": by_margin,
-    }
-    timing = {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "total_seconds": round(time.time() - started, 1),
-    }
-    render_dataset(folder, {"preference": tables}, build, timing, args.repo_id)
-    say(f"{folder}: {sum(len(rows) for rows in tables.values())} pairs")
-    return folder
+    def _record(self, tables: Tables) -> dict[str, Any]:
+        bounds = ("min_margin", "max_length_ratio", "pairs_per_query", "with_plain")
+        return {
+            **super()._record(tables),
+            **self.rule.provenance,
+            "student_prompt": self.student.id,
+            "rule": self.rule.name,
+            **{name: getattr(self.args, name) for name in bounds},
+            "queries": {split: one.queries_with_pairs for split, one in self.statistics.items()},
+            "yield": {split: one.as_dict() for split, one in self.statistics.items()},
+            "yield_by_margin": self.by_margin,
+        }
+
+    def _report(self, tables: Tables, build: dict[str, Any]) -> list[str]:
+        return [f"{self.folder}: {sum(map(len, tables['preference'].values()))} pairs"]
 
 
 def _require_same_condition(candidates: dict[str, Rows], student: Prompt, source: Path) -> None:
@@ -196,9 +162,8 @@ def _margins(report: list[dict[str, float]]) -> str:
     return "pairs by margin: " + ", ".join(f"{row['pairs']} at {row['margin']:g}" for row in report)
 
 
-def _sentence(counts: Yield) -> str:
-    drops = "; ".join(f"{number} {reason}" for reason, number in sorted(counts.dropped_queries.items())) or "none"
+def _sentence(statistics: PairStatistics) -> str:
     return (
-        f"{counts.queries} queries in, {counts.pairs} pairs out of {counts.queries_with_pairs} queries; "
-        f"queries dropped: {drops}"
+        f"{statistics.queries} queries in, {statistics.pairs} pairs out of {statistics.queries_with_pairs} queries; "
+        f"queries dropped: {counted(statistics.dropped_queries)}"
     )

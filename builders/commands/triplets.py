@@ -3,53 +3,30 @@
 python -m builders triplets --expansions out/expansions --output_dir out/triplets
 """
 
-import shlex
-import sys
-import time
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from builders.artifacts.dataset_folder import BUILD, Rows, is_current, open_dataset, read_rows
+from builders.artifacts.dataset_folder import BUILD, Rows, Tables, open_dataset, read_rows
 from builders.artifacts.files import file_hash
-from builders.artifacts.ownership import DATASET, paths, require_own
-from builders.artifacts.provenance import code_version, versions
-from builders.artifacts.render import render_dataset, renew_card
+from builders.artifacts.ownership import paths
+from builders.artifacts.query_statistics import all_dropped, counted
 from builders.cli import parse, say
 from builders.collections.recorded_collection import load_recorded_collection
-from builders.commands.build import PublishingOptions, build_and_publish
+from builders.commands.build import DerivedBuild, DerivedOptions
 from builders.errors import KitError
-from builders.hard_negatives.mining import CHOICES, Mining, TripletYield
+from builders.hard_negatives.mining import CHOICES, Mining, TripletStatistics
 from builders.hard_negatives.ranked import mine
-from builders.hard_negatives.similarity import Likeness
+from builders.hard_negatives.similarity import Similarity
 from builders.retrievers.encoder import Encoder
 from builders.retrievers.load import encoder_folders, load_retriever, retriever_help
 
 
-if TYPE_CHECKING:
-    from builders.collections.collection import Collection
-    from builders.hard_negatives.mining import TripletYield
-    from builders.retrievers.encoder import Encoder
-    from builders.retrievers.retriever import Retriever
-
-
-# Carried over from the expansions, so that the dataset explains itself alone.
-INHERITED = (
-    *("collection", "expander", "prompts", "student_prompt", "sampling"),
-    *("retriever", "formation", "grading_depth"),
-)
-# Where things lie and go; what they hold is in the settings by its hash.
-NOT_SETTINGS = ("output_dir", "expansions", "leave_out", "collection", "push_to_hub", "repo_id")
-
-
 @dataclass
-class TripletsArguments(PublishingOptions):
+class TripletsArguments(DerivedOptions):
     """Settings of `python -m builders triplets`."""
 
-    output_dir: str = field(metadata={"help": "Folder to render; replaced as a whole when it is complete."})
-    expansions: str = field(metadata={"help": "Folder made by `python -m builders expansions`."})
     collection: str | None = field(
         default=None, metadata={"help": "Collection of these expansions, as they name it themselves by default."}
     )
@@ -76,74 +53,92 @@ class TripletsArguments(PublishingOptions):
 def main(argv: Sequence[str] | None = None) -> None:
     """Mine from the command line."""
     (args,) = parse(TripletsArguments, argv, "python -m builders triplets", (__doc__ or "").splitlines()[0])
-    build_and_publish(args, build_triplets)
+    TripletsBuild(args).run()
 
 
-def build_triplets(args: TripletsArguments) -> Path:
-    """Build the dataset folder unless it is there already with the same settings; returns its path.
+class TripletsBuild(DerivedBuild[TripletsArguments]):
+    """Mines hard negatives for the queries of the expansions."""
 
-    Raises:
-        KitError: the expansions cannot be read, hold no candidates or are of another collection, an argument makes no
-            sense, or no query gives a row.
-    """
-    _check(args)
-    started = time.time()
-    folder, source = Path(args.output_dir), Path(args.expansions)
-    searched = (args.filter_encoder, *paths(args.collection), *encoder_folders(args.miner))
-    require_own(folder, DATASET, source, args.leave_out, *searched)
-    expansions = open_dataset(source, "expansions")
-    if expansions["expander"]["model_id"] == "none":
-        raise KitError(
-            f"{source}: made with --expander none, so it holds no candidates: build expansions with another expander"
+    kind = "triplets"
+    # What the folder of the queries left out holds is in the settings by its hash.
+    not_settings = DerivedBuild.not_settings | {"leave_out"}
+    inherited = (
+        *("collection", "expander", "prompts", "student_prompt", "sampling"),
+        *("retriever", "formation", "grading_depth"),
+    )
+
+    def _prepare(self) -> None:
+        args = self.args
+        _check(args)
+        self.open_expansions(
+            args.leave_out, args.filter_encoder, *paths(args.collection), *encoder_folders(args.miner)
         )
-    collection = load_recorded_collection(expansions, str(source), args.collection)
-    left_out = _left_out(args.leave_out, expansions)
-    miner = load_retriever(args.miner, collection)
-    encoder = Encoder(args.filter_encoder) if args.filter_encoder else None
-    settings = {
-        **{name: value for name, value in asdict(args).items() if name not in NOT_SETTINGS},
-        "expansions_sha256": file_hash(source / BUILD),
-        "leave_out_sha256": file_hash(Path(args.leave_out) / BUILD) if args.leave_out else None,
-        "miner": miner.name,
-        "filter_encoder": _named(encoder),
-    }
-    if is_current(folder, settings):
-        renew_card(folder, args.repo_id)
-        say(f"{folder}: up to date")
-        return folder
+        if self.expansions["expander"]["model_id"] == "none":
+            raise KitError(
+                f"{self.source}: made with --expander none, so it holds no candidates: build expansions with another "
+                "expander"
+            )
+        self.collection = load_recorded_collection(self.expansions, args.expansions, args.collection)
+        self.left_out = _left_out(args.leave_out, self.expansions)
+        self.miner = load_retriever(args.miner, self.collection)
+        self.encoder = Encoder(args.filter_encoder) if args.filter_encoder else None
 
-    yields: dict[str, TripletYield] = {}
-    tables: dict[str, Rows] = {}
-    for split in expansions["rows"]["raw"]:
-        raw = read_rows(source, "raw", split)
-        tables[split], yields[split] = _mined(args, collection, miner, encoder, raw, left_out)
-        say(f"{split}: {_sentence(yields[split])}")
-    if not any(tables.values()):
-        dropped = sum((counts.dropped_queries for counts in yields.values()), Counter[str]())
-        raise KitError(f"{source}: no query gives a row ({_counted(dropped)}): nothing to train a retriever on")
+    def _settings(self) -> dict[str, Any]:
+        args, encoder = self.args, self.encoder
+        return {
+            **super()._settings(),
+            "leave_out_sha256": file_hash(Path(args.leave_out) / BUILD) if args.leave_out else None,
+            "miner": self.miner.name,
+            "filter_encoder": f"{encoder.model_id}@{encoder.revision}" if encoder else None,
+        }
 
-    build: dict[str, Any] = {
-        "kind": "triplets",
-        "settings": settings,
-        "command": f"python -m builders triplets {shlex.join(sys.argv[2:])}".strip(),
-        "code_version": code_version(),
-        "versions": versions(),
-        **{name: expansions[name] for name in INHERITED},
-        "seed": args.seed,
-        "expansions": {"build_sha256": settings["expansions_sha256"], "code_version": expansions["code_version"]},
-        "leave_out_sha256": settings["leave_out_sha256"],
-        **{name: settings[name] for name in ("miner", "filter_encoder", "max_similarity_ratio", "choice")},
-        **{name: settings[name] for name in ("negatives", "skip_top", "depth", "rows_per_query")},
-        "queries": {split: counts.queries_with_rows for split, counts in yields.items()},
-        "yield": {split: counts.as_dict() for split, counts in yields.items()},
-    }
-    timing = {
-        "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "total_seconds": round(time.time() - started, 1),
-    }
-    render_dataset(folder, {"retriever": tables}, build, timing, args.repo_id)
-    say(f"{folder}: {sum(len(rows) for rows in tables.values())} rows")
-    return folder
+    def _tables(self) -> Tables:
+        self.statistics: dict[str, TripletStatistics] = {}
+        tables = {}
+        for split in self.expansions["rows"]["raw"]:
+            statistics = self.statistics[split] = TripletStatistics()
+            tables[split] = self._mined(self.candidates(split), statistics)
+            say(f"{split}: {_sentence(statistics)}")
+        if not any(tables.values()):
+            dropped = counted(all_dropped(self.statistics.values()))
+            raise KitError(f"{self.source}: no query gives a row ({dropped}): nothing to train a retriever on")
+        return {"retriever": tables}
+
+    def _record(self, tables: Tables) -> dict[str, Any]:
+        settings = self._settings()
+        recorded = (
+            *("seed", "leave_out_sha256", "miner", "filter_encoder", "max_similarity_ratio", "choice"),
+            *("negatives", "skip_top", "depth", "rows_per_query"),
+        )
+        return {
+            **super()._record(tables),
+            **{name: settings[name] for name in recorded},
+            "queries": {split: one.queries_with_rows for split, one in self.statistics.items()},
+            "yield": {split: one.as_dict() for split, one in self.statistics.items()},
+        }
+
+    def _report(self, tables: Tables, build: dict[str, Any]) -> list[str]:
+        return [f"{self.folder}: {sum(map(len, tables['retriever'].values()))} rows"]
+
+    def _mined(self, candidates: dict[str, Rows], statistics: TripletStatistics) -> Rows:
+        """The rows of one split, queries in the order of the expansions."""
+        args = self.args
+        for query_id in candidates.keys() & self.left_out:
+            del candidates[query_id]
+            statistics.queries += 1
+            statistics.drop("left out")
+        queries = [self.collection.queries[query_id] for query_id in candidates]
+        mining = Mining(
+            collection=self.collection,
+            pools=mine(self.collection, self.miner, queries, args.skip_top, args.depth),
+            similarity=Similarity(self.collection, self.encoder, queries) if self.encoder else None,
+            max_similarity_ratio=args.max_similarity_ratio,
+            negatives=args.negatives,
+            choice=CHOICES[CHOICES.index(args.choice)],  # type: ignore[arg-type]
+            rows_per_query=args.rows_per_query,
+            seed=args.seed,
+        )
+        return [row for query_id, rows in candidates.items() for row in mining.rows(query_id, rows, statistics)]
 
 
 def _check(args: TripletsArguments) -> None:
@@ -159,10 +154,6 @@ def _check(args: TripletsArguments) -> None:
         raise KitError("--max_similarity_ratio: give more than 0 and at most 1")
 
 
-def _named(encoder: "Encoder | None") -> str | None:
-    return f"{encoder.model_id}@{encoder.revision}" if encoder else None
-
-
 def _left_out(folder: str | None, expansions: dict[str, Any]) -> set[str]:
     if folder is None:
         return set()
@@ -172,44 +163,9 @@ def _left_out(folder: str | None, expansions: dict[str, Any]) -> set[str]:
     return {row["query_id"] for split in other["rows"]["raw"] for row in read_rows(Path(folder), "raw", split)}
 
 
-def _mined(
-    args: TripletsArguments,
-    collection: "Collection",
-    miner: "Retriever",
-    encoder: "Encoder | None",
-    raw: Rows,
-    left_out: set[str],
-) -> "tuple[Rows, TripletYield]":
-    """The rows of one split, queries in the order of the expansions."""
-    candidates: dict[str, Rows] = {}
-    counts = TripletYield()
-    for row in raw:
-        candidates.setdefault(row["query_id"], []).append(row)
-    for query_id in candidates.keys() & left_out:
-        del candidates[query_id]
-        counts.queries += 1
-        counts.dropped_queries["left out"] += 1
-    queries = [collection.queries[query_id] for query_id in candidates]
-    mining = Mining(
-        collection=collection,
-        pools=mine(collection, miner, queries, args.skip_top, args.depth),
-        likeness=Likeness(collection, encoder, queries) if encoder else None,
-        max_similarity_ratio=args.max_similarity_ratio,
-        negatives=args.negatives,
-        choice=CHOICES[CHOICES.index(args.choice)],  # type: ignore[arg-type]
-        rows_per_query=args.rows_per_query,
-        seed=args.seed,
-    )
-    return [row for query_id, rows in candidates.items() for row in mining.rows(query_id, rows, counts)], counts
-
-
-def _sentence(counts: "TripletYield") -> str:
+def _sentence(statistics: TripletStatistics) -> str:
     return (
-        f"{counts.queries} queries in, {counts.rows} rows out of {counts.queries_with_rows} queries; "
-        f"queries dropped: {_counted(counts.dropped_queries)}; of {counts.pooled} documents found, kept from being "
-        f"negatives: {_counted(counts.false_negatives)}"
+        f"{statistics.queries} queries in, {statistics.rows} rows out of {statistics.queries_with_rows} queries; "
+        f"queries dropped: {counted(statistics.dropped_queries)}; of {statistics.pooled} documents found, kept from "
+        f"being negatives: {counted(statistics.false_negatives)}"
     )
-
-
-def _counted(reasons: Counter[str]) -> str:
-    return "; ".join(f"{number} {reason}" for reason, number in sorted(reasons.items())) or "none"

@@ -1,16 +1,16 @@
-"""The answers: what expanders write to the queries of a build, kept as it comes, shared out among processes."""
+"""Have expanders answer the queries of a build: answers are kept as they come, the work is shared among processes."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from builders.cli import say
 from builders.collections.collection import Query
 from builders.errors import KitError
-from builders.expanders.expander import Expander, Expansion, Request, Sampling
+from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
 from builders.expanders.generation_log import GenerationLog
 from builders.expanders.server.budget import Prices, Usage
 from builders.processes import Processes
@@ -26,7 +26,10 @@ class Answer:
     sampling: Sampling | None
 
 
+# (Prompt id, query id) → answers.
 Answers = dict[tuple[str, str], list[Answer]]
+# Prompt id → query id → what a prompt with context shows of the collection.
+Shown = Mapping[str, Mapping[str, str]]
 
 
 def sweep(sampling: Sampling, temperatures: Sequence[float]) -> list[Sampling]:
@@ -64,7 +67,7 @@ def write_answers(
     queries: Sequence[Query],
     expanders: Sequence[tuple[Prompt, Expander]],
     exemplars: Mapping[str, list[Exemplar]],
-    shown: Mapping[str, Mapping[str, str]],
+    shown: Shown,
     samples: int,
     samplings: Sequence[Sampling],
     folder: Path,
@@ -80,7 +83,7 @@ def write_answers(
         exemplars (`Mapping`):
             Prompt id → its drawn exemplars.
         shown (`Mapping`):
-            Prompt id → query id → what a grounded prompt shows of the collection.
+            Prompt id → query id → what a prompt with context shows of the collection.
         samples (`int`), samplings (`Sequence[Sampling]`):
             How many answers to each in each way, and how the model chooses its words.
         folder (`Path`):
@@ -140,16 +143,44 @@ def joint_sampling(
     return {name: values if len(set(values)) > 1 else values[0] for name, values in joint.items()}
 
 
+def tokens(answers: Answers) -> dict[str, int]:
+    """How many tokens were read and written, for `build.json`."""
+    written = _expansions(answers)
+    return {
+        "prompt": sum(expansion.prompt_tokens for expansion in written),
+        "completion": sum(expansion.completion_tokens for expansion in written),
+    }
+
+
 def cost(answers: Answers, prices: Prices | None) -> dict[str, Any] | None:
     """What answers were paid with, as `build.json` says it; `None` for an expander that nobody pays."""
     if prices is None:
         return None
-    written = [answer.expansion for some in answers.values() for answer in some]
-    usage = Usage(
-        sum(expansion.prompt_tokens for expansion in written),
-        sum(expansion.completion_tokens + expansion.reasoning_tokens for expansion in written),
-    )
+    read, thought = tokens(answers), sum(expansion.reasoning_tokens for expansion in _expansions(answers))
+    usage = Usage(read["prompt"], read["completion"] + thought)
     return {**asdict(usage), **asdict(prices), "usd": round(prices.cost(usage), 6)}
+
+
+def answer_columns(prompt: Prompt, identity: Identity, answer: Answer, **more: Any) -> dict[str, Any]:
+    """The columns of a dataset that tell how one answer was written; `more` stand where they always did."""
+    expansion = answer.expansion
+    return {
+        "prompt_id": prompt.id,
+        "prompt_version": prompt.version,
+        "model_id": identity.model_id,
+        "model_revision": identity.revision,
+        "adapter": identity.adapter,
+        "provider": identity.provider,
+        **{one.name: getattr(answer.sampling, one.name, None) for one in fields(Sampling)},
+        **more,
+        "prompt_tokens": expansion.prompt_tokens,
+        "completion_tokens": expansion.completion_tokens,
+        "finish_reason": expansion.finish_reason,
+    }
+
+
+def _expansions(answers: Answers) -> list[Expansion]:
+    return [answer.expansion for some in answers.values() for answer in some]
 
 
 def _requests(

@@ -1,22 +1,19 @@
-"""The candidates: every expansion of every query with its grade, as rows of config `raw`."""
+"""Grade every expansion of every query: rows of config `raw`, and what `build.json` records of them."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from pathlib import Path
 from statistics import mean
 from typing import Any
 
 from builders.artifacts.dataset_folder import Rows
 from builders.collections.collection import Query
 from builders.expanders.expander import Identity
-from builders.expanders.generations import Answer
-from builders.grading.grader import Grade, Grader
+from builders.expanders.generations import Answer, answer_columns
+from builders.grading.grader import DEPTH, Grade, Grader
 from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.prompt import Prompt
 from builders.prompts.script import segments
-
-
-SAMPLED = ("temperature", "top_p", "top_k", "max_new_tokens", "seed")
 
 
 def graded_candidates(
@@ -56,7 +53,7 @@ def graded_candidates(
 
 
 def regraded_candidates(raw: Rows, grader: Grader) -> Rows:
-    """The same candidates, graded by another retriever or with another formation; all other columns as they are."""
+    """The same candidates, graded by another retriever or with another query formulation; the rest stays."""
     ids = list(dict.fromkeys(row["query_id"] for row in raw))
     plain = dict(zip(ids, grader.plain(ids), strict=True))
     grades = grader.expanded([(row["query_id"], row["candidate"]) for row in raw])
@@ -66,15 +63,9 @@ def regraded_candidates(raw: Rows, grader: Grader) -> Rows:
 
 
 def _raw_row(
-    query: Query,
-    prompt: Prompt,
-    number: int,
-    answer: Answer,
-    identity: Identity,
-    shown: str,
+    query: Query, prompt: Prompt, number: int, answer: Answer, identity: Identity, shown: str
 ) -> dict[str, Any]:
     expansion = answer.expansion
-    sampled = dict.fromkeys(SAMPLED) if answer.sampling is None else asdict(answer.sampling)
     return {
         "query_id": query.id,
         "query": query.text,
@@ -82,17 +73,7 @@ def _raw_row(
         "candidate": expansion.text,
         "grounding": shown,
         "condition": prompt.condition,
-        "prompt_id": prompt.id,
-        "prompt_version": prompt.version,
-        "model_id": identity.model_id,
-        "model_revision": identity.revision,
-        "adapter": identity.adapter,
-        "provider": identity.provider,
-        **{name: sampled[name] for name in SAMPLED},
-        "sample": number,
-        "prompt_tokens": expansion.prompt_tokens,
-        "completion_tokens": expansion.completion_tokens,
-        "finish_reason": expansion.finish_reason,
+        **answer_columns(prompt, identity, answer, sample=number),
         "check": prompt.check.reason(expansion.text, query.text, expansion.finish_reason) or "ok",
     }
 
@@ -134,11 +115,34 @@ def summary(raw: Rows) -> dict[str, Any]:
         "mean_best_ndcg_at_10": round(mean(max(by_query.get(q, [0.0])) for q in plain), 4),
         "candidates_helping": share(row["ndcg_at_10"] > row["plain_ndcg_at_10"] for row in raw),
         "candidates_hurting": share(row["ndcg_at_10"] < row["plain_ndcg_at_10"] for row in raw),
-        "mean_pairwise_cosine": _likeness(raw),
+        "mean_pairwise_cosine": _similarity_by_prompt(raw),
     }
 
 
-def likeness(candidates: Iterable[Sequence[str]]) -> float | None:
+def grading_record(
+    grader: Grader, select: str, raw: Mapping[str, Rows], distillation: Mapping[str, Rows]
+) -> dict[str, Any]:
+    """What `build.json` says of graded candidates and of the rows to imitate; both come by split."""
+    rows = [row for some in raw.values() for row in some]
+    return {
+        "retriever": grader.retriever.name,
+        "formation": grader.formation.name,
+        "grading_depth": DEPTH,
+        "select": select,
+        "yield": {**summary(rows), "distillation_rows": sum(map(len, distillation.values()))},
+    }
+
+
+def grading_report(folder: Path, counts: Mapping[str, Any]) -> list[str]:
+    """What the person at the terminal is told of a build's candidates, from `yield` in its `build.json`."""
+    return [
+        f"{folder}: {counts['queries']} queries, {counts['candidates']} candidates, checks {counts['checks']}",
+        f"  nDCG@10: plain {counts['mean_plain_ndcg_at_10']}, candidates {counts['mean_ndcg_at_10']}, "
+        f"best of each query {counts['mean_best_ndcg_at_10']}; {counts['distillation_rows']} rows to imitate",
+    ]
+
+
+def candidate_similarity(candidates: Iterable[Sequence[str]]) -> float | None:
     """How alike the candidates of a query are: the mean of `mean_pairwise_cosine` of their words, over the queries.
 
     Queries with a single candidate say nothing; `None` where no query has two.
@@ -152,10 +156,10 @@ def likeness(candidates: Iterable[Sequence[str]]) -> float | None:
     return mean(told) if told else None
 
 
-def _likeness(raw: Rows) -> float | None:
+def _similarity_by_prompt(raw: Rows) -> float | None:
     """Of the candidates that one prompt got for one query: two prompts are meant to give different ones."""
-    pools: dict[tuple[str, str], list[str]] = {}
+    texts: dict[tuple[str, str], list[str]] = {}
     for row in raw:
-        pools.setdefault((row["query_id"], row["prompt_id"]), []).append(row["candidate"])
-    cosine = likeness(pools.values())
+        texts.setdefault((row["query_id"], row["prompt_id"]), []).append(row["candidate"])
+    cosine = candidate_similarity(texts.values())
     return None if cosine is None else round(cosine, 4)

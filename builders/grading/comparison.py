@@ -1,4 +1,4 @@
-"""The comparison: systems side by side on the same queries, as `results.json` holds them and people read them."""
+"""Compare systems on the same queries: rows of `results.json`, and the tables that people read."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""Grading: what a candidate is worth to a retriever."""
+"""Grade expansions by the search that they lead to."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The match: what was recorded or found elsewhere, brought to the queries of a collection, one for each."""
+"""Join recorded expansions, or a run, to the queries of a collection: one for each query."""
 
 import json
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ UNKNOWN_SHARE = 0.01
 LISTED_FIELDS, LISTED_VALUES = 4, 12
 
 
-def match_expansions(
+def join_expansions(
     source: str, recorded: Sequence[RecordedExpansion], collection: Collection, queries: Sequence[Query]
 ) -> tuple[list[str], dict[str, Any]]:
     """One recorded text for each query, and notes for the system's row: `missing`, `empty`, `source`.
@@ -67,7 +67,7 @@ def _shown(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def match_run(path: Path, collection: Collection, queries: Sequence[Query]) -> tuple[list[list[str]], dict[str, Any]]:
+def join_run(path: Path, collection: Collection, queries: Sequence[Query]) -> tuple[list[list[str]], dict[str, Any]]:
     """The ranking of each query in a run file, and notes for the system's row: `missing`, `source`.
 
     A query that the run does not have gets an empty ranking, which counts as 0.

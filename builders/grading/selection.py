@@ -1,9 +1,11 @@
-"""The selection: which graded candidates (rows of config `raw`) a student imitates."""
+"""Select the graded candidates (rows of config `raw`) that a student imitates."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from builders.artifacts.dataset_folder import Rows
 from builders.artifacts.schema import TEMPLATE_KWARGS
+from builders.errors import KitError
 from builders.prompts.prompt import Message, Prompt
 
 
@@ -36,16 +38,31 @@ def best(rows: Rows) -> Rows:
     return [row for row in held_best.values() if row["ndcg_at_10"] >= row["plain_ndcg_at_10"]]
 
 
-def distillation_row(row: dict[str, Any], student: Prompt) -> dict[str, Any]:
-    """A selected candidate, a row of config `raw`, as a row of config `distillation`."""
-    completion = [Message(role="assistant", content=row["candidate"])]
-    kept = ("query_id", "query", "candidate_id", "ndcg_at_10", "plain_ndcg_at_10")
+SELECTIONS = {"all": all_valid, "better": better, "harmless": harmless, "best": best}
+
+
+def require_selection(name: str) -> None:
+    """Refuse a selection that there is not.
+
+    Raises:
+        KitError: there is none of that name.
+    """
+    if name not in SELECTIONS:
+        raise KitError(f"unknown --select {name!r}: give one of {', '.join(SELECTIONS)}")
+
+
+def distillation_rows(raw: Mapping[str, Rows], select: str, student: Prompt) -> dict[str, Rows]:
+    """The selected candidates of each split, as rows of config `distillation`."""
     return {
-        "prompt": student.messages(row["query"], (), row["grounding"]),
-        "completion": completion,
-        "chat_template_kwargs": TEMPLATE_KWARGS,
-        **{name: row[name] for name in kept},
+        split: [_distillation_row(row, student) for row in SELECTIONS[select](rows)] for split, rows in raw.items()
     }
 
 
-SELECTIONS = {"all": all_valid, "better": better, "harmless": harmless, "best": best}
+def _distillation_row(row: dict[str, Any], student: Prompt) -> dict[str, Any]:
+    kept = ("query_id", "query", "candidate_id", "ndcg_at_10", "plain_ndcg_at_10")
+    return {
+        "prompt": student.messages(row["query"], (), row["grounding"]),
+        "completion": [Message(role="assistant", content=row["candidate"])],
+        "chat_template_kwargs": TEMPLATE_KWARGS,
+        **{name: row[name] for name in kept},
+    }

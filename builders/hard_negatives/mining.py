@@ -1,4 +1,4 @@
-"""Mining: candidates and pool of a query → rows of query, expansion, relevant document and hard negatives."""
+"""Make rows of query, expansion, relevant document and hard negatives of a query's candidates and ranked documents."""
 
 import random
 from collections import Counter
@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from builders.artifacts.dataset_folder import Rows
+from builders.artifacts.query_statistics import QueryStatistics
 from builders.collections.collection import Collection
 from builders.hard_negatives.ranked import Pools, Ranked
-from builders.hard_negatives.similarity import Likeness, highest_allowed
+from builders.hard_negatives.similarity import Similarity, highest_allowed
 
 
 Choice = Literal["random", "top"]
 CHOICES: tuple[Choice, ...] = ("random", "top")
 # Why a document of a pool is no negative.
-JUDGED, TWIN, LIKE = (
+JUDGED, DUPLICATE, SIMILAR = (
     "judged relevant",
     "same text as a relevant document",
     "as similar as a relevant one",
@@ -23,27 +24,16 @@ JUDGED, TWIN, LIKE = (
 
 
 @dataclass
-class TripletYield:
+class TripletStatistics(QueryStatistics):
     """What became of the queries: queries in, rows out, one reason for every query that gave none.
 
     `pooled` counts the documents looked at, `false_negatives` those of them that were kept from being negatives.
     """
 
-    queries: int = 0
-    candidates: int = 0
-    rejected_candidates: Counter[str] = field(default_factory=Counter)
     queries_with_rows: int = 0
     rows: int = 0
-    dropped_queries: Counter[str] = field(default_factory=Counter)
     pooled: int = 0
     false_negatives: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `build.json` and the card."""
-        return {
-            name: dict(sorted(value.items())) if isinstance(value, dict) else value
-            for name, value in vars(self).items()
-        }
 
 
 @dataclass(frozen=True)
@@ -55,7 +45,7 @@ class Mining:
             Its judgments say what is relevant.
         pools ([`Pools`]):
             What the miner found.
-        likeness ([`Likeness`], *optional*):
+        similarity ([`Similarity`], *optional*):
             Filters documents that are as close to the query as a relevant one.
         max_similarity_ratio (`float`):
             See [`highest_allowed`]; the relevant document least like the query counts.
@@ -71,35 +61,30 @@ class Mining:
 
     collection: Collection
     pools: Pools
-    likeness: Likeness | None
+    similarity: Similarity | None
     max_similarity_ratio: float
     negatives: int
     choice: Choice
     rows_per_query: int
     seed: int
 
-    def rows(self, query_id: str, candidates: Sequence[dict[str, Any]], into: TripletYield) -> Rows:
+    def rows(self, query_id: str, candidates: Sequence[dict[str, Any]], into: TripletStatistics) -> Rows:
         """The rows of one query, in the columns of config `retriever`.
 
         Relevant documents take turns, those with the highest grade first. `into` is updated with what was kept and why
         the rest was not.
         """
-        into.queries += 1
-        into.candidates += len(candidates)
-        into.rejected_candidates.update(c["check"] for c in candidates if c["check"] != "ok")
+        into.take(candidates)
         usable = list({c["candidate"].strip(): c for c in reversed(candidates) if c["check"] == "ok"}.values())[::-1]
         if not usable:
-            into.dropped_queries["no usable candidate"] += 1
-            return []
+            return into.drop("no usable candidate")
         relevant = self._relevant(query_id)
         if not relevant:
-            into.dropped_queries["no relevant document in the collection"] += 1
-            return []
+            return into.drop("no relevant document in the collection")
         cosines = self._cosines(query_id, relevant)
         pool = self._without_false_negatives(query_id, relevant, cosines, into)
         if len(pool) < self.negatives:
-            into.dropped_queries["too few negatives left"] += 1
-            return []
+            return into.drop("too few negatives left")
         draw = random.Random(f"{self.seed}:{query_id}")
         draw.shuffle(usable)
         rows = []
@@ -118,13 +103,13 @@ class Mining:
         return sorted(grades.keys() & self.pools.texts.keys(), key=lambda document: (-grades[document], document))
 
     def _cosines(self, query_id: str, relevant: Sequence[str]) -> dict[str, float]:
-        if self.likeness is None:
+        if self.similarity is None:
             return {}
         asked = list(dict.fromkeys([*relevant, *(one.document_id for one in self.pools.ranked[query_id])]))
-        return dict(zip(asked, self.likeness.cosines(query_id, asked), strict=True))
+        return dict(zip(asked, self.similarity.cosines(query_id, asked), strict=True))
 
     def _without_false_negatives(
-        self, query_id: str, relevant: Sequence[str], cosines: dict[str, float], into: TripletYield
+        self, query_id: str, relevant: Sequence[str], cosines: dict[str, float], into: TripletStatistics
     ) -> list[Ranked]:
         judged = {document for document, grade in self.collection.qrels[query_id].items() if grade > 0}
         own = {self.pools.texts[document] for document in relevant}
@@ -135,9 +120,9 @@ class Mining:
             if document.document_id in judged:
                 into.false_negatives[JUDGED] += 1
             elif document.text in own:
-                into.false_negatives[TWIN] += 1
+                into.false_negatives[DUPLICATE] += 1
             elif bounds and cosines[document.document_id] >= min(bounds):
-                into.false_negatives[LIKE] += 1
+                into.false_negatives[SIMILAR] += 1
             elif document.text.strip():
                 kept.setdefault(document.text, document)  # The same text twice would be one negative.
         return list(kept.values())

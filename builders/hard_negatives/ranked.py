@@ -1,4 +1,4 @@
-"""The pool: what a retriever ranks high for a query, with the texts that it indexes."""
+"""Collect what a retriever ranks high for a query, with the texts that it indexes."""
 
 from collections.abc import Collection as Ids
 from collections.abc import Sequence

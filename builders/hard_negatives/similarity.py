@@ -1,4 +1,4 @@
-"""The likeness: how close an encoder finds documents to a query; it tells false negatives from hard ones."""
+"""Similarity of queries and documents by an encoder; it tells false negatives from hard ones."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from builders.retrievers.encoder import Encoder
 from builders.retrievers.vectors import document_vectors
 
 
-class Likeness:
+class Similarity:
     """Cosines between queries and documents of a collection.
 
     Args:

@@ -3,15 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
+from builders.pairing.rule import Rule
 
-class GoldRank:
-    """Scores a candidate by minus the rank of the gold document; not found counts as one below the grading depth.
+
+class GoldRank(Rule):
+    """Scores a candidate by minus the rank of the gold document (AQE), one below the grading depth if not found.
 
     Margins are differences of ranks: 1 is one place.
     """
 
     name = "gold-rank"
-    margins: tuple[float, ...] = (1.0, 5.0, 10.0, 20.0)
+    margins = (1.0, 5.0, 10.0, 20.0)
 
     def scores(self, candidates: Sequence[dict[str, Any]]) -> list[float]:
         """Minus the rank of the gold document."""

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
+from builders.pairing.rule import Rule
 
-class NdcgMargin:
-    """Scores a candidate by the nDCG@10 of the query expanded with it. Margins lie between 0 and 1."""
+
+class NdcgMargin(Rule):
+    """Scores a candidate by the nDCG@10 of the query expanded with it (RFD). Margins lie between 0 and 1."""
 
     name = "ndcg-margin"
-    margins: tuple[float, ...] = (0.0, 0.05, 0.1, 0.2)
+    margins = (0.0, 0.05, 0.1, 0.2)
 
     def scores(self, candidates: Sequence[dict[str, Any]]) -> list[float]:
         """nDCG@10 of each candidate's retrieval."""

@@ -1,28 +1,11 @@
-"""Pairing: which two candidates of a query teach what helps. Rules score; the choice of pairs is common to all."""
+"""Choose which two candidates of a query teach what helps: rules score, the choice of pairs is common to all."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from dataclasses import dataclass, replace
+from typing import Any
 
-
-class Rule(Protocol):
-    """Scores the candidates of one query; the higher the better.
-
-    `margins` are the smallest differences of scores for which a build reports what they would leave.
-    """
-
-    name: str
-    margins: tuple[float, ...]
-
-    def scores(self, candidates: Sequence[dict[str, Any]]) -> list[float] | str:
-        """The scores of candidates, rows of config `raw`, in their order; or why no pair is to be made of the query.
-
-        Args:
-            candidates (`Sequence`):
-                All usable candidates of one query, no text twice.
-        """
-        ...
+from builders.artifacts.query_statistics import QueryStatistics
+from builders.pairing.rule import Rule
 
 
 def usable_candidates(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -58,26 +41,11 @@ class Pair:
 
 
 @dataclass
-class Yield:
+class PairStatistics(QueryStatistics):
     """What became of the queries: queries in, pairs out, and one reason for every query that gave none."""
 
-    queries: int = 0
-    candidates: int = 0
-    rejected_candidates: Counter[str] = field(default_factory=Counter)
     queries_with_pairs: int = 0
     pairs: int = 0
-    dropped_queries: Counter[str] = field(default_factory=Counter)
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `build.json` and the card."""
-        return {
-            "queries": self.queries,
-            "candidates": self.candidates,
-            "rejected_candidates": dict(sorted(self.rejected_candidates.items())),
-            "queries_with_pairs": self.queries_with_pairs,
-            "pairs": self.pairs,
-            "dropped_queries": dict(sorted(self.dropped_queries.items())),
-        }
 
 
 @dataclass(frozen=True)
@@ -101,31 +69,25 @@ class Pairing:
     max_length_ratio: float
     pairs_per_query: int
 
-    def pairs(self, candidates: Sequence[dict[str, Any]], into: Yield) -> list[Pair]:
+    def pairs(self, candidates: Sequence[dict[str, Any]], into: PairStatistics) -> list[Pair]:
         """The pairs of one query: best against worst, then second best against second worst, and so on.
 
         Ties in the score are broken by the rank of the gold document, then by the candidate's id. `into` is updated
         with what was kept and why the rest was not.
         """
-        into.queries += 1
-        into.candidates += len(candidates)
-        into.rejected_candidates.update(c["check"] for c in candidates if c["check"] != "ok")
+        into.take(candidates)
         usable = usable_candidates(candidates)
         if len(usable) < 2:
-            into.dropped_queries["fewer than two usable candidates"] += 1
-            return []
+            return into.drop("fewer than two usable candidates")
         scores = self.rule.scores(usable)
         if isinstance(scores, str):
-            into.dropped_queries[scores] += 1
-            return []
+            return into.drop(scores)
         pool = [Scored(*one) for one in zip(usable, scores, strict=True)]
         pool.sort(key=lambda one: (-one.score, one.candidate["gold_rank"], one.candidate["candidate_id"]))
         if pool[0].score == pool[-1].score:
-            into.dropped_queries["all candidates tie"] += 1
-            return []
+            return into.drop("all candidates tie")
         if pool[0].score - pool[-1].score < self.min_margin:
-            into.dropped_queries["margin too small"] += 1
-            return []
+            return into.drop("margin too small")
         pairs: list[Pair] = []
         while len(pairs) < self.pairs_per_query and (pair := self._best_pair(pool)):
             pairs.append(pair)
@@ -146,7 +108,7 @@ class Pairing:
         groups = list(queries)
         report = []
         for margin in self.rule.margins:
-            counts = Yield()
+            counts = PairStatistics()
             for candidates in groups:
                 replace(self, min_margin=margin).pairs(candidates, counts)
             report.append({"margin": margin, "pairs": counts.pairs, "queries_with_pairs": counts.queries_with_pairs})

@@ -1,7 +1,9 @@
-"""The text vectors: what an encoder makes of texts, each of them encoded once."""
+"""Vectors of texts by an encoder, each text encoded once."""
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
+
+from builders.retrievers.encoder import Encoder
 
 
 if TYPE_CHECKING:
@@ -11,25 +13,17 @@ if TYPE_CHECKING:
 SHARD = 1024
 
 
-class PassageEncoder(Protocol):
-    """Something that turns texts like documents into vectors of length 1; [`Encoder`] is one."""
-
-    def encode_passages(self, texts: Sequence[str]) -> "np.ndarray":
-        """A float32 matrix, one row for each text."""
-        ...
-
-
 class TextVectors:
     """Vectors by text.
 
     Args:
-        encoder ([`PassageEncoder`]):
+        encoder ([`Encoder`]):
             What encodes.
         texts (`Iterable[str]`):
             All that will be asked for; equal ones are encoded once.
     """
 
-    def __init__(self, encoder: PassageEncoder, texts: Iterable[str]) -> None:
+    def __init__(self, encoder: Encoder, texts: Iterable[str]) -> None:
         import numpy as np
         from tqdm import tqdm
 

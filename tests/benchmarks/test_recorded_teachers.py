@@ -150,11 +150,7 @@ for repo, config in (("expansions", "raw"), ("expansions", "distillation"), ("pr
 @pytest.fixture
 def committed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Folders as if made by committed code: others are refused by `publish`, and a test runs before its commit too."""
-    for module in (
-        "builders.artifacts.provenance",
-        "builders.commands.preferences",
-    ):  # where each finds it when it is called
-        monkeypatch.setattr(f"{module}.code_version", lambda: VERSION)
+    monkeypatch.setattr("builders.artifacts.provenance.code_version", lambda: VERSION)
 
 
 @pytest.mark.slow

@@ -135,10 +135,12 @@ def test_every_builder_recipe_parses(recipe):
     import importlib
 
     from builders.cli import parse
+    from builders.pairing.load import option_types
 
     module = importlib.import_module(f"builders.commands.{recipe.stem.split('-')[0]}")
     (arguments,) = [vars(module)[name] for name in vars(module) if name.endswith("Arguments")]
-    assert parse(arguments, ["--config", str(recipe)], "", "")
+    types = (arguments, *option_types()) if recipe.stem.startswith("preferences") else arguments
+    assert parse(types, ["--config", str(recipe)], "", "")
 
 
 def shell_commands(text: str) -> list[str]:

@@ -6,7 +6,7 @@ from builders.errors import KitError
 from builders.pairing.gold_rank import GoldRank
 from builders.pairing.load import load_rule
 from builders.pairing.ndcg_margin import NdcgMargin
-from builders.pairing.pairing import Pairing, Yield
+from builders.pairing.pairing import Pairing, PairStatistics
 
 
 def candidate(number, ndcg, tokens=10, rank=5, check="ok", text=None):
@@ -29,7 +29,7 @@ def pairing(rule=None, margin=0.05, ratio=3.0, most=2):
 
 
 def test_best_against_worst_then_second_best_against_second_worst():
-    counts = Yield()
+    counts = PairStatistics()
     rows = [candidate(0, 0.5), candidate(1, 0.9), candidate(2, 0.1), candidate(3, 0.7)]
     pairs = pairing().pairs(rows, counts)
     assert names(pairs) == [("q#1", "q#2"), ("q#3", "q#0")]
@@ -50,7 +50,7 @@ def test_best_against_worst_then_second_best_against_second_worst():
     ],
 )
 def test_every_drop_has_its_reason(rows, reason):
-    counts = Yield()
+    counts = PairStatistics()
     assert pairing().pairs(rows, counts) == []
     assert dict(counts.dropped_queries) == {reason: 1}
     assert counts.pairs == counts.queries_with_pairs == 0
@@ -68,7 +68,7 @@ def test_a_rule_sees_all_usable_candidates_of_a_query_and_may_drop_it():
             found = [1 / (1 + order.index(candidate["candidate"])) for candidate in candidates]
             return found if len(found) > 2 else "too few to rank"
 
-    seen, counts = [], Yield()
+    seen, counts = [], PairStatistics()
     rows = [
         candidate(0, 0.5, text="b"),
         candidate(1, 0.1, check="empty", text="a"),
@@ -83,13 +83,13 @@ def test_a_rule_sees_all_usable_candidates_of_a_query_and_may_drop_it():
 
 
 def test_equal_scores_are_no_pair_even_without_a_margin():
-    assert pairing(margin=0).pairs([candidate(0, 0.5), candidate(1, 0.5)], Yield()) == []
+    assert pairing(margin=0).pairs([candidate(0, 0.5), candidate(1, 0.5)], PairStatistics()) == []
 
 
 def test_the_length_bound_takes_the_widest_pair_that_it_allows():
     rows = [candidate(0, 0.9, tokens=40), candidate(1, 0.8, tokens=12), candidate(2, 0.1, tokens=10)]
-    assert names(pairing(most=1).pairs(rows, Yield())) == [("q#1", "q#2")]
-    assert names(pairing(most=1, ratio=4.0).pairs(rows, Yield())) == [("q#0", "q#2")]
+    assert names(pairing(most=1).pairs(rows, PairStatistics())) == [("q#1", "q#2")]
+    assert names(pairing(most=1, ratio=4.0).pairs(rows, PairStatistics())) == [("q#0", "q#2")]
 
 
 def test_ties_are_broken_by_the_gold_documents_rank():
@@ -99,17 +99,17 @@ def test_ties_are_broken_by_the_gold_documents_rank():
         candidate(2, 0.1, rank=50),
         candidate(3, 0.1, rank=90),
     ]
-    assert names(pairing(most=1).pairs(rows, Yield())) == [("q#1", "q#3")]
+    assert names(pairing(most=1).pairs(rows, PairStatistics())) == [("q#1", "q#3")]
 
 
 def test_gold_rank_prefers_the_nearer_document():
     rows = [candidate(0, 0.0, rank=101), candidate(1, 0.0, rank=12), candidate(2, 0.0, rank=40)]
-    pairs = pairing(GoldRank(), margin=1, most=1).pairs(rows, Yield())
+    pairs = pairing(GoldRank(), margin=1, most=1).pairs(rows, PairStatistics())
     assert names(pairs) == [("q#1", "q#0")] and pairs[0].margin == 89
 
 
 def test_rejected_candidates_are_counted_by_reason():
-    counts = Yield()
+    counts = PairStatistics()
     rows = [
         candidate(0, 0.9),
         candidate(1, 0.1),
@@ -130,7 +130,7 @@ def test_the_yield_of_other_margins_is_what_they_would_leave():
     report = pairing(margin=0.15).by_margin(queries)
     assert [tuple(row.values()) for row in report] == [(0.0, 4, 3), (0.05, 4, 3), (0.1, 3, 2), (0.2, 2, 2)]
     for row in report:
-        counts = Yield()
+        counts = PairStatistics()
         kept = [pair for rows in queries for pair in pairing(margin=row["margin"]).pairs(rows, counts)]
         assert (len(kept), counts.queries_with_pairs) == (row["pairs"], row["queries_with_pairs"])
 

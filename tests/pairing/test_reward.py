@@ -16,9 +16,9 @@ from builders.commands.expansions import main as make_expansions
 from builders.commands.preferences import main as make_preferences
 from builders.commands.references import main as make_references
 from builders.errors import KitError
-from builders.pairing.expandr_reward import ExpandrReward
-from builders.pairing.pairing import Pairing, Yield
-from builders.pairing.reward import RewardOptions
+from builders.pairing.load import load_rule, own_options
+from builders.pairing.pairing import Pairing, PairStatistics
+from builders.pairing.reward_scores import RewardOptions, RewardScores
 from builders.pairing.text_vectors import TextVectors
 from tests.support.collection_folders import jsonl, write
 from tests.support.rendered_folders import VERSION
@@ -61,14 +61,8 @@ def candidate(number, text, rank=5, tokens=10):
 
 
 def reward(texts, gold="1 0 gold", answer="0.6 0.8 answer", **changes):
-    settings = {
-        "effectiveness": "candidate-rank",
-        "effectiveness_weight": 1.0,
-        "consistency_weight": 1.0,
-        "min_agreement": 0.6,
-    } | changes
     vectors = TextVectors(KnownVectors(), [*texts, gold, answer])
-    return ExpandrReward(vectors, {"q": gold}, {"q": answer}, **settings)
+    return RewardScores(RewardOptions(**changes), vectors, {"q": gold}, {"q": answer})
 
 
 def scores(texts, ranks=None, **changes):
@@ -76,7 +70,7 @@ def scores(texts, ranks=None, **changes):
     return reward(texts, **changes).scores(rows)
 
 
-# By likeness to (1, 0): 1st to 4th. To (0.6, 0.8), with 0.6, 0.96, 0.8 and -0.6: 3rd, 1st, 2nd, 4th.
+# By similarity to (1, 0): 1st to 4th. To (0.6, 0.8), with 0.6, 0.96, 0.8 and -0.6: 3rd, 1st, 2nd, 4th.
 FOUR = ["1 0 a", "0.8 0.6 b", "0 1 c", "-1 0 d"]
 
 
@@ -97,7 +91,6 @@ def test_corpus_rank_takes_the_rank_that_was_graded():
     assert scores(FOUR, [101, 4, 1, 2], effectiveness="corpus-rank") == pytest.approx(
         [1 / 101 + 1 / 3, 1 / 4 + 1, 1 + 1 / 2, 1 / 2 + 1 / 4]
     )
-    assert reward(FOUR, effectiveness="corpus-rank").name == "reward(corpus-rank)"
 
 
 def test_equal_cosines_share_the_better_rank():
@@ -110,7 +103,7 @@ def test_equal_cosines_share_the_better_rank():
 
 
 def pairs(rule, rows, margin=0.0):
-    counts = Yield()
+    counts = PairStatistics()
     found = Pairing(rule, margin, 3.0, 1).pairs(rows, counts)
     return [(pair.chosen["candidate_id"], pair.rejected["candidate_id"]) for pair in found], counts
 
@@ -166,7 +159,7 @@ def test_without_a_valid_answer_the_query_is_dropped():
     assert pairs(rule, rows)[1].dropped_queries == {"no self-reference answer": 1}
     rule.answers = {"q": None}
     assert pairs(rule, rows)[1].dropped_queries == {"self-reference answer failed its check": 1}
-    rule.consistency_weight = 0.0
+    rule.options.consistency_weight = 0.0
     assert pairs(rule, rows)[0] == [("q#0", "q#3")], "nobody asks for it"
 
 
@@ -174,7 +167,7 @@ def test_every_text_is_encoded_once_for_any_number_of_margins():
     encoder = KnownVectors()
     texts = [*FOUR, *FOUR, "1 0 gold", "0.6 0.8 answer", "1 0 gold"]
     vectors = TextVectors(encoder, texts)
-    rule = ExpandrReward(vectors, {"q": "1 0 gold"}, {"q": "0.6 0.8 answer"}, "candidate-rank", 1.0, 1.0, 0.6)
+    rule = RewardScores(RewardOptions(), vectors, {"q": "1 0 gold"}, {"q": "0.6 0.8 answer"})
     rows = [candidate(number, text) for number, text in enumerate(FOUR)]
     report = Pairing(rule, 0.0, 3.0, 2).by_margin([rows])
     # Margins 1.0 and 4/3 - 5/6 = 0.5.
@@ -198,11 +191,11 @@ def test_every_text_is_encoded_once_for_any_number_of_margins():
 )
 def test_settings_that_make_no_sense_are_refused(changes, message):
     good = {"encoder": "some/model", "references": "out/references"}
-    RewardOptions(**good).check("reward")
+    own_options(load_rule("reward"), [RewardOptions(**good)])
     with pytest.raises(KitError, match=message.replace("(", r"\(")):
-        RewardOptions(**(good | changes)).check("reward")
+        own_options(load_rule("reward"), [RewardOptions(**(good | changes))])
     with pytest.raises(KitError, match="belongs to --rule reward and changes nothing for gold-rank"):
-        RewardOptions(**(good | changes)).check("gold-rank")
+        own_options(load_rule("gold-rank"), [RewardOptions(**(good | changes))])
 
 
 # Query → what was written to it. The page of each but q1 is at (1, 0), and answers are at (0.6, 0.8).
@@ -286,7 +279,7 @@ def encoders(monkeypatch):
         made[name] = (Mirrored if name == "mirrored" else KnownVectors)(name)
         return made[name]
 
-    monkeypatch.setattr("builders.pairing.reward._encoder", encoder)
+    monkeypatch.setattr("builders.pairing.expandr_reward._encoder", encoder)
     return made
 
 
@@ -337,8 +330,7 @@ def test_from_graded_candidates_to_pairs(world, tmp_path, encoders):
 def test_a_release_knows_what_the_pairs_were_made_from(world, tmp_path, encoders, monkeypatch):
     from builders.publishing.release_items import open_items
 
-    for module in ("commands.preferences", "artifacts.provenance"):
-        monkeypatch.setattr(f"builders.{module}.code_version", lambda: VERSION)
+    monkeypatch.setattr("builders.artifacts.provenance.code_version", lambda: VERSION)
     prefer(world, tmp_path / "pairs")
     folders = [tmp_path / "pairs", world / "references", world / "expansions"]
     parts = open_items([(folder, f"owner/{folder.name}") for folder in folders], HfApi())
@@ -401,7 +393,7 @@ def test_the_gold_document_is_the_one_that_was_shown(world, tmp_path, encoders):
     render_dataset(tmp_path / "named", {"reference": {"train": other}}, read_build(world / "references"), {})
     prefer(world, tmp_path / "pairs", references=tmp_path / "named")
     (pair,) = (row for row in read_rows(tmp_path / "pairs", "preference", "train") if row["query_id"] == "q0")
-    # By likeness to (0, 1): third, second, first, third; to the answer as before: third, first, second, fourth.
+    # By similarity to (0, 1): third, second, first, third; to the answer as before: third, first, second, fourth.
     assert pair["chosen_id"].endswith("#1") or pair["chosen_id"].endswith("#2")
     assert pair["chosen_score"] == pytest.approx(1.5) and pair["rejected_score"] == pytest.approx(1 / 3 + 1 / 4)
     assert "0 1 second page of q0" in encoders["known"].asked

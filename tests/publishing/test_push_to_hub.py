@@ -15,10 +15,10 @@ from tests.support.rendered_folders import preferences as preferences_folder
 
 
 STAGES = {
-    "expansions": (expansions, "build_expansions", expansions_folder, []),
-    "regrade": (regrade, "build_regraded", expansions_folder, ["--expansions", "x", "--retriever", "x"]),
-    "references": (references, "build_references", expansions_folder, ["--expansions", "x", "--prompt", "x"]),
-    "preferences": (preferences, "build_preferences", preferences_folder, ["--expansions", "x"]),
+    "expansions": (expansions, "ExpansionsBuild", expansions_folder, []),
+    "regrade": (regrade, "RegradeBuild", expansions_folder, ["--expansions", "x", "--retriever", "x"]),
+    "references": (references, "ReferencesBuild", expansions_folder, ["--expansions", "x", "--prompt", "x"]),
+    "preferences": (preferences, "PreferencesBuild", preferences_folder, ["--expansions", "x"]),
 }
 
 
@@ -29,7 +29,7 @@ def test_push_to_hub(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     stage, build, render, extra = STAGES[name]
     folder = render(tmp_path / "folder")
-    monkeypatch.setattr(stage, build, lambda args: Path(args.output_dir))
+    monkeypatch.setattr(getattr(stage, build), "build", lambda self: self.folder)
     # HF_ENDPOINT is read when the library is imported.
     monkeypatch.setattr("builders.publishing.hub._hub", lambda: HfApi(hub.url, hub.owner_token))
     arguments = ["--output_dir", str(folder), *extra]
@@ -41,4 +41,4 @@ def test_push_to_hub(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     stage.main([*arguments, "--push_to_hub", "--repo_id", NAME])
     stage.main([*arguments, "--push_to_hub", "--repo_id", NAME])
     assert len(titles(hub, "dataset")) == 2 and set(files_in(folder)) < set(hub.repo("dataset", NAME).tree())
-    assert {"push_to_hub", "repo_id"} <= set(stage.NOT_SETTINGS)
+    assert {"push_to_hub", "repo_id"} <= getattr(stage, build).not_settings

@@ -10,7 +10,7 @@ from builders.artifacts.ownership import require_free
 from builders.cli import say
 from builders.expanders.expander import greedy
 from builders.filtering.oracle import OracleFilter
-from builders.grading.candidates import likeness
+from builders.grading.candidates import candidate_similarity
 from builders.grading.grader import Grader
 from builders.grading.results_form import NONE
 from builders.processes import Processes, join_processes
@@ -148,6 +148,8 @@ def _pool_facts(plan: Plan, generations: Mapping[str, Generation]) -> dict[str, 
         "samples": plan.pool.samples,
         **asdict(plan.pool.sampling),
         "identity": asdict(generation.identity),
-        "mean_pairwise_cosine": likeness([one.text for one in found] for found in generation.answers.values()),
+        "mean_pairwise_cosine": candidate_similarity(
+            [one.text for one in found] for found in generation.answers.values()
+        ),
     }
     return {"pool": facts}

@@ -11,7 +11,7 @@ from builders.errors import KitError
 from builders.expanders.expander import Expander, Expansion, FinishReason, Request, estimated_tokens, greedy
 from builders.expanders.recordings import RecordedExpansion, read_recorded
 from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
-from builders.grading.joining import match_expansions
+from builders.grading.joining import join_expansions
 from train.evaluation.systems import ExpandedQueries
 
 
@@ -65,7 +65,7 @@ def load_teacher(text: str, collection: Collection, queries: Sequence[Query], ma
             f"--teachers {name}: {source} has no expansion of {len(lacking)} of the {len(queries)} queries ({named}): "
             "a comparison needs all; evaluate on queries that are recorded"
         )
-    texts, notes = match_expansions(source, rows, collection, queries)
+    texts, notes = join_expansions(source, rows, collection, queries)
     digest = hashlib.sha256(repr(texts).encode()).hexdigest()
     expansions = [_recorded(of_query[query.id]) for query in queries]
     return Teacher(name, {"source": source, "sha256": digest}, lambda: _writing(queries, expansions, notes))
