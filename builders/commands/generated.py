@@ -9,18 +9,11 @@ from typing import Any
 from builders.artifacts.ownership import ANSWERS, DATASET, require_own, require_own_work
 from builders.collections.collection import Collection, Query, collection_provenance
 from builders.commands.build import NOT_SETTINGS, BuildOptions
+from builders.errors import KitError
 from builders.expanders.expander import Sampling, joint_identity
-from builders.expanders.generations import (
-    Answers,
-    Shown,
-    cost,
-    has_answers,
-    joint_sampling,
-    sweep,
-    tokens,
-    write_answers,
-)
+from builders.expanders.generations import Answers, Shown, sweep, write_answers
 from builders.expanders.load import ExpanderOptions, load_expanders
+from builders.expanders.server.budget import Usage
 from builders.processes import Processes
 from builders.prompts.prompt import Exemplar, Prompt
 
@@ -89,7 +82,7 @@ class GenerationRun:
         self.expander = self.expanders[0][1]
         self.prompts = [prompt for prompt, _ in self.expanders]
         self.identities = {prompt.id: one.identity for prompt, one in self.expanders}
-        self._sampled = joint_sampling(self.expanders, self.samplings)
+        self._sampled = self._joint_sampling()
         self._collection, self._folder, self._seed = collection, folder, args.seed
 
     def settings(self) -> dict[str, Any]:
@@ -110,7 +103,7 @@ class GenerationRun:
         processes: Processes,
     ) -> Answers:
         """The answers; see [`write_answers`]."""
-        self._resumed = has_answers(self._folder)
+        self._resumed = any(path.stat().st_size for path in self._folder.glob("*.jsonl"))
         self.answers = write_answers(
             queries, self.expanders, exemplars, shown, samples, self.samplings, self._folder, processes
         )
@@ -119,6 +112,12 @@ class GenerationRun:
 
     def record(self) -> dict[str, Any]:
         """What `build.json` says of the answers once they are written."""
+        written = [answer.expansion for some in self.answers.values() for answer in some]
+        read, completion = sum(one.prompt_tokens for one in written), sum(one.completion_tokens for one in written)
+        prices, paid = self.expander.prices, None
+        if prices is not None:
+            usage = Usage(read, completion + sum(one.reasoning_tokens for one in written))
+            paid = {**asdict(usage), **asdict(prices), "usd": round(prices.cost(usage), 6)}
         shared = ("id", "version", "condition", "sha256")
         return {
             "seed": self._seed,
@@ -126,8 +125,8 @@ class GenerationRun:
             "expander": self.settings()["expander"],
             "prompts": [{name: getattr(prompt, name) for name in shared} for prompt in self.prompts],
             "sampling": self._sampled,
-            "tokens": tokens(self.answers),
-            "cost": cost(self.answers, self.expander.prices),
+            "tokens": {"prompt": read, "completion": completion},
+            "cost": paid,  # `None` for an expander that nobody pays.
         }
 
     def timing(self, started: float) -> dict[str, Any]:
@@ -145,3 +144,17 @@ class GenerationRun:
         """What was paid so far, to tell at the end."""
         spent, prices = self.expander.spent, self.expander.prices
         return [] if spent is None or prices is None else [f"  paid so far: {prices.bill(spent)}"]
+
+    def _joint_sampling(self) -> dict[str, Any] | None:
+        """How all answers are sampled: a field that differs from answer to answer is a list.
+
+        `None` where nobody knows, or where it is not the same under every prompt.
+        """
+        under = [[expander.sampled(sampling) for sampling in self.samplings] for _, expander in self.expanders]
+        if len(self.samplings) > 1 and any(len(set(sampled)) == 1 for sampled in under):
+            raise KitError("--temperature: these answers do not depend on it: give one temperature")
+        known = [asdict(sampling) for sampling in under[0] if sampling is not None]
+        if len(known) < len(self.samplings) or under.count(under[0]) < len(under):
+            return None
+        joint = {name: [one[name] for one in known] for name in known[0]}
+        return {name: values if len(set(values)) > 1 else values[0] for name, values in joint.items()}

@@ -12,7 +12,6 @@ from builders.collections.collection import Query
 from builders.errors import KitError
 from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
 from builders.expanders.generation_log import GenerationLog
-from builders.expanders.server.budget import Prices, Usage
 from builders.processes import Processes
 from builders.prompts.exemplars import for_query
 from builders.prompts.prompt import Exemplar, Prompt
@@ -56,11 +55,6 @@ def sweep(sampling: Sampling, temperatures: Sequence[float]) -> list[Sampling]:
 def _seed(seed: int, temperature: float) -> int:
     """31 bits of the build's seed and a temperature."""
     return int.from_bytes(hashlib.sha256(f"{seed}\n{temperature}".encode()).digest()[:4], "big") >> 1
-
-
-def has_answers(folder: Path) -> bool:
-    """Whether an interrupted command has left answers to go on from."""
-    return any(path.stat().st_size for path in folder.glob("*.jsonl"))
 
 
 def write_answers(
@@ -123,44 +117,6 @@ def write_answers(
     return answers
 
 
-def joint_sampling(
-    expanders: Sequence[tuple[Prompt, Expander]], samplings: Sequence[Sampling]
-) -> dict[str, Any] | None:
-    """How all answers were sampled, for `build.json`: a field that differs from answer to answer is a list.
-
-    `None` where nobody knows, or where it was not the same under every prompt.
-
-    Raises:
-        KitError: several samplings, of an expander whose answers depend on none of them.
-    """
-    under = [[expander.sampled(sampling) for sampling in samplings] for _, expander in expanders]
-    if len(samplings) > 1 and any(len(set(sampled)) == 1 for sampled in under):
-        raise KitError("--temperature: these answers do not depend on it: give one temperature")
-    known = [asdict(sampling) for sampling in under[0] if sampling is not None]
-    if len(known) < len(samplings) or under.count(under[0]) < len(under):
-        return None
-    joint = {name: [one[name] for one in known] for name in known[0]}
-    return {name: values if len(set(values)) > 1 else values[0] for name, values in joint.items()}
-
-
-def tokens(answers: Answers) -> dict[str, int]:
-    """How many tokens were read and written, for `build.json`."""
-    written = _expansions(answers)
-    return {
-        "prompt": sum(expansion.prompt_tokens for expansion in written),
-        "completion": sum(expansion.completion_tokens for expansion in written),
-    }
-
-
-def cost(answers: Answers, prices: Prices | None) -> dict[str, Any] | None:
-    """What answers were paid with, as `build.json` says it; `None` for an expander that nobody pays."""
-    if prices is None:
-        return None
-    read, thought = tokens(answers), sum(expansion.reasoning_tokens for expansion in _expansions(answers))
-    usage = Usage(read["prompt"], read["completion"] + thought)
-    return {**asdict(usage), **asdict(prices), "usd": round(prices.cost(usage), 6)}
-
-
 def answer_columns(prompt: Prompt, identity: Identity, answer: Answer, **more: Any) -> dict[str, Any]:
     """The columns of a dataset that tell how one answer was written; `more` stand where they always did."""
     expansion = answer.expansion
@@ -177,10 +133,6 @@ def answer_columns(prompt: Prompt, identity: Identity, answer: Answer, **more: A
         "completion_tokens": expansion.completion_tokens,
         "finish_reason": expansion.finish_reason,
     }
-
-
-def _expansions(answers: Answers) -> list[Expansion]:
-    return [answer.expansion for some in answers.values() for answer in some]
 
 
 def _requests(

@@ -16,9 +16,9 @@ from builders.commands.expansions import main as make_expansions
 from builders.commands.preferences import main as make_preferences
 from builders.commands.references import main as make_references
 from builders.errors import KitError
+from builders.pairing.expandr_reward import ExpandrReward, RewardOptions
 from builders.pairing.load import load_rule, own_options
 from builders.pairing.pairing import Pairing, PairStatistics
-from builders.pairing.reward_scores import RewardOptions, RewardScores
 from builders.pairing.text_vectors import TextVectors
 from tests.support.collection_folders import jsonl, write
 from tests.support.rendered_folders import VERSION
@@ -62,7 +62,14 @@ def candidate(number, text, rank=5, tokens=10):
 
 def reward(texts, gold="1 0 gold", answer="0.6 0.8 answer", **changes):
     vectors = TextVectors(KnownVectors(), [*texts, gold, answer])
-    return RewardScores(RewardOptions(**changes), vectors, {"q": gold}, {"q": answer})
+    return rewards(vectors, {"q": gold}, {"q": answer}, **changes)
+
+
+def rewards(vectors, gold, answers, **changes):
+    """The rule, once it has looked everything up."""
+    rule = ExpandrReward()
+    rule.options, rule.vectors, rule.gold, rule.answers = RewardOptions(**changes), vectors, gold, answers
+    return rule
 
 
 def scores(texts, ranks=None, **changes):
@@ -167,7 +174,7 @@ def test_every_text_is_encoded_once_for_any_number_of_margins():
     encoder = KnownVectors()
     texts = [*FOUR, *FOUR, "1 0 gold", "0.6 0.8 answer", "1 0 gold"]
     vectors = TextVectors(encoder, texts)
-    rule = RewardScores(RewardOptions(), vectors, {"q": "1 0 gold"}, {"q": "0.6 0.8 answer"})
+    rule = rewards(vectors, {"q": "1 0 gold"}, {"q": "0.6 0.8 answer"})
     rows = [candidate(number, text) for number, text in enumerate(FOUR)]
     report = Pairing(rule, 0.0, 3.0, 2).by_margin([rows])
     # Margins 1.0 and 4/3 - 5/6 = 0.5.
