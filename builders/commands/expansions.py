@@ -13,13 +13,14 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import Tables
 from builders.artifacts.ownership import paths
-from builders.cli import parse, say
+from builders.cli import say
 from builders.collections.collection import Query, Split
 from builders.collections.load import collection_help, load_collection
 from builders.collections.sampling import sample_queries
 from builders.commands.build import DatasetBuild
 from builders.commands.generated import NOT_GENERATION_SETTINGS, GenerationOptions, GenerationRun
 from builders.errors import KitError
+from builders.expanders.load import parse_with_expanders
 from builders.grading.candidates import graded_candidates, grading_record, grading_report
 from builders.grading.grader import Grader
 from builders.grading.selection import distillation_rows, require_selection
@@ -63,7 +64,8 @@ class ExpansionsArguments(GenerationOptions):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run stage 1 from the command line."""
-    (args,) = parse(ExpansionsArguments, argv, "python -m builders expansions", (__doc__ or "").splitlines()[0])
+    description = (__doc__ or "").splitlines()[0]
+    args = parse_with_expanders(ExpansionsArguments, argv, "python -m builders expansions", description)
     ExpansionsBuild(args).run()
 
 
@@ -88,7 +90,9 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
         for remark in self.collection.remarks if self.processes.is_main else ():
             say(remark)
         require_language(prompts, self.collection.language, self.collection.name)
-        self.generation = GenerationRun(args, args.temperature, self.collection, prompts, student, work)
+        self.generation = GenerationRun(
+            args, args.temperature, self.collection, prompts, student, work, args.retriever
+        )
 
     def _settings(self) -> dict[str, Any]:
         revisions, generation = folder_revisions(self.args.retriever), self.generation

@@ -12,7 +12,7 @@ from builders.commands.build import NOT_SETTINGS, BuildOptions
 from builders.errors import KitError
 from builders.expanders.expander import Sampling, joint_identity
 from builders.expanders.generations import Answers, Shown, sweep, write_answers
-from builders.expanders.load import ExpanderOptions, load_expanders
+from builders.expanders.load import RETRIEVER, ExpanderOptions, load_expanders
 from builders.expanders.server.budget import Usage
 from builders.processes import Processes
 from builders.prompts.prompt import Exemplar, Prompt
@@ -46,7 +46,7 @@ class GenerationOptions(ExpanderOptions, BuildOptions):
         Raises:
             KitError: one of the two holds something else, or something in it is read.
         """
-        folder, read = Path(self.output_dir), (self.model, self.adapter, self.recorded, *reads)
+        folder, read = Path(self.output_dir), (*self.read_from(), *reads)
         require_own(folder, DATASET, *read)
         return require_own_work(folder, ANSWERS, *read)
 
@@ -63,6 +63,8 @@ class GenerationRun:
             What is to be answered, and which of them the student will see.
         folder (`Path`):
             Where answers are kept: an interrupted command goes on from there.
+        retriever (`str`, *optional*):
+            What searches, for an expander that reads what a search finds.
 
     Raises:
         KitError: a setting names nothing known.
@@ -76,8 +78,9 @@ class GenerationRun:
         prompts: Sequence[Prompt],
         student: Prompt,
         folder: Path,
+        retriever: str = RETRIEVER,
     ) -> None:
-        self.expanders = load_expanders(args, collection, prompts, student, folder)
+        self.expanders = load_expanders(args, collection, prompts, student, folder, retriever)
         self.samplings = args.samplings(temperatures)
         self.expander = self.expanders[0][1]
         self.prompts = [prompt for prompt, _ in self.expanders]

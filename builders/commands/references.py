@@ -13,7 +13,6 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import Tables
 from builders.artifacts.ownership import paths
-from builders.cli import parse
 from builders.collections.collection import Query
 from builders.collections.recorded_collection import load_recorded_collection
 from builders.commands.build import DerivedBuild, DerivedOptions
@@ -21,13 +20,10 @@ from builders.commands.generated import NOT_GENERATION_SETTINGS, GenerationOptio
 from builders.errors import KitError
 from builders.expanders.expander import Identity
 from builders.expanders.generations import Answer, answer_columns
+from builders.expanders.load import find_expander, parse_with_expanders
 from builders.prompts.context.gold_document import GoldDocument
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
-
-
-# Who can answer from a page; the others never read their prompt.
-WRITERS = ("local", "inference", "recorded")
 
 
 @dataclass(kw_only=True)
@@ -44,7 +40,8 @@ class ReferencesArguments(DerivedOptions, GenerationOptions):
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Write the references from the command line."""
-    (args,) = parse(ReferencesArguments, argv, "python -m builders references", (__doc__ or "").splitlines()[0])
+    description = (__doc__ or "").splitlines()[0]
+    args = parse_with_expanders(ReferencesArguments, argv, "python -m builders references", description)
     ReferencesBuild(args).run()
 
 
@@ -65,7 +62,9 @@ class ReferencesBuild(DerivedBuild[ReferencesArguments]):
         self.generation = GenerationRun(args, [args.temperature], self.collection, [self.asked], self.asked, work)
         if len(self.generation.prompts) > 1:
             names = ", ".join(prompt.id for prompt in self.generation.prompts)
-            raise KitError(f"{args.recorded}: holds answers to several prompts ({names}): choose one with --where")
+            raise KitError(
+                f"--expander {args.expander}: answers to several prompts ({names}): choose one with --where"
+            )
 
     def _settings(self) -> dict[str, Any]:
         return {
@@ -130,8 +129,7 @@ class ReferencesBuild(DerivedBuild[ReferencesArguments]):
 
 def _asked_prompt(args: ReferencesArguments) -> Prompt:
     """The prompt, once nothing speaks against the settings."""
-    if args.expander not in WRITERS:
-        raise KitError(f"--expander {args.expander}: cannot answer from a page; give one of {', '.join(WRITERS)}")
+    find_expander(args.expander, reads_prompt=True)
     if args.max_new_tokens < 1:
         raise KitError("--max_new_tokens must be at least 1")
     prompt = load_prompt(args.prompt)

@@ -1,12 +1,14 @@
-"""The expander: query → expansions. A teacher and a student are the same kind of thing."""
+"""What every expander does: query → expansions. A teacher and a student are the same kind of thing."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from pathlib import Path
+from typing import Any, ClassVar, Literal
 
+from builders.collections.collection import Collection as SearchedCollection
 from builders.expanders.server.budget import Prices, Usage
-from builders.prompts.prompt import Message
+from builders.prompts.prompt import Message, Prompt
 
 
 FinishReason = Literal["stop", "length"]
@@ -125,10 +127,46 @@ def joint_identity(identities: Sequence[Identity]) -> Identity:
     )
 
 
+@dataclass(frozen=True)
+class ExpanderInputs:
+    """What an expander is made from.
+
+    Args:
+        model (`str`), model_revision (`str`, *optional*):
+            Which model, for those that ask one.
+        options:
+            The expander's own settings, an instance of its `Options`.
+        collection ([`Collection`]), retriever (`str`):
+            What it is asked about, and the setting that names what searches it.
+        prompts (`Sequence[Prompt]`), student ([`Prompt`]):
+            What is to be answered, and which of them the student will see.
+        folder (`Path`):
+            Where an expander that is paid for keeps account.
+    """
+
+    model: str
+    model_revision: str | None
+    options: Any
+    collection: SearchedCollection
+    retriever: str
+    prompts: Sequence[Prompt]
+    student: Prompt
+    folder: Path
+
+
 class Expander(ABC):
     """Something that turns conversations into expansions.
 
+    A kind of expander is a class of its own; one line in `builders.expanders.load.EXPANDERS` makes it known to every
+    command.
+
     Attributes:
+        name (`str`), help (`str`):
+            What `--expander` calls the kind, and what it does in a few words.
+        Options (`type`, *optional*):
+            Dataclass of its own settings: each becomes an option of the commands.
+        reads_prompt (`bool`):
+            Whether it can answer a prompt; the others know only the query.
         identity ([`Identity`]):
             Which model answers.
         settings (`Mapping`):
@@ -144,12 +182,28 @@ class Expander(ABC):
             The only queries that there are answers to, where not any query can be asked.
     """
 
+    name: ClassVar[str] = ""
+    help: ClassVar[str] = ""
+    Options: ClassVar[Any] = None
+    reads_prompt: ClassVar[bool] = False
+
     identity: Identity
     settings: Mapping[str, Any] = {}
     separate_samples: bool = False
     free: bool = False
     prices: Prices | None = None
     query_ids: Collection[str] | None = None
+
+    @classmethod
+    def make(cls, inputs: ExpanderInputs) -> "Sequence[tuple[Prompt, Expander]]":
+        """Every prompt with the expander that answers it; all of one identity, unless they are a pool.
+
+        A recording brings its own prompts; who reads none (a term regression, nobody) stands beside the student's.
+
+        Raises:
+            KitError: a setting makes no sense, or names nothing known.
+        """
+        raise NotImplementedError(f"{cls.__name__} is no kind of --expander")
 
     @property
     def spent(self) -> Usage | None:

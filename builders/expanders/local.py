@@ -1,4 +1,4 @@
-"""A local transformers model, with or without a LoRA adapter, as an expander."""
+"""Expands with a transformers model on this machine, with or without a LoRA adapter."""
 
 import functools
 import hashlib
@@ -10,7 +10,8 @@ from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
 from builders.expanders.adapter import check_adapter_base, with_adapter
 from builders.expanders.checkpoint import resolve_checkpoint
-from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
+from builders.expanders.expander import Expander, ExpanderInputs, Expansion, Identity, Request, Sampling
+from builders.prompts.prompt import Prompt
 
 
 @dataclass(kw_only=True)
@@ -43,6 +44,17 @@ class LocalExpander(Expander):
     Raises:
         KitError: a missing package, an unknown model, or an adapter that belongs to another base model.
     """
+
+    name = "local"
+    help = "a transformers model on this machine, with or without a LoRA adapter"
+    Options = LocalOptions
+    reads_prompt = True
+
+    @classmethod
+    def make(cls, inputs: ExpanderInputs) -> list[tuple[Prompt, Expander]]:
+        """See [`Expander.make`]."""
+        local = cls(inputs.model, **vars(inputs.options), revision=inputs.model_revision)
+        return [(prompt, local) for prompt in inputs.prompts]
 
     def __init__(
         self,

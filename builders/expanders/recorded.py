@@ -1,4 +1,4 @@
-"""The recording: a teacher's recorded expansions, as the expander that wrote them."""
+"""Answers with expansions that a teacher wrote before, read from a file or a dataset."""
 
 import hashlib
 from collections.abc import Collection, Generator, Mapping, Sequence
@@ -9,6 +9,7 @@ from typing import Any
 from builders.errors import KitError
 from builders.expanders.expander import (
     Expander,
+    ExpanderInputs,
     Expansion,
     FinishReason,
     Identity,
@@ -58,7 +59,16 @@ class RecordedExpander(Expander):
             That model.
     """
 
+    name = "recorded"
+    help = "expansions written before: a file, a dataset folder, or its Hub id"
+    Options = RecordedOptions
+    reads_prompt = True
     free = True
+
+    @classmethod
+    def make(cls, inputs: ExpanderInputs) -> list[tuple[Prompt, Expander]]:
+        """See [`Expander.make`]."""
+        return list(read_recording(inputs.options, inputs.student))
 
     def __init__(self, rows: Sequence[RecordedExpansion], identity: Identity) -> None:
         self.identity = identity

@@ -1,4 +1,4 @@
-"""Term regression: a teacher that is fitted to a collection's own judgments instead of being a language model.
+"""Predicts the terms of relevant documents by a regression on a collection's judgments: a teacher without a model.
 
 From the words of a query it predicts which terms its relevant document uses and the query does not, by ridge
 regression over the train queries. It knows nothing but the collection: which words go with which, in that collection.
@@ -14,8 +14,17 @@ from typing import Any
 
 from builders.collections.collection import Collection, Query
 from builders.errors import KitError
-from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling, estimated_tokens
+from builders.expanders.expander import (
+    Expander,
+    ExpanderInputs,
+    Expansion,
+    Identity,
+    Request,
+    Sampling,
+    estimated_tokens,
+)
 from builders.prompts.context.judged_terms import JudgedTerms
+from builders.prompts.prompt import Prompt
 
 
 # Regularisation of the ridge, on tf-idf vectors of length 1.
@@ -62,7 +71,15 @@ class TermRegressionExpander(Expander):
         KitError: fewer than two train queries or too many, a setting out of range, or scikit-learn is missing.
     """
 
+    name = "term-regression"
+    help = "terms predicted by a regression that is fitted to the collection's train judgments; no language model"
+    Options = TermRegressionOptions
     free = True
+
+    @classmethod
+    def make(cls, inputs: ExpanderInputs) -> list[tuple[Prompt, Expander]]:
+        """See [`Expander.make`]."""
+        return [(inputs.student, cls(inputs.collection, inputs.options))]
 
     def __init__(self, collection: Collection, options: TermRegressionOptions) -> None:
         if options.words < 1 or options.least_score < 0:

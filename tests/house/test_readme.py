@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from builders.__main__ import main
+from builders.expanders.load import EXPANDERS
 from tests.support.collection_folders import clicks, dpr, jsonl, write
 from tests.support.commands import ROOT, command
 from tests.support.inference_server import InferenceServer
@@ -93,6 +94,11 @@ def test_your_own_teacher(line, here, monkeypatch):
         build = json.loads((folder / "build.json").read_text())
         assert build["yield"]["queries"] == TRAIN and build["rows"]["raw"]["train"] >= TRAIN
         assert bool(server.answered) == ("inference" in line)
+
+
+def test_the_table_of_expanders_says_what_they_say_of_themselves():
+    table = "".join(f"| `{kind.name}` | {kind.help} |\n" for kind in EXPANDERS)
+    assert f"| --- | --- |\n{table}\n" in README
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""A model behind Hub Inference Providers or an OpenAI-compatible server, as an expander."""
+"""Expands by asking Hub Inference Providers or an OpenAI-compatible server."""
 
 import asyncio
 import functools
@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from builders.errors import KitError
-from builders.expanders.expander import Expander, Expansion, Identity, Request, Sampling
+from builders.expanders.expander import Expander, ExpanderInputs, Expansion, Identity, Request, Sampling
 from builders.expanders.server.budget import Budget, Prices, Usage
 from builders.expanders.server.chat_session import ChatSession, StoppedError
 from builders.expanders.server.inference_options import InferenceOptions
+from builders.prompts.prompt import Prompt
 
 
 SERVER = "an OpenAI-compatible server"
@@ -36,7 +37,17 @@ class InferenceExpander(Expander):
         KitError: an option makes no sense.
     """
 
+    name = "inference"
+    help = "a model behind Inference Providers of the Hub, or any OpenAI-compatible server"
+    Options = InferenceOptions
+    reads_prompt = True
     separate_samples = True
+
+    @classmethod
+    def make(cls, inputs: ExpanderInputs) -> list[tuple[Prompt, Expander]]:
+        """See [`Expander.make`]."""
+        server = cls(inputs.model, inputs.options, inputs.folder, inputs.model_revision)
+        return [(prompt, server) for prompt in inputs.prompts]
 
     def __init__(self, model: str, options: InferenceOptions, folder: Path, revision: str | None = None) -> None:
         options.check()
