@@ -1,9 +1,11 @@
 """Which expanders there are, and from the settings of a command to those that write its candidates."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+import yaml
 
 from builders.cli import parse
 from builders.collections.collection import Collection
@@ -68,6 +70,11 @@ def parse_with_expanders(
     return args
 
 
+def expander_names() -> list[str]:
+    """What `--expander` takes."""
+    return [kind.name for kind in EXPANDERS]
+
+
 def find_expander(name: str, reads_prompt: bool = False) -> type[Expander]:
     """The kind of that name.
 
@@ -85,6 +92,28 @@ def find_expander(name: str, reads_prompt: bool = False) -> type[Expander]:
         what = f"--expander {name}: cannot answer from a page;" if reads_prompt else f"unknown --expander {name!r}:"
         raise KitError(f"{what} give one of {', '.join(fitting)}")
     return fitting[name]
+
+
+def options_from_texts(name: str, texts: Mapping[str, str]) -> tuple[Any, ...]:
+    """An expander's settings from `FIELD=VALUE`, as a command's entry gives them; none where it has none.
+
+    Raises:
+        KitError: a field is unknown, or a value is of another kind.
+    """
+    kind = find_expander(name)
+    usual = {one.name: one for one in fields(kind.Options)} if kind.Options is not None else {}
+    hints = get_type_hints(kind.Options) if usual else {}
+    values: dict[str, Any] = {}
+    for field_name, text in texts.items():
+        types = get_args(hints.get(field_name)) or (hints.get(field_name),)
+        value = yaml.safe_load(text) if str not in types else text
+        value = float(value) if float in types and type(value) is int else value
+        value = [text] if get_origin(hints.get(field_name)) is list else value
+        if field_name not in usual or not (isinstance(value, list) or type(value) in types):
+            takes = ", ".join(f"{one.name}={one.default}" for one in usual.values() if one.default is not MISSING)
+            raise KitError(f"{name} takes {takes or 'no settings'}, not {field_name}={text}")
+        values[field_name] = value
+    return (kind.Options(**values),) if usual else ()
 
 
 def load_expanders(

@@ -90,7 +90,7 @@ class RecordedExpander(Expander):
         for request in requests:
             if request.key not in done:
                 rows = self._of_query.get(request.key, [])
-                yield request.key, [_expansion(row) for row in rows[: request.samples]]
+                yield request.key, [recorded_expansion(row) for row in rows[: request.samples]]
 
 
 def read_recording(options: RecordedOptions, student: Prompt) -> list[tuple[Prompt, RecordedExpander]]:
@@ -156,7 +156,8 @@ def _sampling(rows: Sequence[RecordedExpansion]) -> Sampling | None:
     return None if None in values else Sampling(*values)
 
 
-def _expansion(row: RecordedExpansion) -> Expansion:
+def recorded_expansion(row: RecordedExpansion) -> Expansion:
+    """What was recorded, with the token counts and the end that it states, else estimated ones."""
     read, written = (row.attributes.get(name) for name in ("prompt_tokens", "completion_tokens"))
     finish: FinishReason = "length" if row.attributes.get("finish_reason") == "length" else "stop"
     tokens = written if isinstance(written, int) else estimated_tokens(row.text)
