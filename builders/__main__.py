@@ -1,7 +1,8 @@
-"""The builders' commands: `python -m builders <command> …`."""
+"""Runs the kit's commands: `python -m builders <command> …`, or `qexpand <command> …`."""
 
 import importlib
 import sys
+from pathlib import Path
 
 from builders.cli import fail, run
 
@@ -13,6 +14,7 @@ COMMANDS = {
     "preferences": "stage 2: graded candidates → chosen/rejected pairs",
     "triplets": "graded candidates → queries, expansions, relevant documents and hard negatives for a retriever",
     "export": "an adapter → a merged model or a GGUF file that stands alone",
+    "expand": "queries → expansions by a trained expander or a base model",
     "grade": "recorded expansions, or a run, on any collection: gain, harm, significance",
     "publish": "a rendered folder (dataset, adapter, retriever, export, Space) → the Hub",
     "release": "datasets, adapters and Space that belong together → the Hub, and a collection of them",
@@ -23,13 +25,23 @@ def main() -> None:
     """Hand over to the command's own module."""
     name = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if name in ("-h", "--help"):
-        print("usage: python -m builders <command> [--config RECIPE.yaml] [--help] …\n")
+        print(f"usage: {_started_as()} <command> [--config RECIPE.yaml] [--help] …\n")
         for command, meaning in COMMANDS.items():
             print(f"  {command:<14}{meaning}")
         return
     if name not in COMMANDS:
         fail(f"unknown command {name!r}: give one of {', '.join(COMMANDS)}")
     importlib.import_module(f"builders.commands.{name}").main(sys.argv[2:])
+
+
+def console() -> None:
+    """The command `qexpand`."""
+    run(main)
+
+
+def _started_as() -> str:
+    started = Path(sys.argv[0]).stem
+    return started if started == "qexpand" else "python -m builders"
 
 
 if __name__ == "__main__":

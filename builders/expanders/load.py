@@ -10,7 +10,7 @@ import yaml
 from builders.cli import parse
 from builders.collections.collection import Collection
 from builders.errors import KitError
-from builders.expanders.context import FeedbackTermsExpander, NeighbourTermsExpander, PassagesExpander
+from builders.expanders.context_expander import FeedbackTermsExpander, NeighbourTermsExpander, PassagesExpander
 from builders.expanders.expander import Expander, ExpanderInputs
 from builders.expanders.local import LocalExpander
 from builders.expanders.none import NoExpander

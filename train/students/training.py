@@ -13,6 +13,7 @@ from builders.artifacts.ownership import paths
 from builders.errors import KitError
 from builders.expanders.adapter import check_adapter_base
 from builders.expanders.checkpoint import Checkpoint
+from builders.expanders.expander_file import expander_files
 from train.callbacks import ValidationCallback, restore
 from train.loop import Training, is_sharded, train
 from train.run_settings import chosen, require_own_folders
@@ -143,6 +144,10 @@ class StudentTraining(Training):
         """See [`Training`]."""
         student = trainer.accelerator.unwrap_model(trainer.model)
         save_adapter(made, student, trainer.processing_class, self.base, weights)
+
+    def files(self, record: Mapping[str, Any]) -> Mapping[str, bytes]:
+        """See [`Training`]; and what the adapter needs to expand queries anywhere."""
+        return {**super().files(record), **expander_files(record)}
 
     def said(self, record: Mapping[str, Any]) -> str:
         """See [`Training`]."""
