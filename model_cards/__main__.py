@@ -10,10 +10,12 @@ import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders.artifacts.dataset_folder import CARD
 from builders.artifacts.files import atomic_write
 from builders.cli import parse, run, say
 from builders.errors import KitError
-from model_cards.adapter_card import model_card
+from builders.expanders.expander_file import EXPANDER
+from model_cards.adapter_card import expander_json, model_card
 from model_cards.retriever_card import retriever_card
 
 
@@ -47,14 +49,16 @@ def main() -> None:
     if args.repo_ids and len(args.repo_ids) != len(models):
         raise KitError(f"--repo_ids: {len(args.repo_ids)} given for {len(models)} models; give one for each")
     ids = dict(zip(models, args.repo_ids or [None] * len(models), strict=True))
-    texts = {}
+    texts: dict[Path, str] = {}
+    for adapter in args.adapters:
+        folder, results = Path(adapter), Path(args.results)
+        card = model_card(folder, results, ids[adapter], args.datasets, args.license)
+        # The card last: it stands for both.
+        texts |= {folder / EXPANDER: expander_json(folder, results).decode(), folder / CARD: card}
     matrix = Path(args.matrix) if args.matrix else None
-    for model in models:
-        folder, rest = Path(model), (ids[model], args.datasets, args.license)
-        if model in args.adapters:
-            texts[folder / "README.md"] = model_card(folder, Path(args.results), *rest)
-        else:
-            texts[folder / "README.md"] = retriever_card(folder, matrix, *rest)
+    for retriever in args.retrievers:
+        folder = Path(retriever)
+        texts[folder / CARD] = retriever_card(folder, matrix, ids[retriever], args.datasets, args.license)
     for path, text in texts.items():
         is_current = path.exists() and path.read_text() == text
         if not is_current:

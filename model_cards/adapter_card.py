@@ -5,8 +5,10 @@ import re
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.files import dump_json
 from builders.artifacts.model_folder import ADAPTER, TIMING, adapter_name, read_training
 from builders.errors import KitError
+from builders.expanders.expander_file import expander_record
 from builders.prompts.load import load_prompt
 from model_cards.measured import measured_system, read_evaluation
 
@@ -14,6 +16,8 @@ from model_cards.measured import measured_system, read_evaluation
 TEMPLATE = Path(__file__).with_name("model_card.md")
 MEASURES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
 SIGNIFICANT = 0.05
+# Formulations that are one text.
+_TEXT = re.compile(r"q\*(\d+)\+e")
 
 
 def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: list[str], licence: str) -> str:
@@ -63,15 +67,26 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             grounding=prompt.grounding,
             query_literal=literal(_example_query(results_path)),
             searched=_searched(results["formation"]),
+            repeated=_TEXT.fullmatch(results["formation"]) is not None,
             measures=MEASURES,
         )
     )
 
 
+def expander_json(folder: Path, results_path: Path) -> bytes:
+    """The adapter's `expander.json` with the settings that it was measured with.
+
+    Raises:
+        KitError: the adapter, its results or the prompt of its evaluation are missing.
+    """
+    results = read_results(results_path)
+    prompt = load_prompt(results["settings"]["prompt"])
+    return dump_json(expander_record(read_training(folder, ADAPTER), prompt, results)).encode()
+
+
 def _searched(formation: str) -> str:
     """The line of Python that shows what to search with."""
-    fixed = re.fullmatch(r"q\*(\d+)\+e", formation)
-    if fixed:
+    if fixed := _TEXT.fullmatch(formation):
         return f'print(" ".join([query] * {fixed[1]} + [expansion]))  # search with this'
     return f"print(expansion)  # search with the query and this, put together as {formation}"
 

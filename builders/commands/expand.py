@@ -69,8 +69,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     for query, text in zip(queries, expander.expand_many(queries, args.batch_size), strict=True):
         if args.formulate is not None:
             formulated = expander.formulate(query, text, args.formulation)
-            forms = {"text": formulated.text, "lucene": formulated.lucene}
-            text = forms.get(args.formulate) or json.dumps(formulated.terms, ensure_ascii=False)
+            terms = json.dumps(formulated.terms, ensure_ascii=False)
+            text = {"text": formulated.text, "lucene": formulated.lucene, "terms": terms}[args.formulate]
         sys.stdout.write(f"{text}\n")
 
 

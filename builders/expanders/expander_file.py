@@ -70,7 +70,11 @@ def expander_record(
     told = results if results is not None else list(training["data"].values())[-1]
     settings = told["settings"]
     tokens = settings.get("max_new_tokens") or (told.get("sampling") or {}).get("max_new_tokens") or 32
-    context = {"kind": prompt.grounding, "collection": settings.get("collection"), "retriever": settings["retriever"]}
+    context = {
+        "kind": prompt.grounding,
+        "collection": settings.get("collection"),
+        "retriever": settings.get("retriever"),
+    }
     return {
         "kind": "expander",
         "form": FORM,

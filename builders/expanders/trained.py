@@ -16,8 +16,8 @@ from builders.expanders.expander import Request, greedy
 from builders.expanders.expander_file import read_expander, recorded_prompt
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.expanders.local import LocalExpander
-from builders.prompts.context.context import Grounding, NoGrounding
-from builders.prompts.context.load import load_grounding
+from builders.prompts.context.context import NoContext, PromptContext
+from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt
 from builders.prompts.prompt import Prompt
 from builders.retrievers.formulation import DEFAULT
@@ -62,7 +62,7 @@ class QueryExpander:
         self.name, self.model, self.prompt = name, model, prompt
         self.max_new_tokens, self.formulation = max_new_tokens, formulation
         self._collection, self._retriever = collection, retriever
-        self._contexts: dict[str, Grounding] = {}
+        self._contexts: dict[str, PromptContext] = {}
 
     def __repr__(self) -> str:
         return f"QueryExpander({self.name!r}, prompt={self.prompt.id!r}, max_new_tokens={self.max_new_tokens})"
@@ -162,12 +162,12 @@ class QueryExpander:
     def _known(self) -> dict[str, Query]:
         return {query.text: query for query in self.collection.queries.values()} if self.collection else {}
 
-    def _context(self, collection: Collection | None) -> Grounding:
+    def _context(self, collection: Collection | None) -> PromptContext:
         shown = (collection or self.collection) if self.prompt.grounding else None
         if shown is None:
-            return NoGrounding()
+            return NoContext()
         if shown.fingerprint not in self._contexts:
-            self._contexts[shown.fingerprint] = load_grounding(self.prompt, shown, self._retriever)
+            self._contexts[shown.fingerprint] = load_context(self.prompt, shown, self._retriever)
         return self._contexts[shown.fingerprint]
 
 

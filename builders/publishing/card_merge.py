@@ -22,7 +22,7 @@ FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*(?:\r?\n|\Z)"
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # Where a generated card loads its own repository from; rendered before that has a name, it is a folder of ours.
 LOADERS = (
-    *(r"load_dataset\(", r"SentenceTransformer\("),
+    *(r"load_dataset\(", r"load_expander\(", r"SentenceTransformer\("),
     *(r"PeftModel\.from_pretrained\(model, ", r"AutoTokenizer\.from_pretrained\("),
 )
 ADDRESS = re.compile(rf"""(?:{"|".join(LOADERS)})("[^"\n]+")""")
