@@ -235,5 +235,5 @@ print(table)
     assert done.stdout.splitlines()[1].startswith(" ".join(["what is 12?"] * 5)) and "| sft | " in done.stdout
     script = f"import sys; sys.argv = ['qexpand', 'expand', {str(tiny)!r}, 'fit a line']\n"
     script += "from builders.__main__ import console; console()"
-done = subprocess.run([python, "-c", script], cwd=elsewhere, capture_output=True, text=True, timeout=600)
+    done = subprocess.run([python, "-c", script], cwd=elsewhere, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and done.stdout.strip() == load_expander(str(tiny)).expand("fit a line")
