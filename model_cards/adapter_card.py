@@ -79,7 +79,7 @@ def expander_json(folder: Path, results_path: Path) -> bytes:
     Raises:
         KitError: the adapter, its results or the prompt of its evaluation are missing.
     """
-    results = read_results(results_path)
+    results = read_evaluation(results_path)
     prompt = load_prompt(results["settings"]["prompt"])
     return dump_json(expander_record(read_training(folder, ADAPTER), prompt, results)).encode()
 

@@ -16,7 +16,7 @@ from builders.expanders.expander import Request, greedy
 from builders.expanders.expander_file import read_expander, recorded_prompt
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.expanders.local import LocalExpander
-from builders.prompts.context.context import NoContext, PromptContext
+from builders.prompts.context.context import PromptContext
 from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt
 from builders.prompts.prompt import Prompt
@@ -111,7 +111,7 @@ class QueryExpander:
         Raises:
             KitError: see [`expand`].
         """
-        shown = self._context(collection).texts(queries)
+        shown = self._shown(queries, collection)
         requests = [
             Request(str(number), tuple(self.prompt.messages(query.text, (), text)), 1)
             for number, (query, text) in enumerate(zip(queries, shown, strict=True))
@@ -162,13 +162,14 @@ class QueryExpander:
     def _known(self) -> dict[str, Query]:
         return {query.text: query for query in self.collection.queries.values()} if self.collection else {}
 
-    def _context(self, collection: Collection | None) -> PromptContext:
+    def _shown(self, queries: Sequence[Query], collection: Collection | None) -> list[str]:
+        """What the prompt shows of the collection beside each query."""
         shown = (collection or self.collection) if self.prompt.grounding else None
         if shown is None:
-            return NoContext()
+            return [""] * len(queries)
         if shown.fingerprint not in self._contexts:
             self._contexts[shown.fingerprint] = load_context(self.prompt, shown, self._retriever)
-        return self._contexts[shown.fingerprint]
+        return self._contexts[shown.fingerprint].texts(queries)
 
 
 def load_expander(

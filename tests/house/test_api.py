@@ -216,19 +216,17 @@ def test_a_wheel_in_a_fresh_environment_runs_the_lines_of_readme_and_card(tiny, 
     assert done.returncode == 0, done.stderr
     python, elsewhere = tmp_path / "venv/bin/python", tmp_path / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "my-collection").symlink_to(word_collection(tmp_path / "words", 24))
+    qrels = word_collection(elsewhere / "my-collection", 24) / "qrels"
+    (qrels / "train.tsv").rename(qrels / "test.tsv")
     card = (tiny / "README.md").read_text()
     first = re.search(r"```python\n(from builders import load_expander.*?)```", card, re.DOTALL)[1]
+    readme = re.search(r"## Use an expander\n.*?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    readme = readme.replace("you/my-expander", str(tiny))
     lines = f"""
 import builders
 assert {str(site)!r} in builders.__file__, builders.__file__
 {first}
-from builders import evaluate, load_collection, load_retriever
-collection = load_collection("my-collection")
-retriever = load_retriever("bm25s", collection)
-table = evaluate(expander, collection, retriever, split="train")
-print(table)
-"""
+{readme}"""
     (elsewhere / "lines.py").write_text(lines)
     done = subprocess.run([python, "lines.py"], cwd=elsewhere, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr

