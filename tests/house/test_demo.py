@@ -205,7 +205,7 @@ def test_the_cards_snippet_runs_as_it_stands(demo, tmp_path):
     assert done.stdout.startswith(" ".join([query] * 5)) and len(done.stdout.strip()) > len(query) * 5 + 4
     again = command("-c", first, cwd=demo.folder, PYTHONPATH=str(ROOT))
     assert again.returncode == 0, again.stderr
-    assert again.stdout.splitlines()[1] == done.stdout.strip()
+    assert again.stdout.splitlines()[1].startswith(" ".join([query] * 5))
 
 
 def test_every_number_of_the_card_is_in_its_json(demo):
