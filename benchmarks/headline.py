@@ -4,8 +4,7 @@
 
 Each row names what a recipe ends with: the student after DPO, and the pair of expander and retriever after the rounds,
 the one that validation kept where there are validation queries. The students of pydocs are measured on libraries that
-pydocs does not hold, too: what was to be compared there was written down first (`matrix-otherdocs-expandr.yaml`,
-`evaluate-otherdocs.yaml`).
+pydocs does not hold, too: what was to be compared there was written down first (`experiments/otherdocs`).
 """
 
 import json

@@ -1,6 +1,6 @@
 """Expander and retriever trained for each other, in turns (ExpandR, made a loop).
 
-    python train/alternation.py --config train/recipes/smollm2-135m/alternation-pydocs.yaml
+    python train/alternation.py --config train/recipes/smollm2-135m/alternation.yaml --output_dir out/alternation
 
 A round: the expander writes for the train queries → triplets → the retriever is trained → the trained retriever
 rewards the expander's candidates → DPO. The retriever may learn from other expansions than the candidates: one of each

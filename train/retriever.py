@@ -1,7 +1,7 @@
 """Train a dense retriever for expanded queries: ExpandR's other half.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/retriever.py \
-        --config train/recipes/minilm-l6/retriever-pydocs.yaml
+        --config train/recipes/minilm-l6/retriever.yaml --triplets DATASET --output_dir out/retriever
 
 A query's vector is the mean of its own and its expansion's, each of length 1; it learns to lie close to the relevant
 document, away from hard negatives and from the documents of the other rows of its batch. The result is a

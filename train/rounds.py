@@ -1,6 +1,6 @@
 """On-policy rounds: the student writes candidates, they are graded and paired, DPO goes on from there, and again.
 
-    python train/rounds.py --config train/recipes/smollm2-135m/rounds-pydocs.yaml
+    python train/rounds.py --config train/recipes/smollm2-135m/rounds.yaml --adapter out/sft --output_dir out/rounds
 
 Each round leaves its datasets in `<output_dir>/round-N` and its adapter in `<output_dir>/models/round-N`. After every
 round the student answers the validation queries; when it has not become better for `patience` rounds, the rounds end.

@@ -1,7 +1,7 @@
 """Publish what belongs together: datasets, models, the Space, then a collection of them all, under one tag.
 
-    python -m builders release --config builders/recipes/pydocs-demo/release.yaml --owner YOU
-    python -m builders release --config builders/recipes/pydocs-demo/release.yaml --owner YOU --push_to_hub
+    python -m builders release --config builders/recipes/release.yaml --owner YOU
+    python -m builders release --config builders/recipes/release.yaml --owner YOU --push_to_hub
 
 Without --push_to_hub it only tells: every file with its size, every change of a card, the collection. Each card names
 the others at exact revisions. Run it again after a failure: only what is missing is done. What is up and what is not

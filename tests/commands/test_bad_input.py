@@ -129,20 +129,20 @@ def test_preferences_refuses_the_wrong_kind_and_bounds_without_pairs(demo, tmp_p
 
 def test_training_refuses_in_one_line(demo, tmp_path, embedded_model):
     """Missing data, a key that nobody knows, an adapter of another base: before any model is loaded."""
-    sft = ["train/sft.py", "--config", RECIPES / "sft-demo.yaml", "--output_dir", tmp_path / "out"]
-    line = refused(command(*sft, "--expansions", tmp_path / "nothing"))
+    sft = ["--expansions", tmp_path / "nothing", "--output_dir", tmp_path / "out"]
+    line = refused(command("train/sft.py", "--config", RECIPES / "sft-qlora.yaml", *sft))
     assert "no such dataset folder" in line
 
     recipe = tmp_path / "old.yaml"
-    recipe.write_text((RECIPES / "sft-demo.yaml").read_text() + "max_prompt_length: 100\n")
-    line = refused(command("train/sft.py", "--config", recipe, "--output_dir", tmp_path / "out"))
+    recipe.write_text((RECIPES / "sft-qlora.yaml").read_text() + "max_prompt_length: 100\n")
+    line = refused(command("train/sft.py", "--config", recipe, *sft))
     assert "max_prompt_length" in line and "old.yaml" in line
 
     other = tmp_path / "other"
     shutil.copytree(demo.sft, other)
     config = json.loads((other / "adapter_config.json").read_text())
     (other / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "Qwen/Qwen3-0.6B"}))
-    dpo = ["train/dpo.py", "--config", RECIPES / "dpo-demo.yaml", "--preferences", demo.preferences]
+    dpo = ["train/dpo.py", "--config", RECIPES / "dpo-qlora.yaml", "--preferences", demo.preferences]
     line = refused(command(*dpo, "--adapter", other, "--output_dir", tmp_path / "out"))
     assert "belongs to 'Qwen/Qwen3-0.6B'" in line
     assert not (tmp_path / "out").exists()
@@ -199,7 +199,7 @@ def test_a_read_only_output_is_named(demo, small_disk):
 
 
 def test_ctrl_c_ends_with_one_line_and_leaves_no_folder(tmp_path, embedded_model):
-    arguments = ["-m", "builders", "expansions", "--config", DATA_RECIPES / "expansions.yaml"]
+    arguments = ["-m", "builders", "expansions", "--config", DATA_RECIPES / "expansions-passages.yaml"]
     arguments += ["--output_dir", tmp_path / "out", "--model", embedded_model, "--block", "8"]
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],

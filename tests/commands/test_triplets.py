@@ -13,11 +13,10 @@ from builders.artifacts.dataset_folder import read_rows
 from builders.artifacts.render import render_dataset
 from builders.artifacts.schema import CONFIGS
 from builders.collections.load import load_collection
-from builders.commands.triplets import TripletsArguments, TripletsBuild
+from builders.commands.triplets import TripletsArguments, build_triplets
 from builders.errors import KitError
 from builders.hard_negatives.similarity import highest_allowed
-from builders.publishing.staging.load import open_staged
-from tests.support.commands import ROOT, command, refused
+from tests.support.commands import command, refused
 from tests.support.rendered_folders import build, raw_row
 
 
@@ -81,7 +80,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def triplets(world: Path, name: str = "triplets", **settings: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Rows and provenance of what the command builds with these settings."""
     given: dict[str, Any] = {"output_dir": str(world / name), "expansions": str(world / "expansions"), **settings}
-    folder = TripletsBuild(TripletsArguments(**given)).build()
+    folder = build_triplets(TripletsArguments(**given))
     return read_rows(folder, "retriever", "train"), json.loads((folder / "build.json").read_text())
 
 
@@ -170,6 +169,8 @@ def test_an_encoder_filters_what_is_as_like_as_the_least_like_relevant_document(
     """An encoder of three directions: query (1, 0, 0), so that a document's cosine is its first number."""
     import numpy as np
 
+    import builders.retrievers.encoder as room
+
     cosines = {"gold": 0.9, "silver": 0.5, "judged0": 0.26, "n00": 0.24, "n01": 0.25, "n02": -0.5}
     of_text = {DOCUMENTS[name]: value for name, value in cosines.items()}
 
@@ -186,7 +187,7 @@ def test_an_encoder_filters_what_is_as_like_as_the_least_like_relevant_document(
             first = np.array([of_text.get(text, 0.99) for text in texts], dtype=np.float32)
             return np.stack([first, np.sqrt(1 - first**2), 0 * first], axis=1)
 
-    monkeypatch.setattr("builders.commands.triplets.Encoder", Known)
+    monkeypatch.setattr(room, "Encoder", Known)
     given = {"filter_encoder": "someone/encoder", "choice": "top", "negatives": 2}
     rows, made = triplets(world, **given, max_similarity_ratio=0.5)
     # Half of 0.5: neither what reaches it nor what lies above it.
@@ -215,7 +216,7 @@ def test_the_folder_is_current_publishable_and_explains_itself(
     assert "up to date" in capsys.readouterr().err and (folder / "build.json").stat().st_mtime_ns == before
     triplets(world, depth=20)
     assert (folder / "build.json").stat().st_mtime_ns != before
-    rendered = open_staged(folder)
+    rendered = open_rendered(folder)
     assert rendered.kind == "triplets" and rendered.rows == {"retriever": 1}
     card = (folder / "README.md").read_text()
     assert "hard negatives | 1 per row, drawn at random from ranks 1 to 20" in card
@@ -265,33 +266,3 @@ def test_bad_input_ends_the_command_with_one_line(world: Path) -> None:
         command("-m", "builders", "triplets", "--expansions", world / "expansions", "--output_dir", world / "out")
     )
     assert "no query gives a row" in line
-
-
-RECIPES = sorted((ROOT / "builders/recipes").glob("*-expandr/triplets.yaml"))
-
-
-@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
-def test_a_recipe_is_read_and_leads_to_the_training(path: Path) -> None:
-    from builders.cli import parse
-
-    (args,) = parse(TripletsArguments, ["--config", str(path)], "", "")
-    name = path.parent.name.removesuffix("-expandr")
-    recipes = [ROOT / f"train/recipes/minilm-l6/retriever-{name}{end}.yaml" for end in ("", "-plain")]
-    trainings = [yaml.safe_load(recipe.read_text()) for recipe in recipes]
-    # An alternation keeps those of its rounds in folders of their own, and says so itself.
-    assert {training["triplets"] for training in trainings} <= {
-        args.output_dir,
-        args.output_dir.replace("/triplets", "/alternation/round-1/triplets"),
-    }
-    assert [training.get("without_expansion", False) for training in trainings] == [False, True]
-    own = ("without_expansion", "output_dir", "triplets")
-    assert [{k: v for k, v in training.items() if k not in own} for training in trainings][:1] * 2 == [
-        {k: v for k, v in training.items() if k not in own} for training in trainings
-    ], "the two differ in more than the expansions"
-    for text in (path.read_text(), *(recipe.read_text() for recipe in recipes)):
-        head = text.split("\n\n")[0]
-        assert "Memory:" in head and "Time:" in head and "kit default" in head
-
-
-def test_there_are_recipes() -> None:
-    assert {path.parent.name for path in RECIPES} == {"otherdocs-expandr", "pydocs-expandr", "scifact-expandr"}

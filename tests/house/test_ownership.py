@@ -125,7 +125,7 @@ def test_the_whole_command_leaves_a_strangers_folder(tmp_path):
     done = command("-m", "builders", "preferences", "--expansions", tmp_path / "expansions", "--output_dir", mine)
     assert f"--output_dir {mine}: holds files that are no dataset of this kit" in refused(done)
     done = command(
-        *("train/sft.py", "--config", RECIPES / "sft-demo.yaml", "--expansions", tmp_path / "expansions"),
+        *("train/sft.py", "--config", RECIPES / "sft-qlora.yaml", "--expansions", tmp_path / "expansions"),
         *("--output_dir", mine),
     )
     assert f"--output_dir {mine}: holds files that are no trained model of this kit" in refused(done)
@@ -407,7 +407,7 @@ def test_no_form_of_it_gets_through(text, tmp_path, monkeypatch):
             call()
     for argv in (
         [f"--config={path}"],
-        ["--config", str(RECIPES / "dpo-demo.yaml"), "--config", str(path)],
+        ["--config", str(RECIPES / "dpo-qlora.yaml"), "--config", str(path)],
         ["--conf", str(path)],
     ):
         with pytest.raises(KitError):

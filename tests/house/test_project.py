@@ -9,7 +9,6 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 
 from builders.__main__ import COMMANDS
 from tests.support.commands import ROOT, command
@@ -99,99 +98,6 @@ def test_ruff_and_mypy_are_content():
         assert done.returncode == 0, done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("recipe", sorted((ROOT / "train/recipes").rglob("*.yaml")), ids=lambda path: path.stem)
-def test_every_training_recipe_parses_with_the_installed_trl(recipe, monkeypatch):
-    """A key that TRL no longer knows raises; so does a recipe whose method has no script."""
-    from sentence_transformers.cross_encoder import CrossEncoderTrainingArguments
-
-    import train.alternation
-    import train.evaluate
-    import train.matrix
-    import train.rounds
-    from builders.cli import parse
-    from train.encoders.filter_data import FilterData
-    from train.encoders.retriever_trainer import RetrieverTrainingArguments
-    from train.encoders.triplet_rows import RetrieverData
-    from train.students.methods.load import METHODS
-
-    types = {
-        **{method.name: method.types() for method in METHODS},
-        "evaluate": (train.evaluate.EvaluationArguments,),
-        "filter": (FilterData, CrossEncoderTrainingArguments),
-        "rounds": (train.rounds.RoundsArguments,),
-        "retriever": (RetrieverData, RetrieverTrainingArguments),
-        "matrix": (train.matrix.MatrixArguments,),
-        "alternation": (train.alternation.AlternationArguments,),
-    }[recipe.stem.split("-")[0]]
-    # Recipes for GPUs must parse on machines without one.
-    cpu = ["--use_cpu", "true"] if len(types) > 1 else []
-    assert parse(types, ["--config", str(recipe), *cpu], "", "")
-    head = recipe.read_text().split("\n\n")[0]
-    assert "Memory:" in head and "Time:" in head
-
-
-@pytest.mark.parametrize("recipe", sorted((ROOT / "builders/recipes").rglob("*.yaml")), ids=lambda path: path.stem)
-def test_every_builder_recipe_parses(recipe):
-    import importlib
-
-    from builders.cli import parse
-    from builders.pairing.load import option_types
-
-    module = importlib.import_module(f"builders.commands.{recipe.stem.split('-')[0]}")
-    (arguments,) = [vars(module)[name] for name in vars(module) if name.endswith("Arguments")]
-    types = (arguments, *option_types()) if recipe.stem.startswith("preferences") else arguments
-    assert parse(types, ["--config", str(recipe)], "", "")
-
-
-def shell_commands(text: str) -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-    joined = "\n".join(blocks).replace("\\\n", " ")
-    return [line.strip() for line in joined.splitlines() if line.strip() and not line.startswith("#")]
-
-
-def test_every_command_of_the_readme_exists_and_takes_its_flags():
-    """make targets stand in the Makefile; for python commands every flag is one that --help names."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    helps: dict[tuple[str, ...], str] = {}
-    seen = 0
-    for line in shell_commands((ROOT / "README.md").read_text()):
-        words = line.split()
-        if words[0] == "make":
-            assert words[1] in targets, line
-        elif words[0] == "python" and words[1] == "-m" and words[2] in ROOMS:
-            start = words[1:4] if words[2] == "builders" else words[1:3]
-            check_flags(tuple(start), words, line, helps)
-        elif words[:2] == ["accelerate", "launch"] or words[1].startswith("train/"):
-            if "-m" in words:
-                own = words[words.index("-m") :]
-                check_flags(tuple(own[:3]), own, line, helps)
-                seen += 1
-                continue
-            script = next(word for word in words if word.startswith("train/") and word.endswith(".py"))
-            own = words[words.index(script) :]
-            if words[0] == "accelerate":
-                assert Path(ROOT / words[words.index("--config_file") + 1]).is_file(), line
-            recipe = ROOT / own[own.index("--config") + 1]
-            assert recipe.is_file(), line
-            keys = set(yaml.safe_load(recipe.read_text()))
-            helped = helps.setdefault((script,), command(script, "--help").stdout)
-            for flag in (word for word in own if word.startswith("--") and word != "--config"):
-                assert f"--{flag[2:]} " in helped or flag[2:] in keys, f"{flag} in: {line}"
-        else:
-            continue
-        seen += 1
-    assert seen >= 8
-
-
-def check_flags(start: tuple[str, ...], words: list[str], line: str, helps: dict[tuple[str, ...], str]) -> None:
-    helped = helps.setdefault(start, command(*start, "--help").stdout)
-    assert helped.startswith("usage:"), line
-    for flag in (word for word in words if word.startswith("--") and word != "--config"):
-        assert f"{flag} " in helped or f"[{flag}]" in helped, f"{flag} in: {line}"
-    if "--config" in words:
-        assert (ROOT / words[words.index("--config") + 1]).is_file(), line
-
-
 def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
     """The README shows tables of real runs, kept beside it as JSON; no number is typed by hand."""
     import json
@@ -215,39 +121,6 @@ def test_the_readmes_headline_is_made_of_the_recorded_results(monkeypatch):
 
     shown = re.search(r"<!-- headline -->\n(.*?)<!-- end of headline -->", (ROOT / "README.md").read_text(), re.DOTALL)
     assert shown and shown[1] == headline_table()
-
-
-def test_the_time_of_a_round_in_the_readme_is_the_recorded_one():
-    import json
-
-    stages = json.loads((ROOT / "benchmarks/results/pydocs-expandr-round.json").read_text())["stages"]
-    minutes = sum(stage["seconds"] for stage in stages) / 60
-    assert f"{minutes:.0f} minutes together" in " ".join((ROOT / "README.md").read_text().split())
-
-
-@pytest.mark.parametrize(
-    ("checked", "source", "own"),
-    [
-        ("builders/recipes/otherdocs-expandr/expansions-retriever", "builders/recipes/pydocs-expandr/", {"adapter"}),
-        ("builders/recipes/otherdocs-expandr/triplets", "builders/recipes/pydocs-expandr/", {"expansions"}),
-        ("train/recipes/minilm-l6/retriever-otherdocs", "train/recipes/minilm-l6/", {"triplets"}),
-        ("train/recipes/minilm-l6/retriever-otherdocs-plain", "train/recipes/minilm-l6/", {"triplets"}),
-        ("train/recipes/smollm2-135m/matrix-otherdocs-expandr", "train/recipes/smollm2-135m/", {"against"}),
-        ("train/recipes/smollm2-135m/evaluate-otherdocs", "train/recipes/smollm2-135m/", set()),
-    ],
-)
-def test_other_libraries_are_measured_with_the_settings_of_pydocs(checked, source, own):
-    """The check is worth something only where nothing was chosen anew: rows and columns may be fewer, that is all."""
-    here = yaml.safe_load((ROOT / f"{checked}.yaml").read_text())
-    name = checked.rsplit("/", 1)[-1].replace("otherdocs", "pydocs")
-    there = yaml.safe_load((ROOT / source / f"{name}.yaml").read_text())
-    own = own | {"collection", "output_dir", "adapters", "retrievers"}
-    assert {k: v for k, v in here.items() if k not in own} == {k: there.get(k) for k in here if k not in own}
-    assert here.get("collection", "pydocs:").startswith("pydocs:")
-    for form in here.get("retrievers", []):
-        title, _, asked = form.partition("=")
-        (same,) = [each for each in there["retrievers"] if each.startswith(f"{title}=")]
-        assert asked.rpartition("|")[2] == same.rpartition("|")[2], "another formation"
 
 
 def test_recorded_results_name_no_folder_outside_the_project(monkeypatch):

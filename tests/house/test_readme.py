@@ -1,4 +1,7 @@
-"""The README's commands, run as they stand there; only servers and sizes that a test cannot have are exchanged."""
+"""The README's commands and those of the experiments: all are read by what they start, some are run as they stand.
+
+Only servers and sizes that a test cannot have are exchanged.
+"""
 
 import json
 import re
@@ -11,7 +14,7 @@ import pytest
 from builders.__main__ import main
 from builders.expanders.load import EXPANDERS
 from tests.support.collection_folders import clicks, dpr, jsonl, write
-from tests.support.commands import ROOT, command
+from tests.support.commands import EXPERIMENTS, ROOT, command, own_words, settings, started
 from tests.support.inference_server import InferenceServer
 from tests.support.readme_tables import renewed
 from tests.support.word_collection import word_collection
@@ -20,6 +23,27 @@ from tests.support.word_collection import word_collection
 README = (ROOT / "README.md").read_text()
 ROUTER = "huggingface_hub.inference._providers.CONVERSATIONAL_AUTO_ROUTER.base_url"
 TRAIN = 20
+GUIDES = [ROOT / "README.md", *sorted(EXPERIMENTS.glob("*/README.md"))]
+
+
+@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.parent.name)
+def test_every_command_is_read_with_all_its_options(path: Path) -> None:
+    """Targets stand in the Makefile, recipes and scripts are there, and each option is one of its command's."""
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    read = 0
+    for words in started(path.read_text()):
+        if words[0] == "make":
+            assert words[1] in targets, words
+            continue
+        if words[0] == "accelerate":
+            assert (ROOT / words[words.index("--config_file") + 1]).is_file(), words
+        own = own_words(words)
+        if own[0].startswith("benchmarks/"):
+            assert (ROOT / own[0]).is_file()
+        elif own[:2] not in (["-m", "pip"], ["-m", "tests.hub_server"]):
+            assert settings(own), words
+            read += 1
+    assert read >= 5
 
 
 def commands(section: str, mark: str) -> list[str]:

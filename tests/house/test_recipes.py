@@ -1,19 +1,38 @@
-"""The recipes and launcher configurations: read by the libraries they are for, and honest about what was run."""
+"""The recipes and launcher configurations: read by the commands they are for, and honest about what was run."""
 
-import importlib
+import hashlib
 
 import pytest
 import yaml
 
-from builders.cli import parse
-from tests.support.commands import ROOT
+from tests.support.commands import EXPERIMENTS, ROOT, own_words, settings, started
 
 
-RECIPES = sorted((ROOT / "train/recipes").rglob("*.yaml"))
-TRAINING = [path for path in RECIPES if path.stem.split("-")[0] in ("sft", "dpo")]
+BUILDERS = sorted((ROOT / "builders/recipes").rglob("*.yaml"))
+TRAINING = sorted((ROOT / "train/recipes").rglob("*.yaml"))
+RECIPES = [*BUILDERS, *TRAINING, *sorted(EXPERIMENTS.rglob("*.yaml"))]
 CONFIGS = sorted((ROOT / "train/accelerate").glob("*.yaml"))
 # Run by the tests or the demo.
 RUN = {"cpu", "cpu_two_processes"}
+# What is said on the command line: where things lie and go, and what they are made of.
+PLACES = {"output_dir", "collection", "validation_collection", "expansions", "preferences", "references", "triplets"}
+PLACES |= {"adapter", "adapters", "recorded", "filter"}
+NEEDED = {
+    "sft": ("expansions", "output_dir"),
+    "dpo": ("preferences", "output_dir"),
+    "filter": ("expansions", "output_dir"),
+    "retriever": ("triplets", "output_dir"),
+    "evaluate": ("output_dir",),
+    "matrix": ("output_dir", "retrievers"),
+    "rounds": ("adapter", "output_dir"),
+    "alternation": ("output_dir",),
+    "expansions": ("output_dir",),
+    "preferences": ("expansions", "output_dir"),
+    "references": ("expansions", "output_dir"),
+    "triplets": ("expansions", "output_dir"),
+    "regrade": ("expansions", "retriever", "output_dir"),
+    "release": (),
+}
 
 
 def name(path):
@@ -21,47 +40,98 @@ def name(path):
 
 
 def read(path):
-    """The dataclasses of a training recipe; on a machine without a GPU, too."""
-    import trl
-
+    """The settings of a recipe, by its command."""
     kind = path.stem.split("-")[0]
-    own = getattr(importlib.import_module(f"train.{kind}"), f"{kind.upper()}Data")
-    config = {"sft": trl.SFTConfig, "dpo": trl.DPOConfig}[kind]
-    return parse((own, config, trl.ModelConfig), ["--config", str(path), "--use_cpu", "true"], "", "")
+    words = ["-m", "builders", kind] if path in BUILDERS else [f"train/{kind}.py"]
+    given = yaml.safe_load(path.read_text())
+    needed = [word for key in NEEDED[kind] if key not in given for word in (f"--{key}", "x")]
+    return settings([*words, "--config", str(path), *needed])
 
 
-def test_the_students_of_the_kit_have_recipes():
-    stages = {(path.parent.name, path.stem.split("-")[0]) for path in TRAINING}
-    assert stages >= {(s, k) for s in ("smollm2-135m", "qwen3-0.6b", "qwen3-4b") for k in ("sft", "dpo")}
+def experiments():
+    """Name → its commands."""
+    return {path.parent.name: started(path.read_text()) for path in sorted(EXPERIMENTS.glob("*/README.md"))}
 
 
-@pytest.mark.parametrize("path", TRAINING, ids=name)
-def test_a_training_recipe_is_read_and_complete(path):
-    data, _, model = read(path)
-    text = path.read_text()
-    head = text.split("\n\n")[0]
-    assert "Memory:" in head and "Time:" in head
-    assert "kit default" in head or "kit default" in text, "where do its values come from?"
-    given = yaml.safe_load(text)
-    needed = {"output_dir", "model_name_or_path", "dtype", "load_in_4bit", "learning_rate", "num_train_epochs", "seed"}
-    needed |= {"per_device_train_batch_size", "max_length", "activation_checkpointing", "lr_scheduler_type"}
-    needed |= {"beta", "loss_type"} if path.stem.startswith("dpo") else set()
-    needed |= {"adapter"} if "adapter" in given else {"use_peft", "lora_r", "lora_alpha", "lora_dropout"}
-    assert needed <= {*given, *(["num_train_epochs"] if "max_steps" in given else [])}
-    if model.load_in_4bit:
-        assert model.use_bnb_nested_quant and model.bnb_4bit_quant_type == "nf4", "QLoRA quantizes twice"
-    if "adapter" not in given:
-        assert model.use_peft and model.lora_target_modules in ("all-linear", ["all-linear"])
-    assert data.train_split == "train"
+def recipes_of(commands):
+    return {words[words.index("--config") + 1] for words in map(own_words, commands) if "--config" in words}
 
 
-@pytest.mark.parametrize("path", [path for path in TRAINING if path.parent.name.startswith("qwen3")], ids=name)
-def test_every_value_of_a_qwen3_recipe_names_its_source(path):
-    training = path.read_text().split("# Training\n")[1].split("\n\n")[0].splitlines()
-    own = {"per_device_train_batch_size", "activation_checkpointing", "bf16", "seed", "precompute_ref_log_probs"}
-    for line in training:
-        key = line.split(":")[0]
-        assert key in own or "paper" in line or "kit default" in line, line
+def test_there_are_few_and_the_students_of_the_kit_have_theirs():
+    assert len(RECIPES) <= 45
+    have = {name(path) for path in TRAINING}
+    assert have >= {f"{s}/{k}" for s in ("smollm2-135m", "qwen3-0.6b", "qwen3-4b") for k in ("sft", "dpo", "evaluate")}
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=name)
+def test_a_recipe_is_read_by_its_command(path):
+    """A key that the command or TRL no longer knows raises; so does a recipe whose method has no command."""
+    values = read(path)
+    given = yaml.safe_load(path.read_text())
+    assert path.read_text().startswith("# ") and set(given) <= set(values)
+    if path in TRAINING or path in BUILDERS and path.stem != "release":
+        assert not set(given) & PLACES, "a place belongs on the command line"
+
+
+@pytest.mark.parametrize("path", [path for path in TRAINING if path.stem.startswith(("sft", "dpo"))], ids=name)
+def test_a_training_recipe_is_complete(path):
+    given = yaml.safe_load(path.read_text())
+    needed = {"model_name_or_path", "dtype", "load_in_4bit", "max_length", "activation_checkpointing", "seed"}
+    needed |= {"learning_rate", "lr_scheduler_type", "per_device_train_batch_size"}
+    needed |= {"max_steps"} if "max_steps" in given else {"num_train_epochs"}
+    needed |= {"beta", "loss_type"} if path.stem.startswith("dpo") else {"use_peft"}
+    assert needed <= set(given)
+    if given["load_in_4bit"]:
+        assert given["use_bnb_nested_quant"] and read(path)["bnb_4bit_quant_type"] == "nf4", "QLoRA quantizes twice"
+    assert given.get("lora_target_modules", "all-linear") == "all-linear"
+
+
+def test_a_recipe_that_no_experiment_runs_says_so():
+    used = {recipe for commands in experiments().values() for recipe in recipes_of(commands)}
+    for recipe in list(used):
+        of_stages = yaml.safe_load((ROOT / recipe).read_text())
+        used |= {value for key, value in of_stages.items() if key.endswith("_recipe")}
+    never = {str(path.relative_to(ROOT)) for path in RECIPES if path.read_text().startswith("# Never run here: ")}
+    assert {str(path.relative_to(ROOT)) for path in RECIPES} == used | never | {"builders/recipes/release.yaml"}
+    assert not used & never
+
+
+def test_make_runs_every_experiment():
+    makefile = (ROOT / "Makefile").read_text()
+    assert all(f"$(call experiment,{name})" in makefile for name in set(experiments()) - {"demo"})
+    headings = [line for line in (EXPERIMENTS / "demo/README.md").read_text().splitlines() if line.startswith("# ")]
+    assert [line[2:5] for line in headings[1:]] == [f"{number}/6" for number in range(1, 7)]
+    assert all(f"$(call stage,{number})" in makefile for number in range(1, 7))
+
+
+def test_other_libraries_are_measured_with_the_settings_of_pydocs():
+    """The check is worth something only where nothing was chosen anew: rows and columns may be fewer, that is all."""
+    commands = experiments()
+    here = [own_words(words) for words in commands["otherdocs"] if "pip" not in words]
+    of_rounds = yaml.safe_load((ROOT / "train/recipes/smollm2-135m/alternation.yaml").read_text())
+    recipes = {of_rounds[f"{stage}_recipe"] for stage in ("retriever_expansions", "triplets", "retriever")}
+    recipes |= {"train/recipes/smollm2-135m/evaluate.yaml", "benchmarks/experiments/otherdocs/matrix.yaml"}
+    assert recipes_of(commands["otherdocs"]) == recipes
+    places = {"config", "output_dir", "collection", "adapter", "adapters", "expansions", "triplets"}
+    for words in here:
+        assert {word[2:] for word in words if word.startswith("--")} <= places | {"teachers", "without_expansion"}
+    bm25, dense = here[0], here[-1]
+    there = settings(next(own_words(words) for words in commands["pydocs"] if "train/evaluate.py" in words))
+    assert settings(bm25)["teachers"] == there["teachers"]
+    asked, there = settings(dense), settings(own_words(commands["pydocs-expandr"][-1]))
+    fewer = {"output_dir", "collection", "adapters", "retrievers", "against"}
+    assert {k: v for k, v in asked.items() if k not in fewer} == {k: v for k, v in there.items() if k not in fewer}
+    assert set(asked["against"]) < set(there["against"])
+    for form in asked["retrievers"]:
+        title, _, searched = form.partition("=")
+        (same,) = [each for each in there["retrievers"] if each.startswith(f"{title}=")]
+        assert searched.rpartition("|")[2] == same.rpartition("|")[2], "another formation"
+
+
+def test_the_registration_is_as_it_was_written():
+    """The file of commit 3c2e960, before anything was measured."""
+    text = (EXPERIMENTS / "otherdocs/matrix.yaml").read_bytes()
+    assert hashlib.sha256(text).hexdigest() == "a1a60903dfbbded336f844b68ebf83d55ca25692df757f68479d6259675d8487"
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=name)

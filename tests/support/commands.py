@@ -1,15 +1,23 @@
 """The kit's commands as a user runs them: in processes of their own, from the project's root."""
 
+import importlib
 import os
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 RECIPES = ROOT / "train/recipes/smollm2-135m"
-DATA_RECIPES = ROOT / "builders/recipes/pydocs-demo"
+DATA_RECIPES = ROOT / "builders/recipes"
+EXPERIMENTS = ROOT / "benchmarks/experiments"
+TRAININGS = ("train/sft.py", "train/dpo.py", "train/filter.py", "train/retriever.py")
 # The demo's own numbers, cut down.
 QUERIES, SAMPLES, TEST_QUERIES, TOKENS = 8, 3, 6, 10
 
@@ -72,39 +80,83 @@ class Demo:
         return self.folder / "results.json"
 
 
+# Bash with no program at hand: what it would have started, it tells.
+TOLD = r"""
+PATH=/nowhere
+getconf() { echo 2; }
+source() { :; }
+command_not_found_handle() { printf '%s\x1f' "$@"; printf '\x1e'; }
+"""
+
+
+def started(text: str) -> list[list[str]]:
+    """The commands in the bash blocks of a Markdown text, word by word as bash reads them; none is run."""
+    found = []
+    for block in re.findall(r"^```bash\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        done = subprocess.run(["bash", "-euo", "pipefail", "-c", TOLD + block], capture_output=True, text=True, env={})
+        assert done.returncode == 0, done.stderr
+        found += [words.split("\x1f")[:-1] for words in done.stdout.split("\x1e")[:-1]]
+    return found
+
+
+def own_words(words: Sequence[str]) -> list[str]:
+    """What Python is given: `train/sft.py …` or `-m builders …`, without the launcher."""
+    begin = next(number for number, word in enumerate(words) if word == "-m" or word.endswith(".py"))
+    return list(words[begin:])
+
+
+class Read(BaseException):
+    """A command has read its settings. Nothing catches it."""
+
+
+def settings(words: Sequence[str]) -> dict[str, Any]:
+    """The values that a command of ours takes from its words and its recipe; it is stopped before it does anything."""
+    from trl import TrlParser
+
+    read = TrlParser.parse_args_and_config
+
+    def stop(parser: TrlParser, args: list[str]) -> None:
+        raise Read(read(parser, args=args))
+
+    is_module = words[0] == "-m"
+    name = f"{words[1]}.__main__" if is_module else f"train.{Path(words[0]).stem}"
+    # A recipe for GPUs is read on a machine without one, too.
+    cpu = ["--use_cpu", "true"] if words[0] in TRAININGS else []
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Read) as told:
+        patch.setattr(TrlParser, "parse_args_and_config", stop)
+        patch.setattr(sys, "argv", [*(words[1:] if is_module else words), *cpu])
+        patch.chdir(ROOT)
+        importlib.import_module(name).main()
+    return {name: value for part in told.value.args[0] for name, value in vars(part).items()}
+
+
 def stages(folder: Path, model: str) -> dict[str, list[str | Path]]:
-    """The six stages, from the demo's recipes with smaller numbers and other folders on the command line."""
-    small = ["--max_new_tokens", str(TOKENS)]
-    return {
+    """The six stages of the demo's README, with smaller numbers and other folders."""
+    commands = started((EXPERIMENTS / "demo/README.md").read_text())
+    expansions, preferences = folder / "expansions", folder / "preferences"
+    sft, dpo = folder / "models/sft", folder / "models/dpo"
+    few = ["--max_new_tokens", str(TOKENS)]
+    other: dict[str, list[str | Path]] = {
         "expansions": [
-            *("-m", "builders", "expansions", "--config", DATA_RECIPES / "expansions.yaml"),
-            *("--output_dir", folder / "expansions", "--model", model, *small),
+            *("--output_dir", expansions, "--model", model, *few),
             *("--num_train", str(QUERIES), "--num_validation", "2", "--samples", str(SAMPLES)),
         ],
-        "preferences": [
-            *("-m", "builders", "preferences", "--config", DATA_RECIPES / "preferences.yaml"),
-            *("--expansions", folder / "expansions", "--output_dir", folder / "preferences", "--min_margin", "0.001"),
-        ],
+        "preferences": ["--expansions", expansions, "--output_dir", preferences, "--min_margin", "0.001"],
         "sft": [
-            *("train/sft.py", "--config", RECIPES / "sft-demo.yaml", "--expansions", folder / "expansions"),
-            *("--output_dir", folder / "models/sft", "--model_name_or_path", model),
+            *("--expansions", expansions, "--output_dir", sft, "--model_name_or_path", model),
             *("--num_train_epochs", "1", "--per_device_train_batch_size", "4"),
         ],
         "dpo": [
-            *("train/dpo.py", "--config", RECIPES / "dpo-demo.yaml", "--preferences", folder / "preferences"),
-            *("--adapter", folder / "models/sft", "--output_dir", folder / "models/dpo"),
-            *("--model_name_or_path", model, "--max_steps", "2", "--per_device_train_batch_size", "2"),
+            *("--preferences", preferences, "--adapter", sft, "--output_dir", dpo, "--model_name_or_path", model),
+            *("--max_steps", "2", "--per_device_train_batch_size", "2"),
         ],
         "evaluate": [
-            *("train/evaluate.py", "--config", RECIPES / "evaluate-demo.yaml", "--output_dir", folder),
-            *("--model", model, "--adapters", folder / "models/sft", folder / "models/dpo", *small),
+            *("--output_dir", folder, "--model", model, "--adapters", sft, dpo, *few),
             *("--num_queries", str(TEST_QUERIES)),
         ],
-        "cards": [
-            *("-m", "model_cards", "--adapters", folder / "models/sft", folder / "models/dpo"),
-            *("--results", folder / "results.json"),
-        ],
+        "cards": ["--adapters", sft, dpo, "--results", folder / "results.json"],
     }
+    return {name: [*own_words(words), *more] for (name, more), words in zip(other.items(), commands, strict=True)}
 
 
 def run_stage(name: str, arguments: list[str | Path], **environment: str):

@@ -119,7 +119,7 @@ def test_a_recipe_key_that_trl_no_longer_knows_is_named(world, trained, tmp_path
     import yaml
 
     recipe = tmp_path / "dpo-old.yaml"
-    recipe.write_text((RECIPES / "smollm2-135m/dpo-demo.yaml").read_text() + yaml.safe_dump(settings))
+    recipe.write_text((RECIPES / "smollm2-135m/dpo-qlora.yaml").read_text() + yaml.safe_dump(settings))
     with pytest.raises(KitError, match=line) as error:
         world.dpo(tmp_path / "dpo", trained, config=recipe)
     assert str(recipe) in str(error.value) and "\n" not in str(error.value)

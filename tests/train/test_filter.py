@@ -309,8 +309,9 @@ def test_the_embedded_encoder_becomes_a_filter(tmp_path):
     """MiniLM from its package, by the recipe's own settings but few queries."""
     pytest.importorskip("all_minilm_l6_v2", reason="the embedded encoder is not installed")
     data, output = dataset(tmp_path / "data", helpful_rows(range(32))), tmp_path / "filter"
-    recipe = ROOT / "train/recipes/smollm2-135m/filter-demo.yaml"
-    done = command("train/filter.py", "--config", recipe, "--expansions", data, "--output_dir", output)
+    recipe = ROOT / "train/recipes/minilm-l6/filter.yaml"
+    few = ["--held_out", "0.2", "--num_train_epochs", "3"]
+    done = command("train/filter.py", "--config", recipe, "--expansions", data, "--output_dir", output, *few)
     assert done.returncode == 0, done.stderr
     training = json.loads((output / "training.json").read_text())
     assert training["base"]["model_id"] == "sentence-transformers/all-MiniLM-L6-v2"

@@ -318,7 +318,6 @@ def test_a_stage_is_watched(tmp_path):
     [
         ({"rounds": 0}, "--rounds and --patience must be at least 1"),
         ({"triplets_recipe": "nowhere.yaml"}, "--triplets_recipe: no such file: nowhere.yaml"),
-        ({"dpo_recipe": str(RECIPES / "smollm2-135m/dpo-pydocs.yaml")}, "names an adapter: say it as --adapter"),
         ({"encoder": "nowhere"}, "unknown encoder 'nowhere'"),
         ({"model": "nowhere"}, "unknown model 'nowhere'"),
         ({"prompt": "nothing-like-it"}, "nothing-like-it"),
@@ -332,6 +331,12 @@ def test_what_cannot_be_had_is_refused_before_the_first_stage(world, tmp_path, m
     with pytest.raises(KitError, match=message) as caught:
         train_jointly(arguments(world, tmp_path, **change))
     assert "\n" not in str(caught.value) and not (tmp_path / "out/alternation.json").exists()
+
+
+def test_a_dpo_recipe_that_names_an_adapter_is_refused(world, tmp_path):
+    (tmp_path / "own.yaml").write_text("adapter: out/models/sft\n")
+    with pytest.raises(KitError, match="names an adapter: say it as --adapter"):
+        train_jointly(arguments(world, tmp_path, dpo_recipe=str(tmp_path / "own.yaml")))
 
 
 def whole(world, folder, rounds):
@@ -357,7 +362,7 @@ def whole(world, folder, rounds):
             **{"pairs_per_query": 1, "student_prompt": prompts[PROMPT]},
         },
         "dpo": {
-            **yaml.safe_load((RECIPES / "smollm2-135m/dpo-pydocs-expandr.yaml").read_text()),
+            **yaml.safe_load((RECIPES / "smollm2-135m/dpo-expandr.yaml").read_text()),
             **{"max_steps": 2, "logging_steps": 1, "per_device_train_batch_size": 2},
         },
     }

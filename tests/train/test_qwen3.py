@@ -144,13 +144,13 @@ def test_the_qwen3_recipes_train_a_model_of_that_shape(size, tmp_path):
         "sft",
         world.base,
         tmp_path / "sft",
-        {"config": folder / "sft-rfd.yaml", "expansions": world.expansions, **cut},
+        {"config": folder / "sft.yaml", "expansions": world.expansions, **cut},
     )
     aligned = train(
         "dpo",
         world.base,
         tmp_path / "dpo",
-        {"config": folder / "dpo-rfd.yaml", "preferences": world.preferences, "adapter": tmp_path / "sft", **cut},
+        {"config": folder / "dpo.yaml", "preferences": world.preferences, "adapter": tmp_path / "sft", **cut},
     )
     assert learned["steps"] == aligned["steps"] == 1
     assert math.isfinite(learned["log"][0]["loss"])

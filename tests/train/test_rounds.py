@@ -24,7 +24,7 @@ from train.reports.rounds_tables import rounds_table
 def arguments(demo, folder, model, *more):
     return [
         *("train/rounds.py", "--output_dir", folder, "--adapter", demo.sft, "--model", model),
-        *("--dpo_recipe", RECIPES / "dpo-demo.yaml", "--prompt", "api-docs-zero-shot", "--block", "32"),
+        *("--dpo_recipe", RECIPES / "dpo-qlora.yaml", "--prompt", "api-docs-zero-shot", "--block", "32"),
         *("--num_train", "8", "--samples", "3", "--num_validation", "4", "--max_new_tokens", "10"),
         *("--min_margin", "0.001", "--accelerate_config", ROOT / "train/accelerate/cpu.yaml", *more),
     ]
@@ -81,7 +81,7 @@ def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
     args = RoundsArguments(
         output_dir=str(rounds),
         adapter=str(adapter),
-        dpo_recipe=str(RECIPES / "dpo-demo.yaml"),
+        dpo_recipe=str(RECIPES / "dpo-qlora.yaml"),
         accelerate_config=str(ROOT / "train/accelerate/cpu.yaml"),
         **settings,
         max_new_tokens=6,
@@ -108,7 +108,7 @@ def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
 def test_a_missing_student_is_named_before_anything_runs(tmp_path):
     done = command(
         *("train/rounds.py", "--output_dir", tmp_path / "rounds", "--adapter", tmp_path / "none"),
-        *("--dpo_recipe", RECIPES / "dpo-demo.yaml"),
+        *("--dpo_recipe", RECIPES / "dpo-qlora.yaml"),
     )
     assert done.returncode == 2 and done.stderr.startswith("error:") and "no such adapter" in done.stderr
     assert not (tmp_path / "rounds").exists()

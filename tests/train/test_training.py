@@ -131,7 +131,7 @@ def test_dpo_goes_on_with_plain_lora_in_float32(world, trained, tmp_path):
 
 def test_dpo_begins_with_the_base_model(world, tmp_path):
     """By ExpandR's recipe: a new adapter, the base model its reference, the first loss ln 2."""
-    recipe = RECIPES / "smollm2-135m/dpo-pydocs-expandr.yaml"
+    recipe = RECIPES / "smollm2-135m/dpo-expandr.yaml"
     given = {"preferences": world.preferences, "config": recipe, "learning_rate": 0.002, "logging_steps": 1}
     aligned = train("dpo", world.base, tmp_path / "dpo", {**given, "gradient_accumulation_steps": 1})
     assert aligned["log"][0]["loss"] == pytest.approx(math.log(2), abs=1e-6)

@@ -1,9 +1,9 @@
 """Teach a student to imitate expansions: supervised fine-tuning of a LoRA adapter, on a 4-bit base (QLoRA) or not.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/sft.py \
-        --config train/recipes/smollm2-135m/sft-demo.yaml
+        --config train/recipes/smollm2-135m/sft-qlora.yaml --expansions out/demo/expansions --output_dir out/sft
     accelerate launch --config_file train/accelerate/single_gpu.yaml train/sft.py \
-        --config train/recipes/smollm2-135m/sft-demo.yaml --output_dir out/sft --learning_rate 1e-4
+        --config train/recipes/qwen3-0.6b/sft.yaml --expansions DATASET --output_dir out/sft --learning_rate 5e-5
 
 Every field of trl's SFTConfig and ModelConfig can stand in the recipe or on the command line as well.
 """
