@@ -216,7 +216,7 @@ def test_the_folder_is_current_publishable_and_explains_itself(
     assert "up to date" in capsys.readouterr().err and (folder / "build.json").stat().st_mtime_ns == before
     triplets(world, depth=20)
     assert (folder / "build.json").stat().st_mtime_ns != before
-    rendered = open_rendered(folder)
+    rendered = open_staged(folder)
     assert rendered.kind == "triplets" and rendered.rows == {"retriever": 1}
     card = (folder / "README.md").read_text()
     assert "hard negatives | 1 per row, drawn at random from ranks 1 to 20" in card

@@ -113,17 +113,17 @@ def settings(words: Sequence[str]) -> dict[str, Any]:
     """The values that a command of ours takes from its words and its recipe; it is stopped before it does anything."""
     from trl import TrlParser
 
-    read = TrlParser.parse_args_and_config
+    read = TrlParser.parse_args_into_dataclasses
 
-    def stop(parser: TrlParser, args: list[str]) -> None:
-        raise Read(read(parser, args=args))
+    def stop(parser: TrlParser, **given: Any) -> None:
+        raise Read(read(parser, **given))
 
     is_module = words[0] == "-m"
     name = f"{words[1]}.__main__" if is_module else f"train.{Path(words[0]).stem}"
     # A recipe for GPUs is read on a machine without one, too.
     cpu = ["--use_cpu", "true"] if words[0] in TRAININGS else []
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Read) as told:
-        patch.setattr(TrlParser, "parse_args_and_config", stop)
+        patch.setattr(TrlParser, "parse_args_into_dataclasses", stop)
         patch.setattr(sys, "argv", [*(words[1:] if is_module else words), *cpu])
         patch.chdir(ROOT)
         importlib.import_module(name).main()
