@@ -20,7 +20,7 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.cli import parse, run
-from train.pipeline.arguments import AlternationArguments
+from train.pipeline.rounds_arguments import AlternationArguments
 
 
 def main() -> None:

@@ -16,7 +16,7 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.cli import parse, run
-from train.pipeline.arguments import RoundsArguments
+from train.pipeline.rounds_arguments import RoundsArguments
 
 
 def main() -> None:

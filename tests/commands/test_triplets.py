@@ -16,6 +16,7 @@ from builders.collections.load import load_collection
 from builders.commands.triplets import TripletsArguments, build_triplets
 from builders.errors import KitError
 from builders.hard_negatives.similarity import highest_allowed
+from builders.publishing.staging.load import open_staged
 from tests.support.commands import command, refused
 from tests.support.rendered_folders import build, raw_row
 

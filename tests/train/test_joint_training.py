@@ -13,9 +13,9 @@ from tests.support.commands import ROOT, command, refused
 from tests.support.small_training import FRUITS, HARM, HELP, PROMPT, RECIPES, make_world
 from tests.support.tiny_student import student
 from tests.support.word_encoder import word_encoder
-from train.pipeline.arguments import AlternationArguments
 from train.pipeline.driver import best_round, is_over
 from train.pipeline.joint_training import JointTraining
+from train.pipeline.rounds_arguments import AlternationArguments
 from train.pipeline.stages import Spent, recorded, run_stage
 from train.reports.rounds_tables import alternation_table
 

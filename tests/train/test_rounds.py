@@ -16,8 +16,8 @@ from builders.retrievers.load import load_retriever
 from tests.support.commands import RECIPES, ROOT, command
 from tests.support.small_training import PROMPT, make_world
 from tests.support.tiny_student import student
-from train.pipeline.arguments import RoundsArguments
 from train.pipeline.on_policy import OnPolicyRounds
+from train.pipeline.rounds_arguments import RoundsArguments
 from train.reports.rounds_tables import rounds_table
 
 

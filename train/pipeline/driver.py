@@ -32,7 +32,7 @@ from builders.retrievers.load import load_retriever
 from train.evaluation.generation import generate
 from train.evaluation.held_out import HeldOutQueries
 from train.memory import PeakMemory
-from train.pipeline.arguments import AlternationArguments, RoundsArguments
+from train.pipeline.rounds_arguments import AlternationArguments, RoundsArguments
 from train.pipeline.stages import ROOT, Spent, recorded, run_stage
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from builders.artifacts.model_folder import adapter_name
 from builders.collections.collection import collection_provenance
-from train.pipeline.arguments import AlternationArguments
 from train.pipeline.driver import Record, Rounds, rows_of
+from train.pipeline.rounds_arguments import AlternationArguments
 from train.reports.rounds_tables import alternation_table
 
 

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from builders.artifacts.model_folder import ADAPTER, adapter_name, read_training
-from train.pipeline.arguments import RoundsArguments
 from train.pipeline.driver import Record, Rounds, rows_of
+from train.pipeline.rounds_arguments import RoundsArguments
 from train.reports.rounds_tables import rounds_table
 
 

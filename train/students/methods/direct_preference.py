@@ -1,10 +1,10 @@
 """Align a student with what retrieves better: DPO, going on with the adapter that SFT made, or with a new one.
 
     accelerate launch --config_file train/accelerate/cpu.yaml train/dpo.py \
-        --config train/recipes/smollm2-135m/dpo-qlora.yaml --preferences out/demo/preferences \\
+        --config train/recipes/smollm2-135m/dpo-qlora.yaml --preferences out/demo/preferences \
         --adapter out/demo/models/sft --output_dir out/dpo
     accelerate launch --config_file train/accelerate/single_gpu.yaml train/dpo.py \
-        --config train/recipes/qwen3-0.6b/dpo.yaml --preferences DATASET --adapter out/sft \\
+        --config train/recipes/qwen3-0.6b/dpo.yaml --preferences DATASET --adapter out/sft \
         --output_dir out/dpo --beta 0.3
 
 The reference is a frozen copy of that adapter. Without --adapter a new one is trained, whose shape the recipe gives as
