@@ -14,7 +14,7 @@ from builders.expanders.context_expander import FeedbackTermsExpander, Neighbour
 from builders.expanders.expander import Expander, ExpanderInputs
 from builders.expanders.local import LocalExpander
 from builders.expanders.none import NoExpander
-from builders.expanders.recorded import RecordedExpander
+from builders.expanders.recorded_expander import RecordedExpander
 from builders.expanders.server.inference import InferenceExpander
 from builders.expanders.term_regression import TermRegressionExpander
 from builders.prompts.prompt import Prompt

@@ -11,7 +11,7 @@ from builders.commands.expansions import main as make_expansions
 from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling, estimated_tokens, joint_identity
 from builders.expanders.none import NoExpander
-from builders.expanders.recorded import RecordedOptions, read_recording
+from builders.expanders.recorded_expander import RecordedOptions, read_recording
 from builders.expanders.recordings import parse_where, read_recorded
 from builders.prompts.load import load_prompt
 from tests.support.collection_folders import jsonl, write

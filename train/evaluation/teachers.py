@@ -19,7 +19,7 @@ from builders.expanders.load import (
     load_expanders,
     options_from_texts,
 )
-from builders.expanders.recorded import recorded_expansion
+from builders.expanders.recorded_expander import recorded_expansion
 from builders.expanders.recordings import read_recorded
 from builders.grading.joining import join_expansions
 from builders.processes import Processes
