@@ -16,6 +16,9 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.cli import parse, run
 from train.evaluation.arguments import EvaluationArguments
+from train.evaluation.evaluation_plan import make_plan
+from train.evaluation.results_writer import EVALUATION
+from train.evaluation.running import run_evaluation
 
 
 def main() -> None:
@@ -30,10 +33,6 @@ def evaluate(args: EvaluationArguments) -> None:
     Raises:
         KitError: the folder holds somebody else's results, or an argument names nothing known.
     """
-    from train.evaluation.evaluation_plan import make_plan
-    from train.evaluation.results_writer import EVALUATION
-    from train.evaluation.running import run_evaluation
-
     run_evaluation(args, make_plan, EVALUATION)
 
 

@@ -18,6 +18,9 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.cli import parse, run
 from train.evaluation.arguments import MatrixArguments
+from train.evaluation.evaluation_plan import make_matrix_plan
+from train.evaluation.results_writer import MATRIX
+from train.evaluation.running import run_evaluation
 
 
 def main() -> None:
@@ -33,10 +36,6 @@ def run_matrix(args: MatrixArguments) -> None:
         KitError: the folder holds somebody else's results, an argument names nothing known, or a retriever cannot be
             asked so.
     """
-    from train.evaluation.evaluation_plan import make_matrix_plan
-    from train.evaluation.results_writer import MATRIX
-    from train.evaluation.running import run_evaluation
-
     run_evaluation(args, make_matrix_plan, MATRIX)
 
 

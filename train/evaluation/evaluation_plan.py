@@ -15,7 +15,6 @@ from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.comparison import PLAIN
 from builders.grading.results_form import NONE
-from builders.prompts.context.context import PromptContext
 from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
@@ -128,16 +127,16 @@ class Plan:
         """What students are asked; the keys are query ids."""
         return [
             Request(query.id, tuple(self.prompt.messages(query.text, (), text)), samples)
-            for query, text in zip(self.queries, self._context.texts(self.queries), strict=True)
+            for query, text in zip(self.queries, self._context, strict=True)
         ]
 
     def shown_texts(self) -> list[str]:
         """What the prompt shows of the collection beside each query."""
-        return [" ".join(text.split()) for text in self._context.texts(self.queries)]
+        return [" ".join(text.split()) for text in self._context]
 
     @cached_property
-    def _context(self) -> PromptContext:
-        return load_context(self.prompt, self.collection, self.searchers[0].spec)
+    def _context(self) -> Sequence[str]:
+        return load_context(self.prompt, self.collection, self.searchers[0].spec).texts(self.queries)
 
 
 def make_plan(args: EvaluationArguments) -> Plan:
