@@ -15,7 +15,7 @@ if not __package__:  # Started as a script: its own folder would hide the librar
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
 
 from builders.cli import parse, run
-from train.evaluation.arguments import EvaluationArguments
+from train.evaluation.evaluation_arguments import EvaluationArguments
 from train.evaluation.evaluation_plan import make_plan
 from train.evaluation.results_writer import EVALUATION
 from train.evaluation.running import run_evaluation

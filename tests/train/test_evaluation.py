@@ -29,8 +29,8 @@ from tests.support.commands import ROOT, command, launch
 from tests.support.tiny_student import base_model, student
 from tests.train.test_filter import tiny_bert
 from train.evaluate import evaluate
-from train.evaluation.arguments import EvaluationArguments
 from train.evaluation.candidate_pool import chosen_candidates
+from train.evaluation.evaluation_arguments import EvaluationArguments
 from train.evaluation.evaluation_plan import make_plan
 from train.evaluation.generation import Cost, Generation
 from train.evaluation.leakage_audit import Audit

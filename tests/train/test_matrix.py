@@ -18,7 +18,7 @@ from builders.retrievers.load import load_retriever
 from tests.support.tiny_student import base_model, student
 from tests.support.word_encoder import word_encoder
 from tests.train.test_evaluation import TEST, WRITES, collection
-from train.evaluation.arguments import MatrixArguments
+from train.evaluation.evaluation_arguments import MatrixArguments
 from train.evaluation.evaluation_plan import make_matrix_plan, named_students
 from train.evaluation.retriever_specs import Searcher, load_searchers
 from train.matrix import run_matrix

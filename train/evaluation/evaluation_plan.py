@@ -18,8 +18,8 @@ from builders.grading.results_form import NONE
 from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
-from train.evaluation.arguments import EvaluationArguments, GenerationArguments, MatrixArguments
 from train.evaluation.baselines import available, missing_pyserini
+from train.evaluation.evaluation_arguments import EvaluationArguments, GenerationArguments, MatrixArguments
 from train.evaluation.retriever_specs import Searcher, load_searchers
 from train.evaluation.teachers import Teacher, load_teacher
 

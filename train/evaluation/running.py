@@ -15,8 +15,8 @@ from builders.grading.grader import Grader
 from builders.grading.results_form import NONE
 from builders.processes import Processes, join_processes
 from builders.retrievers.load import load_retriever
-from train.evaluation.arguments import GenerationArguments
 from train.evaluation.candidate_pool import chosen_candidates
+from train.evaluation.evaluation_arguments import GenerationArguments
 from train.evaluation.evaluation_plan import CHOSEN, ORACLE, Plan
 from train.evaluation.generation import Generation, generate
 from train.evaluation.leakage_audit import Audit, Audited
