@@ -14,13 +14,16 @@ from builders.__main__ import main
 from builders.expanders.expander_file import EXPANDER, expander_record
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.grading.grader import Grader
-from builders.publishing.staging.load import open_rendered
+from builders.publishing.staging.load import open_staged
 from builders.retrievers.formulation import load_formation
 from model_cards.adapter_card import expander_json
+from tests.hub_server.fixtures import hub, run_client
 from tests.support.commands import ROOT, command
 from tests.support.tiny_student import base_model, student
 from tests.support.word_collection import word_collection
 
+
+__all__ = ["hub"]
 
 QUERIES = ["sort an array", "merge two frames on a key", "fit a line"]
 
@@ -70,7 +73,7 @@ def test_expander_json_says_all_that_an_adapter_needs_and_is_published(tiny):
     assert record["prompt"]["user"] == "Question: {query}" and len(record["prompt"]["sha256"]) == 64
     assert record["decoding"] == {"do_sample": False, "dtype": "float32", "max_new_tokens": 24}
     assert record["formulation"] == "q*5+e" and record["context"] is None
-    assert EXPANDER in open_rendered(tiny).files
+    assert EXPANDER in open_staged(tiny).files
 
 
 def test_an_older_adapter_is_asked_by_the_record_of_its_training(tiny, tmp_path):
@@ -89,6 +92,18 @@ def test_an_older_adapter_is_asked_by_the_record_of_its_training(tiny, tmp_path)
     (older / "training.json").unlink()
     (older / "training.json").write_text(json.dumps(training))
     assert load_expander(str(older)).prompt.id == "tiny-prompt"
+
+
+def test_a_published_adapter_is_loaded_by_its_hub_id(tiny, hub):
+    files = {path.name: path.read_bytes() for path in tiny.iterdir() if path.is_file()}
+    hub.create_repo("model", "kit-owner/tiny-expander").commit(files)
+    script = """
+        from builders import load_expander
+        expander = load_expander("kit-owner/tiny-expander", model=base)
+        result = [expander.name, expander.model.identity.adapter, expander.expand("fit a line")]
+    """
+    found = run_client(hub, script, base=str(tiny.parent / "base"))
+    assert found == ["tiny-expander", "kit-owner/tiny-expander", load_expander(str(tiny)).expand("fit a line")]
 
 
 @pytest.mark.parametrize("name", ["nowhere", "./nowhere/at/all", "package:llama"])
