@@ -80,7 +80,7 @@ class GenerationRun:
         folder: Path,
         retriever: str = RETRIEVER,
     ) -> None:
-        self.expanders = load_expanders(args, collection, prompts, student, folder, retriever)
+        self.expanders = load_expanders(args, collection, prompts, student, folder, retriever, args.told())
         self.samplings = args.samplings(temperatures)
         self.expander = self.expanders[0][1]
         self.prompts = [prompt for prompt, _ in self.expanders]

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -142,6 +142,8 @@ class ExpanderInputs:
             What is to be answered, and which of them the student will see.
         folder (`Path`):
             Where an expander that is paid for keeps account.
+        told (`Mapping`):
+            All settings of the command that asks.
     """
 
     model: str
@@ -152,6 +154,7 @@ class ExpanderInputs:
     prompts: Sequence[Prompt]
     student: Prompt
     folder: Path
+    told: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Expander(ABC):

@@ -51,6 +51,11 @@ class ExpanderOptions:
         texts = (value for one in self.options for value in vars(one).values() if isinstance(value, str))
         return [self.model, *texts]
 
+    def told(self) -> dict[str, Any]:
+        """All settings, those of the kit's own expanders too, by their names."""
+        own = [one for one in self.options if type(one).__module__.startswith("builders.")]
+        return {name: value for one in (self, *own) for name, value in vars(one).items() if name != "options"}
+
 
 Arguments = TypeVar("Arguments", bound=ExpanderOptions)
 
@@ -123,13 +128,14 @@ def load_expanders(
     student: Prompt,
     folder: Path,
     retriever: str = RETRIEVER,
+    told: Mapping[str, Any] | None = None,
 ) -> list[tuple[Prompt, Expander]]:
     """Every prompt with the expander that answers it: see [`Expander.make`].
 
     Args:
         args ([`ExpanderOptions`]):
             Which expander, with which settings.
-        collection ([`Collection`]), prompts (`Sequence[Prompt]`), student ([`Prompt`]), folder (`Path`), retriever:
+        collection, prompts, student, folder, retriever, told:
             See [`ExpanderInputs`].
 
     Raises:
@@ -138,5 +144,5 @@ def load_expanders(
     kind, own = find_expander(args.expander), None
     if kind.Options is not None:
         own = next((one for one in args.options if type(one) is kind.Options), None) or kind.Options()
-    inputs = ExpanderInputs(args.model, args.model_revision, own, collection, retriever, prompts, student, folder)
-    return list(kind.make(inputs))
+    model = (args.model, args.model_revision, own)
+    return list(kind.make(ExpanderInputs(*model, collection, retriever, prompts, student, folder, told or {})))

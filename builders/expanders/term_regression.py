@@ -79,7 +79,10 @@ class TermRegressionExpander(Expander):
     @classmethod
     def make(cls, inputs: ExpanderInputs) -> list[tuple[Prompt, Expander]]:
         """See [`Expander.make`]."""
-        return [(inputs.student, cls(inputs.collection, inputs.options))]
+        made = cls(inputs.collection, inputs.options)
+        # Datasets have always recorded all settings of their command here; with fewer they would be made anew.
+        made.settings = {**inputs.told, **made.settings}
+        return [(inputs.student, made)]
 
     def __init__(self, collection: Collection, options: TermRegressionOptions) -> None:
         if options.words < 1 or options.least_score < 0:
