@@ -101,6 +101,8 @@ def started(text: str) -> list[list[str]]:
 
 def own_words(words: Sequence[str]) -> list[str]:
     """What Python is given: `train/sft.py …` or `-m builders …`, without the launcher."""
+    if words[0] == "qexpand":
+        return ["-m", "builders", *words[1:]]
     begin = next(number for number, word in enumerate(words) if word == "-m" or word.endswith(".py"))
     return list(words[begin:])
 
