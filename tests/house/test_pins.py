@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from tests.support import pinned
-from tests.support.commands import DATA_RECIPES, ROOT
+from tests.support.commands import EXPERIMENTS, ROOT, own_words, started
 from tests.support.inference_server import WORDS, InferenceServer
 from tests.support.pinned import builders, compare, dataset, recorded_expansions, run_module, run_script, settings_of
 
@@ -70,11 +70,11 @@ def test_the_demos_datasets(here: Path, embedded_model: str, no_model: None) -> 
         pytest.skip(f"other releases make another collection: {installed}, kept are {kept['installed']}")
     logs = pinned.put_answers(here / "expansions.work")
     assert '"mean_logprob": -' in next(iter(logs.values())), "answers of a kit that measured likelihoods"
-    builders("expansions", config=DATA_RECIPES / "expansions.yaml", output_dir="expansions")
+    stages = [own_words(words) for words in started((EXPERIMENTS / "demo/README.md").read_text())]
+    for words in stages[:2]:
+        there = [str(ROOT / word) if (ROOT / word).is_file() else word.removeprefix("out/demo/") for word in words]
+        run_module("builders", *there[2:])
     assert {path.name: path.read_text() for path in (here / "expansions.work").iterdir()} == logs
-    builders(
-        "preferences", config=DATA_RECIPES / "preferences.yaml", expansions="expansions", output_dir="preferences"
-    )
     build = json.loads((here / "expansions/build.json").read_text())
     (docs,) = (here / "cache/pydocs").iterdir()
     found = {
