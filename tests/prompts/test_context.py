@@ -14,8 +14,13 @@ from builders.prompts.context.gold_document import WORDS, GoldDocument
 from builders.prompts.context.load import load_context, shown_texts
 from builders.prompts.load import load_prompt
 from builders.retrievers.load import load_retriever
-from tests.expanders.test_term_regression import ANIMALS, PLACES, animals  # noqa: F401
+from tests.support.animals import ANIMALS, PLACES, animals_collection
 from tests.support.collection_folders import jsonl, write
+
+
+@pytest.fixture(scope="module")
+def animals():
+    return animals_collection()
 
 
 def texts(collection, name, ids):
@@ -23,7 +28,7 @@ def texts(collection, name, ids):
     return load_context(prompt, collection, "bm25s").texts([collection.queries[query_id] for query_id in ids])
 
 
-def test_neighbours_show_the_words_of_pages_judged_for_similar_queries(animals):  # noqa: F811
+def test_neighbours_show_the_words_of_pages_judged_for_similar_queries(animals):
     ids = [f"q{mark}7" for mark in ANIMALS]
     for shown, animal in zip(texts(animals, "keywords-neighbours-zero-shot", ids), ANIMALS.values(), strict=True):
         lines = shown.splitlines()
@@ -31,12 +36,12 @@ def test_neighbours_show_the_words_of_pages_judged_for_similar_queries(animals):
         assert not {"swamp", *ANIMALS} & set(shown.split()), "the query's own words, and words of queries"
 
 
-def test_a_train_query_is_not_its_own_neighbour(animals):  # noqa: F811
+def test_a_train_query_is_not_its_own_neighbour(animals):
     seen, unseen = texts(animals, "keywords-neighbours-zero-shot", ["qhorn", "qother"])
     assert "unicorns" in unseen.split() and "unicorns" not in seen.split()
 
 
-def test_judged_words_are_few_and_those_that_similar_queries_share_come_first(animals):  # noqa: F811
+def test_judged_words_are_few_and_those_that_similar_queries_share_come_first(animals):
     name = "keywords-judged-zero-shot"
     ids = [f"q{mark}7" for mark in ANIMALS]
     for shown, animal in zip(texts(animals, name, ids), ANIMALS.values(), strict=True):
@@ -46,12 +51,12 @@ def test_judged_words_are_few_and_those_that_similar_queries_share_come_first(an
     assert "unicorns" not in texts(animals, name, ["qhorn"])[0].split(), "it is not its own neighbour"
 
 
-def test_of_a_query_that_is_like_no_other_no_judged_words_are_shown(animals):  # noqa: F811
+def test_of_a_query_that_is_like_no_other_no_judged_words_are_shown(animals):
     stranger = Query("qnew", "zyxw vutsr", "test")
     assert load_context(load_prompt("keywords-judged-zero-shot"), animals, "bm25s").texts([stranger]) == [""]
 
 
-def test_regression_words_are_the_teachers_own_and_few(animals, monkeypatch):  # noqa: F811
+def test_regression_words_are_the_teachers_own_and_few(animals, monkeypatch):
     """What the term regression says of itself is what the prompt shows; of what it is unsure nothing is shown."""
     from builders.expanders.expander import Request, greedy
     from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
@@ -71,7 +76,7 @@ def test_regression_words_are_the_teachers_own_and_few(animals, monkeypatch):  #
     assert load_context(load_prompt(name), animals, "bm25s").texts([stranger]) == [""]
 
 
-def test_passages_show_how_the_first_pages_begin(animals):  # noqa: F811
+def test_passages_show_how_the_first_pages_begin(animals):
     retriever = load_retriever("bm25s", animals)
     query = animals.queries["qstripes0"]
     text_of = {document.id: document.text for document in animals.documents}
@@ -115,7 +120,7 @@ def gold(collection, *ids):
     return GoldDocument(collection).texts([collection.queries[query_id] for query_id in ids])
 
 
-def test_gold_shows_how_the_best_judged_document_begins(animals):  # noqa: F811
+def test_gold_shows_how_the_best_judged_document_begins(animals):
     from dataclasses import replace
 
     text_of = {document.id: document.text for document in animals.documents}
@@ -131,7 +136,7 @@ def test_gold_shows_how_the_best_judged_document_begins(animals):  # noqa: F811
     )
 
 
-def test_gold_is_never_shown_for_a_test_query(animals):  # noqa: F811
+def test_gold_is_never_shown_for_a_test_query(animals):
     from dataclasses import replace
 
     with pytest.raises(KitError, match="'qother' is a test query: its judged document must not be shown"):
@@ -140,7 +145,7 @@ def test_gold_is_never_shown_for_a_test_query(animals):  # noqa: F811
     assert gold(held_out, "qhorn")
 
 
-def test_gold_that_is_not_there_is_refused(animals):  # noqa: F811
+def test_gold_that_is_not_there_is_refused(animals):
     from dataclasses import replace
 
     lost = replace(animals, documents=[document for document in animals.documents if document.id != "u0"])
@@ -151,7 +156,7 @@ def test_gold_that_is_not_there_is_refused(animals):  # noqa: F811
 
 
 @pytest.mark.parametrize("name", ["api-docs", "claim-evidence", "web-passage"])
-def test_what_shows_the_answer_can_be_asked_by_nobody_else(animals, name):  # noqa: F811
+def test_what_shows_the_answer_can_be_asked_by_nobody_else(animals, name):
     """One place refuses it for expansions, evaluation, rounds, validation and Space: what loads groundings."""
     prompt = load_prompt(f"{name}-self-reference")
     asked = prompt.messages("sort an array", (), "the page")[-1]["content"]
@@ -162,7 +167,7 @@ def test_what_shows_the_answer_can_be_asked_by_nobody_else(animals, name):  # no
         shown_texts([load_prompt("keywords-zero-shot"), prompt], animals, "bm25s", [animals.queries["qhorn"]])
 
 
-def test_without_judged_train_queries_there_are_no_neighbours(animals):  # noqa: F811
+def test_without_judged_train_queries_there_are_no_neighbours(animals):
     from dataclasses import replace
 
     bare = replace(animals, queries={"qother": Query("qother", "which have a horn", "test")})
@@ -170,7 +175,7 @@ def test_without_judged_train_queries_there_are_no_neighbours(animals):  # noqa:
         load_context(load_prompt("keywords-neighbours-zero-shot"), bare, "bm25s")
 
 
-def test_every_prompt_finds_its_own_text(animals):  # noqa: F811
+def test_every_prompt_finds_its_own_text(animals):
     prompts = [load_prompt(name) for name in ("keywords-zero-shot", "keywords-neighbours-zero-shot")]
     shown = shown_texts(prompts, animals, "bm25s", [animals.queries["qstripes7"]])
     assert shown["keywords-zero-shot"] == {"qstripes7": ""}
@@ -195,7 +200,7 @@ def on_disk(collection, root):
     return write(root, files)
 
 
-def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):  # noqa: F811
+def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):
     """In `raw`, in what is imitated and in what is preferred: the student is trained as it is asked."""
     folder, queries = on_disk(animals, tmp_path / "animals"), list(animals.queries.values())
     recorded = tmp_path / "teacher.jsonl"
@@ -238,7 +243,7 @@ def test_the_grounding_stands_in_every_published_prompt(animals, tmp_path):  # n
     assert not (tmp_path / "other").exists()
 
 
-def test_the_plain_query_is_a_candidate_where_it_is_asked_for(animals, tmp_path):  # noqa: F811
+def test_the_plain_query_is_a_candidate_where_it_is_asked_for(animals, tmp_path):
     """With one expansion a query there is nothing to choose from but to say nothing."""
     recorded = tmp_path / "teacher.jsonl"
     said = {query.id: f"{place} dazzle" for query, place in zip(animals.queries.values(), cycle(PLACES), strict=False)}

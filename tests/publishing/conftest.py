@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,9 +13,9 @@ import pytest
 
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub
-from tests.hub_server.handler import LogEntry
-from tests.publishing.client import KINDS, publish, repo, titles
+from tests.support.publishing_client import KINDS, Calm, publish, repo, titles
 from tests.support.rendered_folders import make, many_shards
+from tests.support.trained_retriever import trained_retriever
 
 
 __all__ = ["hub"]
@@ -44,6 +44,18 @@ def xet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Turn xet on for the in-process client."""
     pytest.importorskip("hf_xet", reason="xet storage needs hf_xet")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", False)
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained retriever, its triplets beside it in `data`: to be read, not changed."""
+    pytest.importorskip("sentence_transformers", reason="the extra dense is not installed")
+    return trained_retriever(tmp_path_factory.mktemp("trained"))
+
+
+@pytest.fixture
+def retriever(trained: Path, tmp_path: Path) -> Path:
+    return shutil.copytree(trained, tmp_path / "retriever")
 
 
 @contextmanager
@@ -80,15 +92,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A dataset of more than 300 files."""
     with pytest.MonkeyPatch.context() as patch:
         return many_shards(tmp_path_factory.mktemp("large") / "dataset", patch)
-
-
-@dataclass(frozen=True)
-class Calm:
-    """An undisturbed publish: the tree, the titles of the commits, and every request."""
-
-    tree: dict[str, bytes]
-    titles: list[str]
-    log: list[LogEntry]
 
 
 @pytest.fixture(scope="session")

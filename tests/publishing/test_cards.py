@@ -9,7 +9,7 @@ import yaml
 
 from builders.publishing.card_merge import merge, read_card
 from tests.hub_server import HubServer
-from tests.publishing.client import KINDS, NAME, publish, refusal, repo
+from tests.support.publishing_client import KINDS, NAME, publish, refusal, repo
 from tests.support.rendered_folders import BASE, REPO_TYPES, adapter, adapter_card, make
 
 

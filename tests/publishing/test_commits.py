@@ -11,7 +11,7 @@ import pytest
 from builders.publishing.card_merge import read_card
 from builders.publishing.manifest import MANIFEST
 from tests.hub_server import HubServer
-from tests.publishing.client import KINDS, NAME, files_in, publish, refusal, repo, titles
+from tests.support.publishing_client import KINDS, NAME, files_in, publish, refusal, repo, titles
 from tests.support.rendered_folders import (
     adapter,
     build,

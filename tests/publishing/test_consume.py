@@ -14,8 +14,8 @@ import pytest
 
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment, run_command
-from tests.publishing.client import NAME, files_in, publish
 from tests.support.commands import ROOT
+from tests.support.publishing_client import NAME, files_in, publish
 from tests.support.rendered_folders import REPO_TYPES, expansions, preferences
 
 

@@ -12,7 +12,7 @@ from builders.errors import KitError
 from builders.publishing.hub import publish_folder
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import DEAD_PROXY
-from tests.publishing.client import KINDS, NAME, publish, refusal, repo, titles
+from tests.support.publishing_client import KINDS, NAME, publish, refusal, repo, titles
 
 
 COMMIT, LFS, STORE, XET = "/commit/main", "/info/lfs/objects/batch", "/storage/upload", "/xet-write-token/"

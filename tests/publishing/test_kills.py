@@ -14,9 +14,8 @@ import pytest
 
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment
-from tests.publishing.client import KINDS, NAME, publish, repo
-from tests.publishing.conftest import Calm
 from tests.support.commands import ROOT
+from tests.support.publishing_client import KINDS, NAME, Calm, publish, repo
 from tests.support.rendered_folders import preferences
 
 

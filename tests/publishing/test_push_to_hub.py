@@ -9,7 +9,7 @@ import pytest
 from builders.commands import expansions, preferences, references, regrade
 from builders.errors import KitError
 from tests.hub_server import HubServer
-from tests.publishing.client import NAME, files_in, titles
+from tests.support.publishing_client import NAME, files_in, titles
 from tests.support.rendered_folders import expansions as expansions_folder
 from tests.support.rendered_folders import preferences as preferences_folder
 

@@ -15,7 +15,7 @@ from builders.publishing.manifest import MANIFEST
 from builders.publishing.publisher import Published
 from tests.hub_server import HubServer
 from tests.hub_server.view import RepoView
-from tests.publishing.client import KINDS, NAME, command, publish, refusal, repo, titles
+from tests.support.publishing_client import KINDS, NAME, command, publish, refusal, repo, titles
 from tests.support.rendered_folders import REPO_TYPES, make, preferences
 
 

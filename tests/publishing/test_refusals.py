@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.hub_server import HubServer
-from tests.publishing.client import KINDS, NAME, command, publish, refusal, repo, titles
 from tests.support.commands import refused
+from tests.support.publishing_client import KINDS, NAME, command, publish, refusal, repo, titles
 from tests.support.rendered_folders import BASE, REPO_TYPES, VERSION, adapter, expansions, preferences, space
 
 

@@ -15,11 +15,9 @@ from builders.publishing.card_merge import read_card
 from builders.retrievers.encoder import Encoder
 from model_cards.retriever_card import retriever_card
 from tests.hub_server import HubServer
-from tests.publishing.test_retriever import REPO, matrix, retriever, trained
 from tests.support.tiny_encoder import triplet_row, triplets
+from tests.support.trained_retriever import REPO, matrix
 
-
-__all__ = ["retriever", "trained"]
 
 TRIPLETS = "kit-owner/fruit-triplets"
 

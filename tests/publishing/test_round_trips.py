@@ -10,8 +10,8 @@ import pytest
 from builders.publishing.manifest import MANIFEST
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import run_client
-from tests.publishing.client import NAME, command, files_in, publish, repo, titles
 from tests.support.commands import Demo
+from tests.support.publishing_client import NAME, command, files_in, publish, repo, titles
 from tests.support.rendered_folders import (
     BASE,
     REPO_TYPES,

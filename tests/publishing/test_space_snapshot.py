@@ -20,14 +20,17 @@ from builders.publishing.manifest import MANIFEST
 from space.render import render
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment, run_client, run_command
-from tests.publishing.client import NAME, command, files_in
-from tests.space.test_space import BASE, GUARD, work
 from tests.support.commands import ROOT
+from tests.support.measured_folder import BASE, GUARD, measured_folder
+from tests.support.publishing_client import NAME, command, files_in
 
-
-__all__ = ["work"]
 
 ADAPTER = "kit-owner/tiny-dpo"
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return measured_folder(tmp_path_factory.mktemp("space"))
 
 
 @contextmanager

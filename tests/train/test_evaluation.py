@@ -23,11 +23,12 @@ from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.script import opening, segments
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formulation import load_formation
-from tests.retrievers.test_retrievers import needs_java
-from tests.support.collection_folders import jsonl, tsv, write
+from tests.support.collection_folders import jsonl
 from tests.support.commands import ROOT, command, launch
+from tests.support.evaluation_collection import TEST, WRITES, collection
+from tests.support.java import needs_java
 from tests.support.tiny_student import base_model, student
-from tests.train.test_filter import tiny_bert
+from tests.support.word_encoder import tiny_bert
 from train.evaluate import evaluate
 from train.evaluation.candidate_pool import chosen_candidates
 from train.evaluation.evaluation_arguments import EvaluationArguments
@@ -40,32 +41,7 @@ from train.evaluation.teachers import load_teacher
 from train.reports.plot import delta_plot
 
 
-SPLITS = {"train": range(12), "dev": range(12, 28), "test": range(28, 42)}
-TEST = [f"q{n}" for n in SPLITS["test"]]
-LINE = "first{n} second{n} third{n} fourth{n} fifth{n} sixth{n} seventh{n}"
-# What so small a model writes, on one machine at least: without these words it would neither help nor hurt.
-WRITES = ("hw", "median", "bt", "fitv", "wo", "n")
 SAMPLES = 4
-
-
-def collection(root: Path) -> Path:
-    """Queries name a word of their document, and a word that all documents of four have.
-
-    The documents of the first two test queries are relevant to a train query, too.
-    """
-    judged = {split: [(f"q{n}", f"d{n}", 1) for n in numbers] for split, numbers in SPLITS.items()}
-    judged["train"] += [("q0", "d28", 1), ("q1", "d29", 1)]
-    documents = [
-        {
-            "_id": f"d{n}",
-            "title": "",
-            "text": f"{LINE.format(n=n)} shared{n // 4} {WRITES[n % 6]} {'shared ' * (n % 3)}",
-        }
-        for n in range(42)
-    ]
-    queries = [{"_id": f"q{n}", "text": f"shared{n // 4} shared eighth{n}"} for n in range(42)]
-    files = {f"qrels/{split}.tsv": tsv([("query-id", "corpus-id", "score"), *rows]) for split, rows in judged.items()}
-    return write(root, {"corpus.jsonl": jsonl(documents), "queries.jsonl": jsonl(queries), **files})
 
 
 def recorded(path: Path, ids=TEST, **fields) -> Path:
@@ -280,7 +256,8 @@ def test_generate_then_filter_is_a_row_below_its_upper_bound(made, tmp_path):
     import torch
 
     torch.manual_seed(3)
-    transformers.CrossEncoder(str(tiny_bert(tmp_path / "bert")), num_labels=1).save(str(tmp_path / "filter"))
+    bert = tiny_bert(tmp_path / "bert", [*WRITES, *"0123456789"])
+    transformers.CrossEncoder(str(bert), num_labels=1).save(str(tmp_path / "filter"))
     (tmp_path / "filter/training.json").write_text('{"kind": "filter"}')
     shutil.copytree(made.out / "evaluation.work", tmp_path / "out/evaluation.work")
     changes = {"filter": str(tmp_path / "filter"), "teachers": [], "adapters": []}

@@ -24,6 +24,7 @@ from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formulation import load_formation
 from tests.support.commands import ROOT, command, refused
 from tests.support.rendered_folders import build, raw_row
+from tests.support.word_encoder import tiny_bert
 
 
 def query(name: str, text: str = "some query") -> Query:
@@ -140,22 +141,6 @@ def dataset(folder: Path, train: list[dict], validation: list[dict] | None = Non
     return folder
 
 
-def tiny_bert(folder: Path) -> Path:
-    """A BERT of a few thousand weights that knows the words of these tests."""
-    import torch
-    from transformers import BertConfig, BertModel, BertTokenizerFast
-
-    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "find", "thing", *"0123456789", HELPFUL, *WORDS]
-    folder.mkdir()
-    (folder / "vocab.txt").write_text("\n".join(words))
-    BertTokenizerFast(vocab=str(folder / "vocab.txt"), model_max_length=64).save_pretrained(folder)
-    torch.manual_seed(1)
-    shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 48}
-    config = BertConfig(vocab_size=len(words), max_position_embeddings=64, initializer_range=0.2, **shape)
-    BertModel(config).save_pretrained(folder)
-    return folder
-
-
 def arguments(expansions: Path, model: Path | str, output: Path, *more: str) -> list[str]:
     settings = {
         "--expansions": expansions,
@@ -174,7 +159,8 @@ def arguments(expansions: Path, model: Path | str, output: Path, *more: str) -> 
 @pytest.fixture(scope="module")
 def bert(tmp_path_factory) -> Path:
     pytest.importorskip("sentence_transformers", reason="the extra dense is not installed")
-    return tiny_bert(tmp_path_factory.mktemp("bert") / "tiny")
+    words = ["find", "thing", *"0123456789", HELPFUL, *WORDS]
+    return tiny_bert(tmp_path_factory.mktemp("bert") / "tiny", words)
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from builders.grading.grader import Grader
 from builders.grading.results_form import NONE, rows_by_system
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
+from tests.support.evaluation_collection import TEST, WRITES, collection
 from tests.support.tiny_student import base_model, student
 from tests.support.word_encoder import word_encoder
-from tests.train.test_evaluation import TEST, WRITES, collection
 from train.evaluation.evaluation_arguments import MatrixArguments
 from train.evaluation.evaluation_plan import make_matrix_plan, named_students
 from train.evaluation.retriever_specs import Searcher, load_searchers

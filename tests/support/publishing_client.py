@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from builders.publishing.hub import publish_folder
 from builders.publishing.publisher import Published, PublishOptions
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import run_command
+from tests.hub_server.handler import LogEntry
 from tests.hub_server.view import RepoView
 from tests.support.commands import ROOT
 from tests.support.rendered_folders import REPO_TYPES
@@ -19,6 +21,15 @@ from tests.support.rendered_folders import REPO_TYPES
 
 KINDS = tuple(REPO_TYPES)
 NAME = "kit-owner/thing"
+
+
+@dataclass(frozen=True)
+class Calm:
+    """An undisturbed publish: the tree, the titles of the commits, and every request."""
+
+    tree: dict[str, bytes]
+    titles: list[str]
+    log: list[LogEntry]
 
 
 def publish(hub: HubServer, folder: Path, name: str = NAME, token: str | None = None, **options) -> Published:
