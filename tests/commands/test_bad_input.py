@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.commands import DATA_RECIPES, RECIPES, ROOT, command, refused
+from tests.support.commands import DATA_RECIPES, RECIPES, ROOT, command, command_here, refused
 
 
 def expansions(folder, *more):
-    return command("-m", "builders", "expansions", "--output_dir", folder, *more)
+    return command_here("-m", "builders", "expansions", "--output_dir", folder, *more)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_a_broken_recipe_is_named(tmp_path, recipe, message):
 
 
 def test_an_unknown_command_is_refused():
-    assert "expansions" in refused(command("-m", "builders", "expand"))
+    assert "expansions" in refused(command("-m", "builders", "expandd"))
 
 
 def beir(folder: Path, judged: str = "d1") -> Path:
@@ -114,7 +114,7 @@ def older(folder):
 )
 def test_preferences_refuses_a_damaged_dataset(demo, tmp_path, damage, message):
     folder = damaged(demo, tmp_path, damage)
-    done = command("-m", "builders", "preferences", "--expansions", folder, "--output_dir", tmp_path / "out")
+    done = command_here("-m", "builders", "preferences", "--expansions", folder, "--output_dir", tmp_path / "out")
     line = refused(done)
     assert message in line and "python -m builders expansions" in line or message in line and "again" in line
     assert not (tmp_path / "out").exists()
@@ -122,20 +122,20 @@ def test_preferences_refuses_a_damaged_dataset(demo, tmp_path, damage, message):
 
 def test_preferences_refuses_the_wrong_kind_and_bounds_without_pairs(demo, tmp_path):
     start = ("-m", "builders", "preferences", "--output_dir", tmp_path / "out")
-    assert "holds 'preferences'" in refused(command(*start, "--expansions", demo.preferences))
-    line = refused(command(*start, "--expansions", demo.expansions, "--min_margin", "1"))
+    assert "holds 'preferences'" in refused(command_here(*start, "--expansions", demo.preferences))
+    line = refused(command_here(*start, "--expansions", demo.expansions, "--min_margin", "1"))
     assert "no query gives a pair" in line and "--min_margin" in line
 
 
 def test_training_refuses_in_one_line(demo, tmp_path, embedded_model):
     """Missing data, a key that nobody knows, an adapter of another base: before any model is loaded."""
     sft = ["--expansions", tmp_path / "nothing", "--output_dir", tmp_path / "out"]
-    line = refused(command("train/sft.py", "--config", RECIPES / "sft-qlora.yaml", *sft))
+    line = refused(command_here("train/sft.py", "--config", RECIPES / "sft-qlora.yaml", *sft))
     assert "no such dataset folder" in line
 
     recipe = tmp_path / "old.yaml"
     recipe.write_text((RECIPES / "sft-qlora.yaml").read_text() + "max_prompt_length: 100\n")
-    line = refused(command("train/sft.py", "--config", recipe, *sft))
+    line = refused(command_here("train/sft.py", "--config", recipe, *sft))
     assert "max_prompt_length" in line and "old.yaml" in line
 
     other = tmp_path / "other"
@@ -143,7 +143,7 @@ def test_training_refuses_in_one_line(demo, tmp_path, embedded_model):
     config = json.loads((other / "adapter_config.json").read_text())
     (other / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "Qwen/Qwen3-0.6B"}))
     dpo = ["train/dpo.py", "--config", RECIPES / "dpo-qlora.yaml", "--preferences", demo.preferences]
-    line = refused(command(*dpo, "--adapter", other, "--output_dir", tmp_path / "out"))
+    line = refused(command_here(*dpo, "--adapter", other, "--output_dir", tmp_path / "out"))
     assert "belongs to 'Qwen/Qwen3-0.6B'" in line
     assert not (tmp_path / "out").exists()
 
@@ -154,9 +154,9 @@ def test_cards_refuse_results_of_other_weights(demo, tmp_path):
     weights = other / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
     card = (other / "README.md").read_bytes()
-    line = refused(command("-m", "model_cards", "--adapters", other, "--results", demo.results))
+    line = refused(command_here("-m", "model_cards", "--adapters", other, "--results", demo.results))
     assert "no results for the weights" in line and (other / "README.md").read_bytes() == card
-    line = refused(command("-m", "model_cards", "--adapters", demo.sft, "--results", tmp_path / "none.json"))
+    line = refused(command_here("-m", "model_cards", "--adapters", demo.sft, "--results", tmp_path / "none.json"))
     assert "train/evaluate.py" in line
 
 

@@ -11,7 +11,7 @@ import pytest
 from builders.commands.grade import GradeArguments, grade, main
 from builders.errors import KitError
 from builders.measures.trec_run import read_run
-from tests.support.commands import ROOT, command, refused
+from tests.support.commands import ROOT, command, command_here, refused
 
 
 SECOND = 1 / log2(3)
@@ -244,7 +244,7 @@ def test_bad_input_is_one_clear_line(tiny, tmp_path, arguments, message):
 def test_the_command_refuses_with_exit_code_2_and_writes_nothing(tiny, tmp_path):
     source = jsonl(tmp_path / "teacher.jsonl", [{"query": "q0", "expansion": "text"}])
     out = tmp_path / "out" / "results.json"
-    line = refused(command("-m", "builders", "grade", "--collection", tiny, "--expansions", source, "--out", out))
+    line = refused(command_here("-m", "builders", "grade", "--collection", tiny, "--expansions", source, "--out", out))
     assert "teacher.jsonl, row 1:" in line and "query_id" in line and not out.parent.exists()
 
 

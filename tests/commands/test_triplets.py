@@ -13,11 +13,11 @@ from builders.artifacts.dataset_folder import read_rows
 from builders.artifacts.render import render_dataset
 from builders.artifacts.schema import CONFIGS
 from builders.collections.load import load_collection
-from builders.commands.triplets import TripletsArguments, build_triplets
+from builders.commands.triplets import TripletsArguments, TripletsBuild
 from builders.errors import KitError
 from builders.hard_negatives.similarity import highest_allowed
 from builders.publishing.staging.load import open_staged
-from tests.support.commands import command, refused
+from tests.support.commands import command_here, refused
 from tests.support.rendered_folders import build, raw_row
 
 
@@ -81,7 +81,7 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def triplets(world: Path, name: str = "triplets", **settings: Any) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """Rows and provenance of what the command builds with these settings."""
     given: dict[str, Any] = {"output_dir": str(world / name), "expansions": str(world / "expansions"), **settings}
-    folder = build_triplets(TripletsArguments(**given))
+    folder = TripletsBuild(TripletsArguments(**given)).build()
     return read_rows(folder, "retriever", "train"), json.loads((folder / "build.json").read_text())
 
 
@@ -170,8 +170,6 @@ def test_an_encoder_filters_what_is_as_like_as_the_least_like_relevant_document(
     """An encoder of three directions: query (1, 0, 0), so that a document's cosine is its first number."""
     import numpy as np
 
-    import builders.retrievers.encoder as room
-
     cosines = {"gold": 0.9, "silver": 0.5, "judged0": 0.26, "n00": 0.24, "n01": 0.25, "n02": -0.5}
     of_text = {DOCUMENTS[name]: value for name, value in cosines.items()}
 
@@ -188,7 +186,7 @@ def test_an_encoder_filters_what_is_as_like_as_the_least_like_relevant_document(
             first = np.array([of_text.get(text, 0.99) for text in texts], dtype=np.float32)
             return np.stack([first, np.sqrt(1 - first**2), 0 * first], axis=1)
 
-    monkeypatch.setattr(room, "Encoder", Known)
+    monkeypatch.setattr("builders.commands.triplets.Encoder", Known)
     given = {"filter_encoder": "someone/encoder", "choice": "top", "negatives": 2}
     rows, made = triplets(world, **given, max_similarity_ratio=0.5)
     # Half of 0.5: neither what reaches it nor what lies above it.
@@ -260,10 +258,9 @@ def test_expansions_without_candidates_are_refused(world: Path) -> None:
         triplets(world)
 
 
-@pytest.mark.slow
 def test_bad_input_ends_the_command_with_one_line(world: Path) -> None:
     expansions(world / "expansions", world / "fruit", [candidate("q1", 0, "x", "echo")])
     line = refused(
-        command("-m", "builders", "triplets", "--expansions", world / "expansions", "--output_dir", world / "out")
+        command_here("-m", "builders", "triplets", "--expansions", world / "expansions", "--output_dir", world / "out")
     )
     assert "no query gives a row" in line

@@ -26,7 +26,7 @@ from builders.cli import parse, read_recipe, run
 from builders.commands.preferences import PreferencesArguments
 from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
-from tests.support.commands import RECIPES, command, refused
+from tests.support.commands import RECIPES, command_here, refused
 from tests.support.evaluated_folders import exported
 from tests.support.rendered_folders import adapter, build, expansions, preferences, raw_row
 from train.run_settings import given, work_folder
@@ -122,9 +122,9 @@ def test_the_whole_command_leaves_a_strangers_folder(tmp_path):
     expansions(tmp_path / "expansions")
     mine = thesis(tmp_path / "thesis")
     before = files(mine)
-    done = command("-m", "builders", "preferences", "--expansions", tmp_path / "expansions", "--output_dir", mine)
+    done = command_here("-m", "builders", "preferences", "--expansions", tmp_path / "expansions", "--output_dir", mine)
     assert f"--output_dir {mine}: holds files that are no dataset of this kit" in refused(done)
-    done = command(
+    done = command_here(
         *("train/sft.py", "--config", RECIPES / "sft-qlora.yaml", "--expansions", tmp_path / "expansions"),
         *("--output_dir", mine),
     )
@@ -388,7 +388,7 @@ def test_a_recipe_sets_no_variables_and_runs_nothing(tmp_path):
     path = recipe(tmp_path, **settings)
     content = yaml.safe_load(path.read_text())
     path.write_text(yaml.safe_dump({**content, "env": {**ENVIRONMENT, **given_env}}))
-    line = refused(command("-m", "builders", "preferences", "--config", path))
+    line = refused(command_here("-m", "builders", "preferences", "--config", path))
     assert f"{path}: env: a recipe sets no environment variables" in line and "in the shell" in line
     assert not (tmp_path / "ran").exists() and not (tmp_path / "out").exists()
 

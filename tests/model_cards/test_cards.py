@@ -24,7 +24,7 @@ from builders.publishing.card_merge import read_card
 from model_cards.adapter_card import model_card
 from tests.hub_server.fixtures import hub, run_client
 from tests.support.card_numbers import PROSE, checked_numbers, unexplained
-from tests.support.commands import command, refused
+from tests.support.commands import command_here, refused
 from tests.support.evaluated_folders import evaluated, exported, sft_and_dpo
 from tests.support.rendered_folders import expansions, preferences
 
@@ -312,11 +312,13 @@ def test_the_commands_refuse_missing_results_in_one_line(carded: Path) -> None:
     before = everything(carded)
     cards = ("-m", "model_cards", "--adapters", carded / "models/sft")
     space = ("-m", "space", "--render_only", "--output_dir", carded / "space")
-    line = refused(command(*cards, "--results", carded / "results/results.json"))
+    line = refused(command_here(*cards, "--results", carded / "results/results.json"))
     assert "no results there; run train/evaluate.py first" in line
-    assert "no results there; run train/evaluate.py first" in refused(command(*space, "--results", carded / "results"))
-    assert "--adapters and --results go together" in refused(command(*cards))
-    done = command(*space)
+    assert "no results there; run train/evaluate.py first" in refused(
+        command_here(*space, "--results", carded / "results")
+    )
+    assert "--adapters and --results go together" in refused(command_here(*cards))
+    done = command_here(*space)
     assert done.returncode == 2 and "the following arguments are required: --results" in done.stderr
     assert "Traceback" not in done.stderr
     assert everything(carded) == before

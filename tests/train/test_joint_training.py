@@ -9,7 +9,7 @@ import yaml
 
 from builders.artifacts.dataset_folder import BUILD, TIMING
 from builders.errors import KitError
-from tests.support.commands import ROOT, command, refused
+from tests.support.commands import ROOT, command, command_here, refused
 from tests.support.small_training import FRUITS, HARM, HELP, PROMPT, RECIPES, make_world
 from tests.support.tiny_student import student
 from tests.support.word_encoder import word_encoder
@@ -394,10 +394,9 @@ def test_a_whole_alternation(world, tmp_path):
     assert repeated["rounds"] == results["rounds"] and repeated["stages"] == results["stages"]
 
 
-@pytest.mark.slow
 def test_the_command_says_what_is_wrong_in_one_line(tmp_path):
-    line = refused(command("train/alternation.py", "--output_dir", tmp_path / "out", *missing_recipes()))
-    assert "--expansions_recipe: no such file: none.yaml" in line and not (tmp_path / "out").exists()
+    line = refused(command_here("train/alternation.py", "--output_dir", tmp_path / "out", *missing_recipes()))
+    assert "_recipe: no such file: none.yaml" in line and not (tmp_path / "out").exists()
 
 
 def missing_recipes() -> list[str]:
