@@ -1,4 +1,4 @@
-"""The model card of an adapter: front matter, and a text made of the JSON that training and evaluation wrote."""
+"""Writes the model card of an adapter from the JSON that training and evaluation wrote."""
 
 import json
 import re

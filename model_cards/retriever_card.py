@@ -1,4 +1,4 @@
-"""The card of a trained retriever: its training's record and, where it was measured, a matrix of results."""
+"""Writes the card of a trained retriever from its training record and, where it was measured, a matrix of results."""
 
 from pathlib import Path
 from typing import Any

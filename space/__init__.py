@@ -1,1 +1,1 @@
-"""The Space: an app that shows the plain query and the student's expansion side by side."""
+"""An app that shows the plain query and the student's expansion side by side."""

@@ -1,4 +1,4 @@
-"""What was measured and what to trust, in words and as a table: made from the results alone."""
+"""Says what was measured and what to trust, in words and as a table: made from the results alone."""
 
 from html import escape
 

@@ -1,4 +1,4 @@
-"""The app: type a query, or pick one, and see what the student's expansion changes.
+"""Lets people type a query, or pick one, and see what the student's expansion changes.
 
 This file is the `app.py` of a rendered Space. In the repository, `python space/app.py` shows the Space that
 `python -m space` rendered last to its default place.

@@ -1,4 +1,4 @@
-"""The comparison: one query searched as it is and with an expansion, ready to be shown or sent as JSON."""
+"""Searches one query as it is and with an expansion, ready to be shown or sent as JSON."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The engine: collection, retriever and student behind the app, each loaded when it is first needed."""
+"""Loads collection, retriever and student behind the app, each when it is first needed."""
 
 import functools
 import threading

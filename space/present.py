@@ -1,4 +1,4 @@
-"""What the app shows, as HTML. Every text from a user, a model or a document is escaped here."""
+"""Makes the HTML that the app shows. Every text from a user, a model or a document is escaped here."""
 
 from html import escape
 

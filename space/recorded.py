@@ -1,4 +1,4 @@
-"""Recorded queries: test queries with the expansions that the evaluation recorded for them."""
+"""Picks test queries with the expansions that the evaluation recorded for them."""
 
 import json
 from collections.abc import Iterable, Mapping

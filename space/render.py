@@ -1,4 +1,4 @@
-"""The rendering: from an evaluation's results to a folder that is a Space."""
+"""Renders a folder that is a Space from an evaluation's results."""
 
 from collections.abc import Mapping
 from dataclasses import fields

@@ -1,4 +1,4 @@
-"""Searches side by side: what moved, what matched, and which passage of a document shows it."""
+"""Compares two searches: what moved, what matched, and which passage of a document shows it."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence

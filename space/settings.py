@@ -1,4 +1,4 @@
-"""The settings of a rendered Space, as `space.json` keeps them."""
+"""Reads and writes the settings of a rendered Space, as `space.json` keeps them."""
 
 import json
 from collections.abc import Mapping

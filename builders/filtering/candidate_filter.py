@@ -1,4 +1,4 @@
-"""The filter: of several expansions of a query, which one to search with (generate-then-filter)."""
+"""Chooses of several expansions of a query the one to search with (generate-then-filter)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The lists: graded candidates of one query side by side, as a filter learns to tell them apart."""
+"""Sets graded candidates of one query side by side, as a filter learns to tell them apart."""
 
 import hashlib
 import random

@@ -1,4 +1,4 @@
-"""The trained query filter: a cross-encoder that reads query and expansion together."""
+"""A trained filter of candidates: a cross-encoder that reads query and expansion together."""
 
 import functools
 from collections.abc import Sequence

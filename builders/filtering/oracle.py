@@ -1,4 +1,4 @@
-"""The oracle: picks by the judgments themselves. It says what a filter could gain at most and is no method."""
+"""Picks candidates by the judgments themselves: what a filter could gain at most, and no method."""
 
 from collections.abc import Sequence
 

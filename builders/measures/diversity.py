@@ -1,4 +1,4 @@
-"""Diversity: how unlike one another the candidates of one query are."""
+"""Measures how unlike one another the candidates of one query are."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Leakage: whether a gain comes from text of the very documents looked for, which a model may have by heart.
+"""Tells whether a gain comes from text of the very documents looked for, which a model may have by heart.
 
 The idea is Yoon et al. 2025 (https://arxiv.org/abs/2504.14175): expansions help mainly where they say what the gold
 evidence says. Here a passage counts as said by heart when it is word for word, and was not in the prompt.

@@ -1,4 +1,4 @@
-"""New terms: what an expansion says that the query does not."""
+"""Measures what an expansion says that the query does not."""
 
 from collections.abc import Sequence
 

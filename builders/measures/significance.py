@@ -1,4 +1,4 @@
-"""Significance: whether a difference over queries is more than chance."""
+"""Tests whether a difference over queries is more than chance."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The run: rankings that a search engine wrote to a file, in TREC's form."""
+"""Reads rankings that a search engine wrote to a file, in TREC's form of a run."""
 
 from math import isfinite
 from pathlib import Path

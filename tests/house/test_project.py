@@ -41,6 +41,20 @@ def test_imports_run_one_way(room):
         assert imports(path) & set(ROOMS) <= MAY_IMPORT[room], path
 
 
+def test_tests_mirror_the_rooms_and_import_no_other_test():
+    """What several files of tests use stands in `tests/support` or is the test Hub's."""
+    helpers, tests = ("support", "hub_server"), ROOT / "tests"
+    rooms = {path.parent.name for path in (ROOT / "builders").glob("*/*.py")} | {*ROOMS, "benchmarks"}
+    for path in tests.rglob("*.py"):
+        room = path.relative_to(tests).parts[0]
+        assert room in {*rooms, *helpers, "house"} or path.parent == tests, path
+        assert path.name.startswith(("test_", "__init__", "conftest")) or room in helpers, path
+        found = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.ImportFrom)]
+        modules = [".".join([node.module or "", *(name.name for name in node.names)]) for node in found]
+        others = [name for name in modules if re.match(r"tests\.(?!support|hub_server)|tests\..*\.test_", name)]
+        assert not others, path
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
