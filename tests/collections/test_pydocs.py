@@ -328,5 +328,5 @@ def test_bad_name_of_libraries(name, part):
 
 @pytest.mark.parametrize("name", ["", "nonsense", "/no/such/folder"])
 def test_unknown_collection(name):
-    with pytest.raises(KitError, match="pydocs, or the path of a folder in BEIR form"):
+    with pytest.raises(KitError, match="give pydocs, .*OWNER/NAME.*; PATH stands for a folder"):
         load_collection(name)

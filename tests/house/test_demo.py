@@ -115,6 +115,7 @@ def test_adapter_folders_hold_an_adapter_and_nothing_else(demo):
             "adapter_model.safetensors",
             "chat_template.jinja",
             "curves.png",
+            "expander.json",
             "timing.json",
             "tokenizer.json",
             "tokenizer_config.json",
