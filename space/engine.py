@@ -4,17 +4,16 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from builders.collections.collection import Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
-from builders.expanders.expander import Request, greedy
 from builders.expanders.local import LocalExpander
+from builders.expanders.trained import QueryExpander
 from builders.measures.retrieval_measures.ranking import measure
-from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt
 from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.formulation import load_formation
@@ -25,9 +24,7 @@ from space.settings import read_settings
 
 
 if TYPE_CHECKING:
-    from builders.collections.collection import Collection, Document, Query
-    from builders.expanders.local import LocalExpander
-    from builders.prompts.context.context import PromptContext
+    from builders.collections.collection import Collection, Document
     from builders.retrievers.retriever import Hit, Retriever
 
 # How far a document's rank is followed; builders.grading.grader looks as deep.
@@ -112,8 +109,10 @@ class Engine:
                 raise KitError(f"{error} Queries from the list still work: their expansions are recorded.") from error
             return recorded
         started = time.perf_counter()
-        request = Request(query, tuple(self.prompt.messages(query, (), self._shown(query))), 1)
-        ((_, (answer,)),) = student.expand([request], greedy(self.settings.max_new_tokens))
+        # A query that the collection knows is asked as its own, which never sees its own judgments.
+        shown = self.collection if student.prompt.grounding else None
+        asked = (self.judged(query) if shown else None) or Query("", query, "test")
+        (answer,) = student.answers([replace(asked, text=query)], shown)
         return Written(answer.text, answer.completion_tokens, 1000 * (time.perf_counter() - started), "live")
 
     def recall(self, query: str) -> Written | None:
@@ -160,7 +159,7 @@ class Engine:
         return retriever.terms if isinstance(retriever, LexicalRetriever) else analyzer_for(self.collection.language)
 
     @property
-    def student(self) -> "LocalExpander":
+    def student(self) -> QueryExpander:
         """The student, ready to write.
 
         Raises:
@@ -177,12 +176,6 @@ class Engine:
                 raise KitError(self._refusal) from error
 
     @functools.cached_property
-    def prompt(self) -> Any:
-        """The student's prompt."""
-        own = self.folder / self.settings.prompt
-        return load_prompt(str(own) if own.is_file() else self.settings.prompt)
-
-    @functools.cached_property
     def _collection(self) -> "Collection":
         own = self.folder / self.settings.collection
         return load_collection(str(own) if own.exists() else self.settings.collection, self.settings.language)
@@ -192,28 +185,24 @@ class Engine:
         return load_retriever(self.settings.retriever, self._collection)
 
     @functools.cached_property
-    def _student(self) -> "LocalExpander":
+    def _student(self) -> QueryExpander:
         import importlib.util
 
         settings = self.settings
         package = settings.package
         installed = package and importlib.util.find_spec(package.removeprefix("package:").replace("-", "_"))
         own = self.folder / (settings.adapter or "")
-        student = LocalExpander(
+        model = LocalExpander(
             model=package if package and installed else settings.model,
             adapter=str(own) if settings.adapter and own.is_dir() else settings.adapter,
             revision=settings.revision,
         )
-        student.load()
-        return student
-
-    @functools.cached_property
-    def _grounding(self) -> "PromptContext":
-        return load_context(self.prompt, self.collection, self.settings.retriever)
-
-    def _shown(self, query: str) -> str:
-        """What a grounded prompt shows beside the query."""
-        return self._grounding.texts([self.judged(query) or Query("", query, "test")])[0]
+        model.load()
+        told = self.folder / settings.prompt
+        prompt = load_prompt(str(told) if told.is_file() else settings.prompt)
+        return QueryExpander(
+            settings.student, model, prompt, settings.max_new_tokens, settings.formation, retriever=settings.retriever
+        )
 
     @functools.cached_property
     def _queries(self) -> "dict[str, Query]":

@@ -12,7 +12,7 @@ from builders.collections.collection import Collection, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.checkpoint import EMBEDDED
-from builders.expanders.expander import Request, greedy
+from builders.expanders.expander import Expansion, Request, greedy
 from builders.expanders.expander_file import read_expander, recorded_prompt
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.expanders.local import LocalExpander
@@ -111,6 +111,16 @@ class QueryExpander:
         Raises:
             KitError: see [`expand`].
         """
+        return [answer.text for answer in self.answers(queries, collection, batch_size)]
+
+    def answers(
+        self, queries: Sequence[Query], collection: Collection | None = None, batch_size: int = 64
+    ) -> list[Expansion]:
+        """As [`expand_queries`], with what each expansion cost.
+
+        Raises:
+            KitError: see [`expand`].
+        """
         shown = self._shown(queries, collection)
         requests = [
             Request(str(number), tuple(self.prompt.messages(query.text, (), text)), 1)
@@ -118,7 +128,7 @@ class QueryExpander:
         ]
         self.model.block = batch_size
         answers = dict(self.model.expand(requests, greedy(self.max_new_tokens)))
-        return [answers[request.key][0].text for request in requests]
+        return [answers[request.key][0] for request in requests]
 
     def formulate(self, query: str, expansion: str | None = None, formulation: str | None = None) -> FormulatedQuery:
         """Put a query and its expansion together for a search engine.

@@ -16,6 +16,7 @@ from builders.artifacts.provenance import code_version, versions
 from builders.cli import say
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
+from builders.expanders.expander_file import EXPANDER, read_expander, recorded_prompt
 from builders.exporting.export_card import export_card
 from builders.exporting.gguf_file import ENCODINGS, About, known_config, write_gguf
 from builders.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
@@ -78,7 +79,7 @@ def export_adapter(options: ExportOptions) -> bool:
     require_own(output, MADE, adapter, options.model, *paths(options.prompt))
     training, card = carded_adapter(adapter)
     checkpoint = _base(options, training)
-    prompt = _prompt(options, training)
+    prompt = _prompt(options, adapter, training)
     # Before the minutes that merging takes.
     vocabulary = _vocabulary(adapter, checkpoint) if options.format == "gguf" else None
     record = {
@@ -139,8 +140,10 @@ def _base(options: ExportOptions, training: dict[str, Any]) -> Checkpoint:
     return checkpoint
 
 
-def _prompt(options: ExportOptions, training: dict[str, Any]) -> Prompt:
+def _prompt(options: ExportOptions, adapter: Path, training: dict[str, Any]) -> Prompt:
     """The prompt of the card's snippet, which has to be the one that the adapter was trained with."""
+    if options.prompt is None and (adapter / EXPANDER).is_file():
+        return recorded_prompt(read_expander(adapter))
     builds = list(training["data"].values())
     prompt = load_prompt(options.prompt or builds[-1]["student_prompt"])
     trained = {(p["id"], p["sha256"]) for build in builds for p in build["prompts"]}
