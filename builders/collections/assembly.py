@@ -10,13 +10,15 @@ from builders.collections.files.id_set import IdSet
 from builders.collections.files.lines import Place
 from builders.collections.files.metadata import DIVIDE, Metadata, check_language
 from builders.collections.files.qrels import Judgment
-from builders.collections.files.topics import Topics
+from builders.collections.files.topics import Topics, same_topic
 from builders.collections.language import guess_language
 from builders.errors import KitError
 
 
-# A few judgments of removed documents are usual in published collections; many mean the wrong corpus.
+# A few judgments of removed documents are usual in published collections; many mean the wrong corpus. One is no sign
+# of that where ten are right, be it more than a hundredth.
 DANGLING_SHARE = 0.01
+ENOUGH_FOR_ONE = 10
 LISTED = 5
 POOLED = "pooled subset"
 
@@ -59,8 +61,9 @@ def assemble(parts: Parts) -> Collection:
     """Check the parts and put them together: one pass over the documents, then one over the judgments.
 
     Raises:
-        KitError: documents or queries do not pass their check; more than 1 % of the judgments name a query or
-            document that does not exist; a query is judged in two splits, or a document twice and differently.
+        KitError: documents or queries do not pass their check; more than 1 % of the judgments (and more than one)
+            name a query or document that does not exist; a query is judged in two splits, or a document twice and
+            differently.
     """
     facts = parts.metadata
     name, source = str(facts.name), str(facts.source)
@@ -127,6 +130,7 @@ def _join(
     for judgment in parts.judgments:
         number += 1
         place, found, query_id, document_id, relevance = judgment
+        query_id = same_topic(query_id, parts.topics.texts)
         if query_id in parts.topics.empty:
             counts["judgments_of_empty_queries"] += 1
             continue
@@ -148,7 +152,7 @@ def _join(
     if outside:
         counts["judgments_outside_the_pool"] = outside
     if dangling:
-        many = len(dangling) > DANGLING_SHARE * number
+        many = len(dangling) > max(DANGLING_SHARE * number, number > ENOUGH_FOR_ONE)
         line = f"{len(dangling)} of {number} judgments name a query or document that is not there"
         if many:
             raise KitError(

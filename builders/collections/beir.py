@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from builders.collections.assembly import Parts, assemble
-from builders.collections.collection import Collection
+from builders.collections.collection import AbsentDocuments, Collection
 from builders.collections.files.documents import FileDocuments
 from builders.collections.files.lines import COMPRESSED
 from builders.collections.files.metadata import Metadata
@@ -29,6 +29,7 @@ def load_beir(folder: Path, language: str | None, stated: Metadata) -> Collectio
     belongs to the split whose qrels file judges it, and a file that names no split is *test*. Where one split holds
     all there is nothing to train on: `split: divide` in `collection.yaml` parts the queries 70/10/20 by a hash of
     their ids. Queries that no file judges are left out and counted. Where queries have a list `answers`, it is kept.
+    Without a corpus queries and judgments load all the same; what needs a document says that it is missing.
 
     Args:
         folder (`Path`):
@@ -46,14 +47,15 @@ def load_beir(folder: Path, language: str | None, stated: Metadata) -> Collectio
         KitError: a file is missing or damaged, a row is not what it should be, or more than 1 % of the judgments
             name a query or document that does not exist.
     """
-    documents = FileDocuments(stated.corpus_files(folder) or (_needed(folder, "corpus"),))
+    corpus = stated.corpus_files(folder) or tuple(filter(None, [find_jsonl(folder, "corpus")]))
+    documents = FileDocuments(corpus) if corpus else AbsentDocuments(_missing(folder, "corpus"))
     topics = read_topics([_needed(folder, "queries")])
     files = _qrels_files(folder)
     facts = stated.or_else(
         source=f"a local folder in BEIR form, {folder.resolve().name}",
         licence="not stated in the folder",
         judgments=f"The qrels files of the folder ({', '.join(path.name for path in files)}).",
-        pooled=documents.pooled,
+        pooled=isinstance(documents, FileDocuments) and documents.pooled,
     )
     return assemble(Parts(facts, documents, topics, read_splits(files), language))
 
@@ -67,8 +69,12 @@ def find_jsonl(folder: Path, stem: str) -> Path | None:
 def _needed(folder: Path, stem: str) -> Path:
     path = find_jsonl(folder, stem)
     if path is None:
-        raise KitError(f"{folder}: {stem}.jsonl (or {stem}.jsonl.gz, .zst) is missing; a BEIR folder holds it")
+        raise KitError(_missing(folder, stem))
     return path
+
+
+def _missing(folder: Path, stem: str) -> str:
+    return f"{folder}: {stem}.jsonl (or {stem}.jsonl.gz, .zst) is missing; a BEIR folder holds it"
 
 
 def _qrels_files(folder: Path) -> list[Path]:

@@ -11,8 +11,9 @@ from builders.collections.files.documents import FileDocuments
 from builders.collections.files.lines import form_of
 from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import read_splits
+from builders.collections.files.sgml import holds_sgml
 from builders.collections.files.tables import RECORD_FORMS
-from builders.collections.files.topics import read_topics
+from builders.collections.files.topics import holds_markup, read_topics
 from builders.collections.source import FolderKind
 from builders.errors import KitError
 
@@ -21,7 +22,7 @@ FORM = "topics*.tsv, qrels*, corpus.jsonl or collection.tsv"
 DEEP_LEARNING_LEVEL = 2
 
 # Topics and qrels have names of all kinds (topics.301-450, qrels.trec8.adhoc); these are neither.
-_OTHERS = re.compile(r"^\.|^run\.|^readme|^licen[cs]e|\.(md|pdf|py|xml|yaml|yml)$")
+_OTHERS = re.compile(r"^\.|^run\.|^readme|^licen[cs]e|\.(md|pdf|py|yaml|yml)$")
 _TOPICS = re.compile(r"topics|queries")
 _CORPUS = re.compile(r"corpus|collection|docs|documents|passages|psgs|msmarco_passage|msmarco_v2")
 # TREC Deep Learning, by the names that are usual: 2019qrels-pass.txt, qrels.dl20-passage.txt, a folder dl19.
@@ -49,14 +50,19 @@ def find_files(folder: Path) -> TrecFiles:
         if not path.is_file() or _OTHERS.search(name):
             continue
         place = name if path.parent == folder else f"{path.parent.name.lower()}/{name}"
-        if "qrels" in place:
+        if "qrels" in place and not name.endswith(".xml"):
             qrels.append(path)
+        elif name.endswith(".xml"):
+            # Indexes and schemas have names like these too.
+            topics += [path] if _TOPICS.search(place) and holds_markup(path) else []
         elif _TOPICS.search(place):
             topics.append(path)
         elif _CORPUS.match(place) and form_of(path) in RECORD_FORMS:
             corpus.append(path)
         elif _CORPUS.match(place) and is_archive(path):
             corpus += find_files(unpack(path)).corpus
+        elif _CORPUS.match(place) and holds_sgml(path):
+            corpus.append(path)
     return TrecFiles(tuple(topics), tuple(qrels), tuple(corpus))
 
 
@@ -67,7 +73,7 @@ def is_trec(folder: Path) -> bool:
 
 
 def load_trec(folder: Path, language: str | None, stated: Metadata) -> Collection:
-    """Read topics (TSV, JSONL, `<top>`), qrels (four columns) and a corpus (JSONL, TSV), all perhaps compressed.
+    """Read topics (TSV, JSONL, `<top>`, XML), qrels (four columns), a corpus (JSONL, TSV, `<DOC>`), compressed or not.
 
     This reads MS MARCO passages as they are distributed: v1's `collection.tsv`, `queries.*.tsv` and `qrels.*.tsv`,
     v2's folder of `msmarco_passage_*.gz`, and the topics and qrels of TREC Deep Learning 2019 to 2021.

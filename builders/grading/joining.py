@@ -9,13 +9,12 @@ from builders.artifacts.dataset_folder import BUILD
 from builders.artifacts.files import file_hash
 from builders.cli import say
 from builders.collections.collection import Collection, Query
+from builders.collections.files.topics import same_topic
 from builders.errors import KitError
 from builders.expanders.recordings import RecordedExpansion
 from builders.measures.trec_run import read_run
 
 
-# A run over other topics would be judged as if it had found nothing; a few removed topics are usual.
-UNKNOWN_SHARE = 0.01
 # The fields and values that an error lists.
 LISTED_FIELDS, LISTED_VALUES = 4, 12
 
@@ -32,7 +31,7 @@ def join_expansions(
     """
     of_query: dict[str, list[RecordedExpansion]] = {}
     for one in recorded:
-        of_query.setdefault(one.query_id, []).append(one)
+        of_query.setdefault(same_topic(one.query_id, collection.queries), []).append(one)
     wanted = [of_query.get(query.id, []) for query in queries]
     if several := next((rows for rows in wanted if len(rows) > 1), None):
         fields = _telling_apart(several)
@@ -70,20 +69,19 @@ def _shown(value: Any) -> str:
 def join_run(path: Path, collection: Collection, queries: Sequence[Query]) -> tuple[list[list[str]], dict[str, Any]]:
     """The ranking of each query in a run file, and notes for the system's row: `missing`, `source`.
 
-    A query that the run does not have gets an empty ranking, which counts as 0.
+    A query that the run does not have gets an empty ranking, which counts as 0. Topics of the run that are not judged
+    are left out, as trec_eval leaves them out.
 
     Raises:
         KitError: the run cannot be read, is over other topics or other documents, or has rankings of few queries.
     """
-    run = read_run(path)
+    run = {same_topic(topic, collection.queries): ranking for topic, ranking in read_run(path).items()}
     unknown = [topic for topic in run if topic not in collection.queries]
-    # Topics that nobody judged are often left out of a collection; a run has them all the same.
-    unjudged = int(collection.statistics.get("queries_without_judgment", 0))
-    if len(unknown) > UNKNOWN_SHARE * len(run) + unjudged:
-        raise KitError(
-            f"{path}: {len(unknown)} of its {len(run)} topics are not in collection {collection.name!r}, "
-            f"the first is {unknown[0]!r}: another collection?"
-        )
+    which = f"{len(unknown)} of its {len(run)} topics are not in collection {collection.name!r}"
+    if len(unknown) == len(run):
+        raise KitError(f"{path}: {which}, the first is {unknown[0]!r}: another collection?")
+    if unknown:
+        say(f"{path.name}: {which}, or not judged there, and are left out")
     missing = sum(query.id not in run for query in queries)
     if 2 * missing > len(queries):
         raise KitError(

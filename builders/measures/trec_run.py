@@ -4,6 +4,7 @@ from math import isfinite
 from pathlib import Path
 
 from builders.collections.files.lines import Place, read_lines
+from builders.collections.files.qrels import COMMENT
 from builders.errors import KitError
 
 
@@ -12,6 +13,8 @@ COLUMNS = ("topic", "Q0", "document", "rank", "score", "tag")
 
 def read_run(path: Path) -> dict[str, list[str]]:
     """Read a run (`.gz` and `.zst` too): one row a hit, `topic Q0 document rank score tag`, parted by white space.
+
+    As trec_eval has it, lines that begin with `#` and what follows the sixth column are passed over.
 
     Returns:
         Topic → document ids, best first: by falling score, and where scores tie by falling document id, as trec_eval
@@ -24,13 +27,13 @@ def read_run(path: Path) -> dict[str, list[str]]:
     scored: dict[str, dict[str, float]] = {}
     for place, line in read_lines(path):
         cells = line.split()
-        if not cells:
+        if not cells or line.startswith(COMMENT):
             continue
-        if len(cells) != len(COLUMNS):
+        if len(cells) < len(COLUMNS):
             raise KitError(
                 f"{place}: {len(cells)} columns where {len(COLUMNS)} are expected: {' '.join(COLUMNS)}; is it a run?"
             )
-        topic, _, document, _, score, _ = cells
+        topic, _, document, _, score = cells[:5]
         found = scored.setdefault(topic, {})
         if document in found:
             raise KitError(f"{place}: topic {topic!r} names document {document!r} twice; keep one")

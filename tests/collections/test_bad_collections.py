@@ -50,7 +50,6 @@ SPOILED = {
         ("d0\tx\n".encode("utf-16"), ["corpus.jsonl, after row 0", "not UTF-8"]),
         ("d0,x\n", ["corpus.jsonl, row 1", "not valid JSON"]),
         ("d0\tx\n".encode("utf-16-le"), ["corpus.jsonl, row 1: zero bytes", "UTF-16"]),
-        (None, ["corpus.jsonl (or corpus.jsonl.gz, .zst) is missing"]),
     ],
     "beir/queries.jsonl": [
         (jsonl([{"_id": "q0", "text": "\t"}]), ["queries.jsonl, row 1: query 'q0' has an empty text"]),

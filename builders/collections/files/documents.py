@@ -3,13 +3,15 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import isnan
 from pathlib import Path
 from typing import Any
 
 from builders.collections.collection import Document
 from builders.collections.files.id_set import IdSet
 from builders.collections.files.lines import Place, Record, form_of
-from builders.collections.files.tables import first_line, read_pairs, read_records
+from builders.collections.files.sgml import holds_sgml, read_sgml
+from builders.collections.files.tables import RECORD_FORMS, first_line, read_pairs, read_records
 from builders.errors import KitError
 
 
@@ -47,7 +49,8 @@ class FileDocuments(LocatedDocuments):
 
     Records have an id (`_id`, `id`, `pid`, `docid`, …), a text (`text`, `contents`, `passage`, `segment`, …) and
     perhaps a `title`; `url` and `headings` stand before the text where there are any. A TSV file names its columns in
-    the first line, or has the two columns id and text and no header (MS MARCO's `collection.tsv`).
+    the first line, or has the two columns id and text and no header (MS MARCO's `collection.tsv`). TREC's own form is
+    `<DOC>` with `<DOCNO>`.
 
     Args:
         paths (`tuple[Path, ...]`):
@@ -64,7 +67,9 @@ class FileDocuments(LocatedDocuments):
     def located(self) -> Iterator[tuple[Place, Document]]:
         """See `LocatedDocuments.located`."""
         for path in self.paths:
-            if _without_header(path):
+            if form_of(path) not in RECORD_FORMS and holds_sgml(path):
+                yield from read_sgml(path)
+            elif _without_header(path):
                 for place, id, text in read_pairs(path, "id, text"):
                     yield place, Document(_filled(place, id, "id"), "", text)
             else:
@@ -74,7 +79,7 @@ class FileDocuments(LocatedDocuments):
     @property
     def pooled(self) -> bool:
         """Whether the first document names the pools that it comes from: then the corpus is no complete one."""
-        if _without_header(self.paths[0]):
+        if form_of(self.paths[0]) not in RECORD_FORMS or _without_header(self.paths[0]):
             return False
         return POOLS_FIELD in next((record for _, record in read_records(self.paths[0])), {})
 
@@ -130,9 +135,9 @@ def document_of(place: Place, record: Record) -> Document:
     """
     text = text_field(place, record, TEXT_FIELDS)
     for name in reversed(BEFORE_THE_TEXT):
-        if record.get(name):
+        if record.get(name) and not _is_null(record[name]):
             text = f"{record[name]}\n{text}"
-    title = record.get("title") or ""
+    title = "" if _is_null(record.get("title")) else record["title"] or ""
     if not isinstance(title, str):
         raise KitError(f'{place}: field "title" is not text; mend it or leave it out')
     return Document(id_field(place, record, ID_FIELDS), title, text)
@@ -155,10 +160,15 @@ def id_field(place: Place, record: Record, names: tuple[str, ...]) -> str:
 def text_field(place: Place, record: Record, names: tuple[str, ...]) -> str:
     """The first of these fields as a text.
 
+    A field that holds null, or NaN as pandas writes a missing cell, is an empty text where no other field has one.
+
     Raises:
         KitError: there is none, or it is not text.
     """
     value = _first(record, names)
+    if _is_null(value):
+        there = [record[name] for name in names if name in record]
+        value = next((found for found in there if not _is_null(found)), "" if there else None)
     if not isinstance(value, str):
         raise KitError(f'{place}: field "{names[0]}" is missing or not text; add it')
     return value
@@ -170,6 +180,10 @@ def _first(record: Record, names: tuple[str, ...]) -> Any:
         if name in record:
             return record[name]
     return None
+
+
+def _is_null(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and isnan(value))
 
 
 def _filled(place: Place, value: str, name: str) -> str:

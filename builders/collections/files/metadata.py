@@ -8,6 +8,7 @@ from typing import Any
 
 from builders.collections.collection import SPLITS, Split
 from builders.collections.files.lines import form_of
+from builders.collections.files.sgml import holds_sgml
 from builders.collections.files.tables import RECORD_FORMS
 from builders.errors import KitError
 
@@ -77,7 +78,9 @@ class Metadata:
         if self.corpus is None:
             return tuple(path for path in sorted(folder.iterdir()) if usual.match(path.name)) if usual else ()
         named = folder / Path(self.corpus).expanduser()
-        inside = sorted(path for path in named.glob("*") if path.is_file() and form_of(path) in RECORD_FORMS)
+        inside = sorted(
+            path for path in named.glob("*") if path.is_file() and (form_of(path) in RECORD_FORMS or holds_sgml(path))
+        )
         files = (named,) if named.is_file() else tuple(inside)
         if not files:
             raise KitError(f"{folder / FILE}: corpus: {self.corpus!r} is no file, and no folder of such files")

@@ -12,6 +12,9 @@ from builders.errors import KitError
 
 
 COLUMNS = ("query-id", "corpus-id", "score")
+# trec_eval passes over lines that begin with it.
+COMMENT = "#"
+_NUMBER = re.compile(r"-?\d+(\.0*)?")
 _SPLITS: dict[str, Split] = {
     "train": "train",
     "training": "train",
@@ -65,26 +68,26 @@ def read_qrels(path: Path, split: Split | None) -> Iterator[Judgment]:
     """
     form = form_of(path)
     named = form in ("parquet", "jsonl", "json", "csv")
-    first = "" if named else first_line(path)
+    first = "" if named else first_line(path, COMMENT)
     cells = first.split()
     if named or set(COLUMNS).intersection(cells):
         yield from _headed(path, split)
     elif any(column in first for column in COLUMNS):
         raise KitError(f"{path}, row 1: the columns are not separated by tabs; separate them so")
-    elif not first or (len(cells) == 3 and cells[2].isdigit()):
+    elif not first or (len(cells) == 3 and _NUMBER.fullmatch(cells[2])):
         raise KitError(_missing(Place(path, 1), COLUMNS[0]))
     else:
         yield from _trec(path, split)
 
 
 def whole(place: Place, relevance: object) -> int:
-    """A relevance as a number, 0 or more: TREC's negative grades (spam, not judged) are not relevant.
+    """A relevance as a number, 0 or more (`1.0` is 1): TREC's negative grades (spam, not judged) are not relevant.
 
     Raises:
         KitError: it is no whole number.
     """
     try:
-        number = int(relevance) if isinstance(relevance, str | int) else float(str(relevance))
+        number = float(str(relevance)) if not isinstance(relevance, int) else relevance
         if number != int(number):
             raise ValueError
     except (ValueError, OverflowError) as error:
@@ -109,7 +112,7 @@ def _missing(place: Place, column: str) -> str:
 def _trec(path: Path, split: Split | None) -> Iterator[Judgment]:
     for place, line in read_lines(path):
         cells = line.split("\t") if line.count("\t") == 3 else line.split()
-        if not cells:
+        if not cells or line.startswith(COMMENT):
             continue
         if len(cells) != 4:
             raise KitError(

@@ -12,7 +12,7 @@ RECORD_FORMS = ("jsonl", "json", "csv", "tsv", "parquet")
 # What the first cell of a header line is called, where there should be none.
 HEADERS = {"id", "_id", "docid", "doc_id", "docno", "pid", "qid", "query_id", "query-id", "topic", "topic_id"}
 # What files say where they mean to separate columns otherwise than asked.
-_OTHER_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"}
+_OTHER_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", ":": "colons"}
 _BATCH = 1024
 
 
@@ -68,9 +68,10 @@ def tsv_cells(path: Path) -> Iterator[tuple[Place, list[str]]]:
             yield place, [_unquoted(cell) for cell in line.split("\t")]
 
 
-def first_line(path: Path) -> str:
-    """The first line that is not blank; empty for an empty file."""
-    return next((line for _, line in read_lines(path) if line.strip()), "")
+def first_line(path: Path, comment: str | None = None) -> str:
+    """The first line that is not blank, nor begins with the mark of a comment; empty for an empty file."""
+    lines = (line for _, line in read_lines(path) if line.strip())
+    return next((line for line in lines if comment is None or not line.startswith(comment)), "")
 
 
 def count_columns(cells: list[str]) -> str:
@@ -92,7 +93,8 @@ def _headed(path: Path, rows: Iterator[tuple[Place, list[str]]], delimiter: str)
 def _separator(line: str, wanted: str) -> str:
     """What to say about a line that has no separator of the wanted kind, but another."""
     for character, name in _OTHER_SEPARATORS.items():
-        if character != wanted and character in line:
+        # Colons stand in many texts; what they separate stands before the first blank.
+        if character != wanted and character in (line.split(" ")[0] if character == ":" else line):
             return f", separated by {name}, it seems; separate them by {_OTHER_SEPARATORS[wanted]}"
     return ""
 

@@ -1,7 +1,8 @@
 """Reads the queries of a test collection in every form that they are published in."""
 
+import html
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,8 +17,16 @@ ID_FIELDS = ("_id", "id", "qid", "query_id", "topic_id")
 EMPTY_SHARE = 0.01
 TEXT_FIELDS = ("text", "query", "question", "title")
 
-_TAG = re.compile(r"<(/?)(\w+)>")
-_NUMBER = re.compile(r"\s*(?:Number:)?\s*(\S+)")
+_TOPICS = ("top", "topic")
+_TAG = re.compile(r"<(/?)(\w+)(\s+[\w:-]+\s*=[^<>]*)?\s*/?>")
+_OPENING = re.compile(r"<top(ic)?(\s[^<>]*)?>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""\b(number|num|id)\s*=\s*["']([^"']*)""", re.IGNORECASE)
+_NUMBER = re.compile(r"\s*(?:(?:Number|Topic):)?\s*(\S+)")
+# Where the number and the query stand, in the order of preference.
+_NUMBERS = ("num", "number", "identifier")
+_QUERIES = ("title", "query", "question")
+# What the titles of TREC 1 to 3 begin with.
+_LABEL = re.compile(r"^Topic:\s*", re.IGNORECASE)
 
 
 @dataclass
@@ -61,12 +70,21 @@ class Topics:
             raise KitError(f"{place}: query {id!r} has an empty text{more}; fill it in or remove the row")
 
 
+def same_topic(id: str, ids: Container[str]) -> str:
+    """The id as it stands among `ids`: TREC's topics 051 and 51 are one. An id that is not there is as it was."""
+    if id in ids or not (id.isascii() and id.isdigit()):
+        return id
+    bare = id.lstrip("0") or "0"
+    return next((form for width in range(5) if (form := bare.zfill(width)) in ids), id)
+
+
 def read_topics(paths: Iterable[Path]) -> Topics:
-    """The queries of JSONL, TSV and TREC topic files together.
+    """The queries of JSONL, TSV, TREC and XML topic files together.
 
     * JSONL: `_id` (`id`, `qid`, …) and `text` (`query`, `question`, …), perhaps a list `answers`;
     * TSV: id and text, without header;
-    * TREC: `<top>` … `<num>` … `<title>` …, the title being the query.
+    * TREC: `<top>` … `<num>` … `<title>` …, the title being the query; where there is none, `<query>` or `<question>`;
+    * XML: `<topic number="1">`, with the same fields or the query itself in it.
 
     A query may stand in several of the files where it has the same text.
 
@@ -93,8 +111,8 @@ def _read(path: Path) -> Iterator[tuple[Place, str, str, tuple[str, ...]]]:
             known = isinstance(listed, list) and all(isinstance(answer, str) for answer in listed)
             answers = tuple(answer for answer in listed if answer.strip()) if known and listed else ()
             yield place, id_field(place, record, ID_FIELDS), text_field(place, record, TEXT_FIELDS), answers
-    elif first_line(path).lstrip().lower().startswith("<top"):
-        for place, id, text in _trec(path):
+    elif _starts_with_a_tag(path):
+        for place, id, text in _marked_up(path):
             yield place, id, text, ()
     else:
         for place, id, text in read_pairs(path, "query id, text"):
@@ -103,31 +121,52 @@ def _read(path: Path) -> Iterator[tuple[Place, str, str, tuple[str, ...]]]:
             yield place, id.strip(), text.strip(), ()
 
 
-def _trec(path: Path) -> Iterator[tuple[Place, str, str]]:
+def holds_markup(path: Path) -> bool:
+    """Whether a file holds topics between tags, `<top>` or `<topic>`; no file that cannot be read does."""
+    try:
+        return any(_OPENING.search(line) for _, line in read_lines(path))
+    except KitError:
+        return False
+
+
+def _starts_with_a_tag(path: Path) -> bool:
+    """Whether a file is TREC's `<top>` … or XML, and holds topics."""
+    return first_line(path).lstrip().startswith("<") and holds_markup(path)
+
+
+def _marked_up(path: Path) -> Iterator[tuple[Place, str, str]]:
     """Numbers and titles. Old topics close no tags: a field ends where the next begins."""
     start: Place | None = None
-    fields: dict[str, str] = {}
-    current = ""
+    # What opened the topic, and what stands in it: field → text. Its own text and attributes are fields of no name.
+    outer, fields, current = "", dict[str, str](), ""
     for place, line in read_lines(path):
         at = 0
         for tag in _TAG.finditer(line):
-            closing, name = tag[1], tag[2].lower()
+            closing, name = bool(tag[1]), tag[2].lower()
             fields[current] = f"{fields.get(current, '')}{line[at : tag.start()]}"
-            at, current = tag.end(), "" if closing or name == "top" else name
-            if name == "top" and not closing:
+            at, current = tag.end(), "" if closing or name in _TOPICS else name
+            if name not in _TOPICS or (start is not None and name != outer):
+                continue
+            if not closing:
                 if start is not None:
-                    raise KitError(f"{start}: this topic has no </top>; the file is damaged")
-                start, fields = place, {}
-            elif name == "top":
-                yield _topic(path, start, fields)
+                    raise KitError(f"{start}: this topic has no </{outer}>; the file is damaged")
+                start, outer = place, name
+                stated = {key.lower(): value for key, value in _ATTRIBUTE.findall(tag[3] or "")}
+                fields = {"num": next((stated[key] for key in ("number", "num", "id") if key in stated), "")}
+            else:
+                yield _topic(path, start, fields, outer)
                 start = None
         fields[current] = f"{fields.get(current, '')}{line[at:]} "
     if start is not None:
-        raise KitError(f"{start}: this topic has no </top>; is the file cut off?")
+        raise KitError(f"{start}: this topic has no </{outer}>; is the file cut off?")
 
 
-def _topic(path: Path, start: Place | None, fields: dict[str, str]) -> tuple[Place, str, str]:
-    number = _NUMBER.match(fields.get("num", ""))
+def _topic(path: Path, start: Place | None, fields: dict[str, str], outer: str) -> tuple[Place, str, str]:
+    number = next((found for name in _NUMBERS if (found := _NUMBER.match(fields.get(name, "")))), None)
     if start is None or number is None:
         raise KitError(f"{start or path}: a topic without <top> or <num>; the file is damaged")
-    return start, number[1], " ".join(fields.get("title", "").split())
+    # A topic of XML may be the query itself.
+    names = ("",) if fields.keys() <= {"num", ""} else _QUERIES
+    texts = (" ".join(fields.get(name, "").split()) for name in names)
+    text = _LABEL.sub("", next((text for text in texts if text), ""))
+    return start, number[1], html.unescape(text) if outer == "topic" else text
