@@ -105,6 +105,16 @@ class Collection:
         """The queries of one split that have at least one relevant document, in collection order."""
         return [query for query in self.queries.values() if query.split == split and self.relevant(query.id)]
 
+    def judged(self, split: Split) -> list[Query]:
+        """The queries of one split that have any judgment; trec_eval averages over all of them."""
+        return [query for query in self.queries.values() if query.split == split and self.qrels.get(query.id)]
+
+    @property
+    def without_relevant(self) -> dict[str, int]:
+        """Split → how many of its judged queries have no relevant document, where there are any."""
+        counts = {split: len(self.judged(split)) - len(self.split(split)) for split in SPLITS}
+        return {split: count for split, count in counts.items() if count}
+
     def relevant(self, query_id: str) -> dict[str, int]:
         """The documents judged relevant (`relevance_level` or more) for a query; empty when there are none."""
         return {doc: rel for doc, rel in self.qrels.get(query_id, {}).items() if rel >= self.relevance_level}
@@ -156,6 +166,7 @@ def split_of(query_id: str) -> Split:
 
 def collection_provenance(collection: Collection) -> dict[str, Any]:
     """What a build records of its collection."""
+    without = collection.without_relevant
     return {
         "name": collection.name,
         "language": collection.language,
@@ -167,4 +178,5 @@ def collection_provenance(collection: Collection) -> dict[str, Any]:
         "versions": dict(collection.versions),
         "statistics": dict(collection.statistics),
         "queries": dict(Counter(query.split for query in collection.queries.values())),
+        **({"without_relevant": without} if without else {}),
     }

@@ -91,7 +91,7 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
     collection = load_collection(args.collection, args.language)
     for remark in collection.remarks:
         say(remark)
-    queries = _queries(collection, args.split)
+    queries = _queries(collection, args.split, all_judged=bool(runs))
     searched: dict[str, Any] = {"retriever": None, "formation": None}
     if runs:
         systems = {name: _evaluated(path, collection, queries) for name, path in runs.items()}
@@ -151,12 +151,14 @@ def _refuse_contradictions(args: GradeArguments) -> None:
         raise KitError(f"--out {args.out}: give the name of a .json file")
 
 
-def _queries(collection: Collection, split: str) -> list[Query]:
+def _queries(collection: Collection, split: str, all_judged: bool) -> list[Query]:
+    """The queries that are graded: those with a relevant document, or as in trec_eval all that are judged."""
     if split not in (*SPLITS, "all"):
         raise KitError(f"unknown --split {split!r}: give one of {', '.join(SPLITS)}, all")
     counts = {name: len(collection.split(name)) for name in SPLITS}
-    queries = [query for name in SPLITS if split in (name, "all") for query in collection.split(name)]
-    if not queries:
+    of_split = collection.judged if all_judged else collection.split
+    queries = [query for name in SPLITS if split in (name, "all") for query in of_split(name)]
+    if not any(collection.relevant(query.id) for query in queries):
         there = ", ".join(f"{number} {name}" for name, number in counts.items() if number) or "none at all"
         raise KitError(
             f"collection {collection.name!r} has no judged {split} queries, but {there}: give another --split"

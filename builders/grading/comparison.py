@@ -81,6 +81,10 @@ def subject(results: Row) -> str:
     split = results["settings"]["split"]
     which = "judged" if split == "all" else split
     what = f"{queries} {which} queries of {results['collection']['name']}"
+    without = results["collection"].get("without_relevant", {})
+    if number := sum(without.values()) if split == "all" else without.get(split, 0):
+        counted = f"{number} of them have no relevant document and count 0, as in trec_eval"
+        what += f" ({f'{number} more have no relevant document' if results['retriever'] else counted})"
     if not results["retriever"]:
         return what
     # Such figures compare systems with one another, and with nothing measured on the whole corpus.

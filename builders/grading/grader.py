@@ -79,12 +79,11 @@ def graded_rankings(
 ) -> list[Grade]:
     """Grades of rankings that are there already: document ids, best first, one ranking a query id.
 
-    Raises:
-        KitError: a query has no relevant document.
+    A query without a relevant document has no gold, and 0 where no judgment gains anything, as trec_eval has it.
     """
     # One judged "topic" per ranking, since many rankings may share a query.
     names = [str(number) for number in range(len(query_ids))]
-    gold = {query_id: collection.gold(query_id) for query_id in query_ids}
+    gold = {id: collection.gold(id) if collection.relevant(id) else set() for id in query_ids}
     qrels = {name: collection.qrels[query_id] for name, query_id in zip(names, query_ids, strict=True)}
     measures = measure(qrels, dict(zip(names, rankings, strict=True)), collection.relevance_level)
     grades = []
