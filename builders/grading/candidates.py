@@ -112,7 +112,9 @@ def summary(raw: Rows) -> dict[str, Any]:
             condition: round(mean(row["ndcg_at_10"] for row in raw if row["condition"] == condition), 4)
             for condition in sorted({row["condition"] for row in raw})
         },
-        "mean_best_ndcg_at_10": round(mean(max(by_query.get(q, [0.0])) for q in plain), 4),
+        # A query whose candidates all failed the check is searched as it is.
+        "mean_best_ndcg_at_10": round(mean(max(by_query.get(q, [plain[q]])) for q in plain), 4),
+        **({"queries_without_candidate": without} if (without := len(plain) - len(by_query)) else {}),
         "candidates_helping": share(row["ndcg_at_10"] > row["plain_ndcg_at_10"] for row in raw),
         "candidates_hurting": share(row["ndcg_at_10"] < row["plain_ndcg_at_10"] for row in raw),
         "mean_pairwise_cosine": _similarity_by_prompt(raw),
@@ -138,7 +140,13 @@ def grading_report(folder: Path, counts: Mapping[str, Any]) -> list[str]:
     return [
         f"{folder}: {counts['queries']} queries, {counts['candidates']} candidates, checks {counts['checks']}",
         f"  nDCG@10: plain {counts['mean_plain_ndcg_at_10']}, candidates {counts['mean_ndcg_at_10']}, "
-        f"best of each query {counts['mean_best_ndcg_at_10']}; {counts['distillation_rows']} rows to imitate",
+        f"best of each query {counts['mean_best_ndcg_at_10']}"
+        + (
+            f" (plain for {without} without a valid one)"
+            if (without := counts.get("queries_without_candidate"))
+            else ""
+        )
+        + f"; {counts['distillation_rows']} rows to imitate",
     ]
 
 
