@@ -9,6 +9,7 @@ from builders.artifacts.cache import cache_dir
 from builders.artifacts.files import cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
+from builders.retrievers.analysis.bigrams import SCRIPTS
 from builders.retrievers.analysis.load import ANALYSIS, analyzer_for
 from builders.retrievers.analysis.snowball import STEMMERS
 from builders.retrievers.document_ids import DocumentIds
@@ -40,7 +41,7 @@ class Bm25sRetriever(NamedRetriever):
 
     forms = ("bm25s",)
     searches_by = "BM25 in Python"
-    languages = f"English, Chinese (extra `chinese`) and {len(STEMMERS)} more"
+    languages = f"English, Chinese (extra `chinese`) and {len(STEMMERS) + len(SCRIPTS)} more"
 
     def __init__(self, collection: Collection, k1: float = 0.9, b: float = 0.4) -> None:
         self.name = f"bm25s(k1={k1},b={b},analyzer={collection.language}-{ANALYSIS})"

@@ -64,6 +64,23 @@ def test_chinese_terms(text, terms):
     assert analyzer_for("zh")(text) == terms
 
 
+@pytest.mark.parametrize(
+    ("language", "text", "terms"),
+    [
+        # What pyserini 1.6's CJKAnalyzer gives.
+        ("ja", "京都はどこ？", ["京都", "都は", "はど", "どこ"]),
+        ("ja", "サッカーのＦＩＦＡ 2018年", ["サッ", "ッカ", "カー", "ーの", "fifa", "2018", "年"]),
+        ("ja", "the 東京・大阪 Tower and ﾊﾝｶｸ", ["東京", "大阪", "tower", "ハン", "ンカ", "カク"]),
+        ("ja", "𠮷野家 3.5インチ don't", ["𠮷野", "野家", "3.5", "イン", "ンチ", "don't"]),
+        ("ko", "서울은 어디에", ["서울", "울은", "어디", "디에"]),
+        # By hand: a vowel sign or tone belongs to its letter.
+        ("th", "อยู่ที่ไหน BTS", ["อยู่", "ยู่ที่", "ที่ไ", "ไห", "หน", "bts"]),
+    ],
+)
+def test_pairs_of_characters(language, text, terms):
+    assert analyzer_for(language)(text) == terms
+
+
 @needs_jieba
 def test_adaptive_repeats_count_chinese_words():
     index = Bm25sRetriever(sample({"a": "机器学习", "b": "长城"}, "zh"))
@@ -98,8 +115,8 @@ def test_chinese_search():
 
 
 def test_languages_without_an_analyzer(monkeypatch):
-    with pytest.raises(KitError, match="'ko'.*supported are en, zh, ar.*pyserini has others"):
-        analyzer_for("ko")
+    with pytest.raises(KitError, match="'bn'.*supported are en, zh, ar.*pyserini has others"):
+        analyzer_for("bn")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     analyzer_for.cache_clear()
     with pytest.raises(KitError, match=r"Chinese needs jieba.*pip install 'query-expansion-kit\[chinese\]'"):

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 from builders.errors import KitError
+from builders.retrievers.analysis.bigrams import SCRIPTS, bigram_analyzer
 from builders.retrievers.analysis.chinese import chinese_analyzer
 from builders.retrievers.analysis.english import english_analyzer
 from builders.retrievers.analysis.snowball import STEMMERS, snowball_analyzer
@@ -19,7 +20,7 @@ def analyzer_for(language: str) -> Analyzer:
 
     Args:
         language (`str`):
-            ISO 639-1 code: `en`, `zh`, or a language of `builders.retrievers.analysis.snowball`.
+            ISO 639-1 code: `en`, `zh`, or a language of `builders.retrievers.analysis.snowball` or `…bigrams`.
 
     Raises:
         KitError: no analyzer for the language, or its extra is not installed.
@@ -30,7 +31,9 @@ def analyzer_for(language: str) -> Analyzer:
         return chinese_analyzer()
     if language in STEMMERS:
         return snowball_analyzer(language)
+    if language in SCRIPTS:
+        return bigram_analyzer(language)
     raise KitError(
-        f"bm25s: no analyzer for language {language!r}: supported are en, zh, {', '.join(STEMMERS)}; "
+        f"bm25s: no analyzer for language {language!r}: supported are en, zh, {', '.join((*STEMMERS, *SCRIPTS))}; "
         "retriever pyserini has others"
     )
