@@ -8,11 +8,12 @@ from typing import Any
 
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Split
-from builders.collections.files.documents import FileDocuments
+from builders.collections.files.documents import FileDocuments, LocatedDocuments, OnceDocuments
 from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import read_qrels, split_named
 from builders.collections.files.topics import read_topics
 from builders.collections.hub_snapshot import CARD, DATA_SUFFIXES, snapshot
+from builders.collections.language import long_codes, short_code
 from builders.collections.source import Source
 from builders.errors import KitError
 
@@ -39,13 +40,14 @@ def load_hub(name: str, language: str | None = None) -> Collection:
     Only the card and the data files (Parquet, JSONL, CSV, TSV) are fetched, at one commit, which `versions` names, and
     read as text and tables: code in a repository is neither fetched nor run. A repository whose card names no configs
     is read by the names of its files (`corpus.jsonl.gz`, `queries.jsonl.gz`, `qrels/test.tsv`). A language in front of
-    the configs' names (`zh-corpus`) is chosen by `language`.
+    the configs' names (`zh-corpus`, `deu-deu-corpus`) is chosen by `language`. Of a corpus that is repeated in every
+    split each document is taken once.
 
     Args:
         name (`str`):
             `OWNER/NAME`, or `OWNER/NAME@REVISION` (branch, tag or commit). A companion repository is read at its head.
         language (`str`, *optional*):
-            ISO 639-1 code; by default the card's, else what the script of the queries suggests.
+            ISO 639-1 code; by default the card's, else what the texts suggest.
 
     Raises:
         KitError: the repository cannot be read, has another layout, or its rows are not what they should be.
@@ -55,7 +57,7 @@ def load_hub(name: str, language: str | None = None) -> Collection:
     repo_id = match["id"]
     card = snapshot(repo_id, match["revision"], [CARD])
     facts = _card(card.folder)
-    layout = layout_of(facts, language)
+    layout = layout_of(facts, language, where=name)
     parts = (layout.corpus, layout.queries, layout.qrels)
     found = snapshot(repo_id, card.commit, [path for part in parts for paths in part.values() for path in paths])
     versions = {repo_id: card.commit}
@@ -83,11 +85,22 @@ def load_hub(name: str, language: str | None = None) -> Collection:
             )
     judgments = (judgment for path, split in files.items() for judgment in read_qrels(path, split))
     metadata = _metadata(facts, repo_id, versions)
-    documents, topics = FileDocuments(tuple(corpus)), read_topics(queries)
-    return assemble(Parts(metadata, documents, topics, judgments, language, versions=versions))
+    documents: LocatedDocuments = FileDocuments(tuple(corpus))
+    if sum(map(bool, _files(found.folder, layout.corpus).values())) > 1:
+        documents = OnceDocuments(documents)
+    return assemble(
+        Parts(
+            metadata,
+            documents,
+            read_topics(queries),
+            judgments,
+            language,
+            versions=versions,
+        )
+    )
 
 
-def layout_of(card: Mapping[str, Any], language: str | None, companion: bool = False) -> Layout:
+def layout_of(card: Mapping[str, Any], language: str | None, companion: bool = False, where: str = CARD) -> Layout:
     """The layout that a card's `configs` describe; without configs, the one that BEIR's file names have.
 
     Args:
@@ -97,18 +110,30 @@ def layout_of(card: Mapping[str, Any], language: str | None, companion: bool = F
             Which configs to take where their names start with a language.
         companion (`bool`, *optional*, defaults to `False`):
             Whether the repository holds judgments only.
+        where (`str`, *optional*):
+            The repository, for messages.
+
+    Raises:
+        KitError: every corpus is in another language than the one asked for.
     """
     listed = [config for config in card.get("configs") or [] if isinstance(config, dict)]
     configs = {str(config.get("config_name")): _patterns(config.get("data_files")) for config in listed}
 
+    codes = (language, *long_codes(language)) if language else ()
+    starts = (*(start for code in codes for start in (f"{code}-", f"{code}-{code}-")), "")
+
     def part(*names: str) -> Patterns:
-        wanted = (f"{start}{name}" for name in names for start in ((f"{language}-", "") if language else ("",)))
+        wanted = (f"{start}{name}" for name in names for start in starts)
         return next((configs[name] for name in wanted if configs.get(name)), {})
 
     if companion:
         return Layout({}, {}, part("default", "qrels") or {"": ["*"]})
     if part("corpus") and part("queries"):
         return Layout(part("corpus"), part("queries"), part("qrels", "default"))
+    parted = [name.split("-")[0] for name in configs if name.endswith("-corpus")]
+    if parted:
+        there = ", ".join(dict.fromkeys(map(short_code, parted)))
+        raise KitError(f"{where}: its configs are parted by language: give --language with one of {there}")
     return Layout({"": ["corpus*"]}, {"": ["queries*"]}, {"": ["qrels*"]})
 
 
@@ -161,7 +186,7 @@ def _metadata(card: Mapping[str, Any], repo_id: str, versions: Mapping[str, str]
     stated = [card["language"]] if isinstance(card.get("language"), str) else list(card.get("language") or [])
     return Metadata(
         name=repo_id.split("/")[1],
-        language=stated[0] if len(stated) == 1 and len(stated[0]) == 2 else None,
+        language=code if len(stated) == 1 and len(code := short_code(str(stated[0]))) == 2 else None,
         source=f"the dataset {repo_id} of the Hugging Face Hub, commit {versions[repo_id][:12]}",
         licence=str(card.get("license") or "not stated on the card"),
         judgments=f"The qrels of {list(versions)[-1]}.",

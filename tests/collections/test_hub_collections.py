@@ -206,6 +206,39 @@ def test_configs_of_a_language_and_judgments_of_one_split(hub):
     assert set(found["splits"].values()) == {"validation"} and len(found["splits"]) == 6
 
 
+def test_a_corpus_that_is_repeated_in_each_split_and_languages_of_three_letters(hub):
+    """The layouts of MLDR (`de-corpus` with splits dev and test) and of XPQA (`deu-deu-corpus`)."""
+    parts = ("corpus", "queries", "qrels")
+    for name, start, splits in (("mteb/MLDR", "de", ("dev", "test")), ("mteb/XPQA", "deu-deu", ("test",))):
+        configs = {f"{start}-{part}": {split: f"{part}/{split}.jsonl" for split in splits} for part in parts}
+        configs["eng-deu-corpus"] = {"test": "none.jsonl"}
+        files = {"README.md": card(configs)}
+        for number, split in enumerate(splits):
+            files[f"corpus/{split}.jsonl"] = jsonl(DOCUMENTS).encode()
+            files[f"queries/{split}.jsonl"] = jsonl(
+                {"_id": f"{split}{n}", "text": "was ist das"} for n in range(2)
+            ).encode()
+            files[f"qrels/{split}.jsonl"] = jsonl(
+                {"query-id": f"{split}{n}", "corpus-id": f"{number}", "score": 1} for n in range(2)
+            ).encode()
+        put(hub, name, files)
+    for language in ("de", "deu"):
+        script = LOAD.replace("load(name)", f"load(name, {language!r})", 1)
+        found = run_client(hub, script, names=["mteb/MLDR", "mteb/XPQA"], offline=False)
+        for one in found.values():
+            assert isinstance(one, dict), one
+            assert one["language"] == "de" and one["documents"] == [list(document.values()) for document in DOCUMENTS]
+        splits = found["mteb/MLDR"]["splits"]
+        assert list(splits) == ["dev0", "dev1", "test0", "test1"]
+        assert list(splits.values()) == ["validation", "validation", "test", "test"]
+        assert found["mteb/XPQA"]["qrels"] == {"test0": {"0": 1}, "test1": {"0": 1}}
+    assert "give --language with one of de, en" in load(hub, "mteb/XPQA")["mteb/XPQA"]
+    changed = jsonl([{**DOCUMENTS[0], "text": "another"}, *DOCUMENTS[1:]]).encode()
+    hub.repo("dataset", "mteb/MLDR").commit({"corpus/test.jsonl": changed})
+    refused = run_client(hub, LOAD.replace("load(name)", "load(name, 'de')", 1), names=["mteb/MLDR"], offline=False)
+    assert "test.jsonl, row 1: id '0' stands twice, with two texts" in refused["mteb/MLDR"]
+
+
 def test_what_cannot_be_read_is_said_in_one_line(hub):
     bare = {name: content for name, content in MTEB.items() if name != "README.md"}
     put(hub, "kit-owner/private", MTEB, private=True)

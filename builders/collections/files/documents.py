@@ -1,8 +1,10 @@
 """Streams documents from files, so that millions of passages are never held in memory, and checks them once."""
 
 from abc import ABC, abstractmethod
+from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from math import isnan
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,42 @@ class FileDocuments(LocatedDocuments):
         if form_of(self.paths[0]) not in RECORD_FORMS or _without_header(self.paths[0]):
             return False
         return POOLS_FIELD in next((record for _, record in read_records(self.paths[0])), {})
+
+
+@dataclass(frozen=True)
+class OnceDocuments(LocatedDocuments):
+    """Documents of which some are repeated word for word: each once, where it stands first.
+
+    Args:
+        documents ([`LocatedDocuments`]):
+            All of them.
+    """
+
+    documents: LocatedDocuments
+
+    @property
+    def name(self) -> str:
+        """See `LocatedDocuments.name`."""
+        return self.documents.name
+
+    def located(self) -> Iterator[tuple[Place, Document]]:
+        """See `LocatedDocuments.located`.
+
+        Raises:
+            KitError: an id stands for two documents.
+        """
+        given = array("q", [0]) * len(self._ids)
+        for place, document in self.documents.located():
+            number, written = self._ids.number(document.id), hash((document.title, document.text)) or 1
+            if not given[number]:
+                given[number] = written
+                yield place, document
+            elif given[number] != written:
+                raise KitError(f"{place}: id {document.id!r} stands twice, with two texts; ids must be unique")
+
+    @cached_property
+    def _ids(self) -> IdSet:
+        return IdSet(document.id for document in self.documents)
 
 
 @dataclass(frozen=True, slots=True)
