@@ -20,6 +20,8 @@ from builders.errors import KitError
 DANGLING_SHARE = 0.01
 ENOUGH_FOR_ONE = 10
 LISTED = 5
+# Characters of a document that tell its language.
+GUESSED_FROM = 1000
 POOLED = "pooled subset"
 
 
@@ -96,10 +98,9 @@ def assemble(parts: Parts) -> Collection:
     judgments = str(facts.judgments)
     if facts.split == DIVIDE:
         judgments = f"{judgments.rstrip('.')}; the queries are divided 70/10/20 by a hash of the query id."
-    texts = (query.text for query in queries.values())
     return Collection(
         name=name,
-        language=check_language(parts.language or facts.language or guess_language(texts), name),
+        language=_language(parts, (query.text for query in queries.values()), remarks),
         documents=parts.documents,
         queries=queries,
         qrels=qrels,
@@ -113,6 +114,18 @@ def assemble(parts: Parts) -> Collection:
         answers={key: found for key, found in parts.topics.answers.items() if key in queries},
         remarks=remarks,
     )
+
+
+def _language(parts: Parts, queries: Iterable[str], remarks: list[str]) -> str:
+    """The language that is asked for, or stated; else a guess, with a remark."""
+    name, stated = str(parts.metadata.name), parts.language or parts.metadata.language
+    if stated:
+        return check_language(stated, name)
+    documents = () if isinstance(parts.documents, AbsentDocuments) else parts.documents
+    texts = (f"{document.title} {document.text}"[:GUESSED_FROM] for document in documents)
+    language = guess_language(queries, texts)
+    remarks.append(f"{name}: its texts seem to be in {language!r}; if they are not, say so with --language")
+    return language
 
 
 def _split(parts: Parts, query_id: str, found: Split | None) -> Split:

@@ -29,7 +29,7 @@ def load_ir_dataset(name: str, language: str | None = None) -> Collection:
         name (`str`):
             `ir_datasets:` and the id of a dataset that provides documents, queries and qrels.
         language (`str`, *optional*):
-            ISO 639-1 code; by default the dataset's own, else what the script of the queries suggests.
+            ISO 639-1 code; by default the dataset's own, else what the texts suggest.
 
     Raises:
         KitError: the extra `ir-datasets` is not installed, there is no such id, the data cannot be fetched, or the

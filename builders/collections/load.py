@@ -23,13 +23,13 @@ def load_collection(name: str, language: str | None = None) -> Collection:
             In one of the forms of [`SOURCES`], such as `pydocs`, the path of a folder, or `OWNER/NAME` of the Hub.
         language (`str`, *optional*):
             ISO 639-1 code of documents and queries; it decides analyzers and prompts. By default what the source
-            states, else what the script of the queries suggests.
+            states, else what the texts suggest.
 
     Raises:
         KitError: there is no such collection, or it cannot be read.
     """
     if language is not None:
-        check_language(language, "--language")
+        language = check_language(language, "--language")
     for source in SOURCES:
         if source.matches(name):
             return source.load(name, language)

@@ -10,6 +10,7 @@ from builders.collections.collection import SPLITS, Split
 from builders.collections.files.lines import form_of
 from builders.collections.files.sgml import holds_sgml
 from builders.collections.files.tables import RECORD_FORMS
+from builders.collections.language import short_code
 from builders.errors import KitError
 
 
@@ -29,7 +30,7 @@ class Metadata:
         kind (`str`, *optional*):
             What the files are (`builders.collections.folder.KINDS`); by default seen from their names.
         language (`str`, *optional*):
-            ISO 639-1 code of documents and queries; by default guessed from the script of the queries.
+            ISO 639-1 code of documents and queries; by default guessed from their texts.
         source (`str`, *optional*), licence (`str`, *optional*), judgments (`str`, *optional*):
             As in [`Collection`].
         split (`Split` or `"divide"`, *optional*):
@@ -114,14 +115,15 @@ def read_metadata(folder: Path) -> Metadata:
 
 
 def check_language(language: str, where: str) -> str:
-    """The language as it is.
+    """The language's ISO 639-1 code, which may be given in three letters (`deu`).
 
     Raises:
-        KitError: it is no ISO 639-1 code.
+        KitError: it is no such code.
     """
-    if not _LANGUAGE.fullmatch(language):
+    code = short_code(language)
+    if not _LANGUAGE.fullmatch(code):
         raise KitError(f"{where}: {language!r} is not a language; give its ISO 639-1 code, such as en or zh")
-    return language
+    return code
 
 
 def _complaint(name: str, value: Any) -> str:
@@ -139,6 +141,6 @@ def _complaint(name: str, value: Any) -> str:
         return "a line of text"
     if name == "split" and value not in (*SPLITS, DIVIDE):
         return f"one of {', '.join((*SPLITS, DIVIDE))}"
-    if name == "language" and not _LANGUAGE.fullmatch(value):
+    if name == "language" and not _LANGUAGE.fullmatch(short_code(value)):
         return "an ISO 639-1 code, such as en or zh"
     return ""
