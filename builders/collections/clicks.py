@@ -1,4 +1,4 @@
-"""Reads a search log: queries, the documents that were clicked for them, and how often."""
+"""Reads a search log: queries, the documents that were clicked for them and how often, or how they were rated."""
 
 import re
 from collections.abc import Iterator
@@ -17,17 +17,29 @@ from builders.collections.source import FolderKind
 from builders.errors import KitError
 
 
-FORM = "clicks.csv, .tsv, .jsonl or .parquet (query, document_id or text, perhaps count)"
+FORM = "clicks.csv, .tsv, .jsonl or .parquet (query, document_id or text, perhaps count or rating)"
 # Share of a query's clicks → relevance; any click at all is 1, none is 0.
 GRADES = ((0.5, 3), (0.2, 2), (0.0, 1))
+CLICKED = (
+    "These are click judgments: a document with half or more of its query's clicks is graded 3, with a fifth or more "
+    "2, with any 1."
+)
+RATINGS = "These are the ratings of the table, as they stand."
 
 _FILE = re.compile(r"clicks?[^/]*\.(csv|tsv|jsonl|parquet)(\.gz|\.zst)?$|click[-_]?log", re.IGNORECASE)
+# Tables of ratings have these names; other kinds of collections may hold such files beside their qrels.
+_RATED = re.compile(r"(judge?ments?|ratings?)[^/]*\.(csv|tsv|jsonl|parquet)(\.gz|\.zst)?$", re.IGNORECASE)
+_OTHERS = re.compile(r"qrels|topics|queries", re.IGNORECASE)
 _CORPUS = re.compile(r"(corpus|documents)[^/]*\.(jsonl|tsv|csv|parquet)(\.gz|\.zst)?$")
 
 
 def click_files(folder: Path) -> list[Path]:
-    """The click logs in a folder, by their names."""
-    return [path for path in sorted(folder.iterdir()) if _FILE.match(path.name) and form_of(path) in RECORD_FORMS]
+    """The click logs in a folder, by their names, or else its tables of ratings."""
+    paths = sorted(folder.iterdir())
+    found = [path for path in paths if _FILE.match(path.name) and form_of(path) in RECORD_FORMS]
+    if found or any(_OTHERS.search(path.name) for path in paths):
+        return found
+    return [path for path in paths if _RATED.match(path.name) and holds_clicks(path)]
 
 
 def holds_clicks(path: Path) -> bool:
@@ -41,12 +53,13 @@ def holds_clicks(path: Path) -> bool:
 def load_clicks(path: Path, language: str | None, stated: Metadata) -> Collection:
     """Read pairs of a query and a clicked document, each perhaps with a count.
 
-    * Columns: `query`; `document_id`, or `text`, or both; perhaps `title` and `count` (without it every row is one
-      click). Other names are told in `collection.yaml` (`columns: {query: search_term}`).
+    * Columns: `query`; `document_id`, or `text`, or both; perhaps `title`, and `count` (without it every row is one
+      click) or `rating`. Other names are told in `collection.yaml` (`columns: {query: search_term}`).
     * Queries are compared without case, width of characters and extra white space; their ids and splits (70/10/20)
       are hashes of what is left, so that a log that grows never moves a query.
     * Judgments are clicks: 3 for a document that has half or more of its query's clicks, 2 for a fifth or more, 1 for
-      any, 0 for a document that was shown and never clicked (count 0).
+      any, 0 for a document that was shown and never clicked (count 0). Where there is a `rating` and no `count`, the
+      ratings are the judgments.
     * Documents are those of a corpus file beside the log (`corpus.jsonl`, `documents.csv`, …), else the texts in the
       log itself: the first text of each id, or, without ids, each different text.
 
@@ -66,11 +79,12 @@ def load_clicks(path: Path, language: str | None, stated: Metadata) -> Collectio
     corpus = () if path.is_file() else stated.corpus_files(path, _CORPUS)
     documents: LocatedDocuments = FileDocuments(corpus) if corpus else LogDocuments(log)
     topics = Topics()
-    clicks: dict[str, dict[str, int]] = {}
+    graded: dict[str, dict[str, int]] = {}
     first: dict[str, Place] = {}
     rows = 0
     empty: list[Place] = []
-    for place, query, document_id, count in log.clicks():
+    rated = log.rated
+    for place, query, document_id, number in log.ratings() if rated else log.clicks():
         rows += 1
         if not query:
             empty.append(place)
@@ -79,8 +93,10 @@ def load_clicks(path: Path, language: str | None, stated: Metadata) -> Collectio
         if query_id not in topics.texts:
             topics.add(place, query_id, query)
             first[query_id] = place
-        counted = clicks.setdefault(query_id, {})
-        counted[document_id] = counted.get(document_id, 0) + count
+        of_query = graded.setdefault(query_id, {})
+        if rated and of_query.get(document_id, number) != number:
+            raise KitError(f"{place}: {query!r} and {document_id!r} have two different ratings; keep one")
+        of_query[document_id] = number if rated else of_query.get(document_id, 0) + number
     if not rows:
         raise KitError(f"{logs[0]}: no clicks in it")
     if len(empty) > EMPTY_SHARE * rows:
@@ -88,21 +104,19 @@ def load_clicks(path: Path, language: str | None, stated: Metadata) -> Collectio
     facts = stated.or_else(
         source=f"a search log, {path.resolve().name}",
         licence="not stated in the folder",
-        judgments="These are click judgments: a document with half or more of its query's clicks is graded 3, with a "
-        "fifth or more 2, with any 1. Queries are divided 70/10/20 by a hash of their text.",
+        judgments=f"{RATINGS if rated else CLICKED} Queries are divided 70/10/20 by a hash of their text.",
     )
 
     def judgments() -> Iterator[Judgment]:
-        for query_id, counted in clicks.items():
-            total = sum(counted.values())
-            for document_id, count in counted.items():
-                yield Judgment(first[query_id], split_of(query_id), query_id, document_id, _grade(count, total))
+        for query_id, numbers in graded.items():
+            total = sum(numbers.values())
+            for document_id, number in numbers.items():
+                grade = number if rated else _grade(number, total)
+                yield Judgment(first[query_id], split_of(query_id), query_id, document_id, grade)
 
-    counts = {
-        "rows": rows,
-        "rows_without_query": len(empty),
-        "clicks": sum(sum(counted.values()) for counted in clicks.values()),
-    }
+    counts = {"rows": rows, "rows_without_query": len(empty)}
+    if not rated:
+        counts["clicks"] = sum(sum(numbers.values()) for numbers in graded.values())
     return assemble(Parts(facts, documents, topics, judgments(), language, statistics=counts))
 
 

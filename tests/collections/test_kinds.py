@@ -362,6 +362,33 @@ def test_click_logs_in_every_form_and_with_other_names(tmp_path, form):
     assert by_text == {"red shoes": {"sku1": 3, "sku2": 2, "sku3": 1, "sku4": 0}, "blue hat": {"sku5": 3, "sku1": 3}}
 
 
+@pytest.mark.parametrize("name", ["clicks.csv", "ratings.csv", "judgments-2024.csv"])
+def test_ratings_are_grades_and_no_clicks(tmp_path, name):
+    """A table as editors of search teams export it; 0 is not relevant, however often the row stands there."""
+    folder = clicks(tmp_path / "shop")
+    (folder / "clicks.csv").unlink()
+    head = "query,docid,rating\n"
+    (folder / name).write_text(f"{head}red shoes,sku1,3\nRed shoes,sku2,1.0\nred shoes,sku5,0\nblue hat,sku1,0\n")
+    found = load(folder)
+    shoes, hat = (
+        next(query.id for query in found.queries.values() if query.text == text) for text in ("red shoes", "blue hat")
+    )
+    assert found.qrels == {shoes: {"sku1": 3, "sku2": 1, "sku5": 0}, hat: {"sku1": 0}}
+    assert "ratings of the table" in found.judgments and "clicks" not in found.statistics
+    (folder / name).write_text(f"{head}shoes,sku1,3\nshoes,sku1,2\n")
+    with pytest.raises(KitError, match=r"row 3: 'shoes' and 'sku1' have two different ratings"):
+        load(folder)
+    (folder / name).write_text(f"{head}shoes,sku1,good\n")
+    with pytest.raises(KitError, match=r"row 2: score 'good' is not an integer"):
+        load(folder)
+
+
+def test_a_log_with_counts_and_ratings_is_a_log(tmp_path):
+    log = tmp_path / "clicks.csv"
+    log.write_text("query,docid,text,rating,clicks\nx,a,one,0,9\nx,b,two,3,0\n")
+    assert list(load(log).qrels.values()) == [{"a": 3, "b": 0}]
+
+
 def test_a_click_log_alone_without_ids(tmp_path):
     log = tmp_path / "clicks.tsv"
     log.write_text("query\ttext\nfoo\tone text\nfoo\tone text\nfoo\tanother\n")

@@ -1,4 +1,4 @@
-"""Reads click logs: rows of a query, the document that was clicked for it, and how often."""
+"""Reads click logs: rows of a query, the document that was clicked for it, and how often, or how it was rated."""
 
 import hashlib
 import unicodedata
@@ -13,6 +13,7 @@ from builders.collections.files.documents import LocatedDocuments, id_field
 from builders.collections.files.id_set import IdSet
 from builders.collections.files.lines import Place, Record
 from builders.collections.files.metadata import FILE
+from builders.collections.files.qrels import whole
 from builders.collections.files.tables import read_records
 from builders.errors import KitError
 
@@ -24,6 +25,7 @@ NAMES = {
     "text": ("document_text", "text", "document", "passage"),
     "title": ("title", "document_title"),
     "count": ("count", "clicks", "click_count"),
+    "rating": ("rating", "relevance", "grade", "judgment", "judgement"),
 }
 
 
@@ -35,7 +37,8 @@ class ClickLog:
         paths (`tuple[Path, ...]`):
             The files.
         columns (`Mapping[str, str]`):
-            `query`, `document_id`, `text`, `title` or `count` → the column's name, where it is none of `NAMES`.
+            `query`, `document_id`, `text`, `title`, `count` or `rating` → the column's name, where it is none of
+            `NAMES`.
     """
 
     paths: tuple[Path, ...]
@@ -45,6 +48,23 @@ class ClickLog:
         for name in self.columns:
             if name not in NAMES:
                 raise KitError(f"{FILE}: columns: {name!r} is not known; it may hold {', '.join(NAMES)}")
+
+    @property
+    def rated(self) -> bool:
+        """Whether the rows are ratings by people: there is a column of them, and none that counts clicks."""
+        first = next((record for _, record in self._records()), {})
+        counted, rated = (any(name in first for name in self._names(column)) for column in ("count", "rating"))
+        return rated and not counted
+
+    def ratings(self) -> Iterator[tuple[Place, str, str, int]]:
+        """Place, query as it is compared, document id and rating of every row.
+
+        Raises:
+            KitError: a row lacks query or document, or its rating is no whole number.
+        """
+        for place, record in self._records():
+            rating = whole(place, next((record[name] for name in self._names("rating") if name in record), None))
+            yield place, _normalised(self._text(place, record, "query")), self._id(place, record), rating
 
     def clicks(self) -> Iterator[tuple[Place, str, str, int]]:
         """Place, query as it is compared, document id and count of every row.

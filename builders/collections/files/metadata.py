@@ -44,7 +44,7 @@ class Metadata:
         corpus (`str`, *optional*):
             Where the documents are, a file or a folder, relative to this folder: several collections may share one.
         columns (`Mapping[str, str]`, *optional*):
-            For click logs: `query`, `document_id`, `text`, `title` or `count` → the column's name.
+            For click logs: `query`, `document_id`, `text`, `title`, `count` or `rating` → the column's name.
     """
 
     name: str | None = None
