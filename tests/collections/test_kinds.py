@@ -288,6 +288,17 @@ def test_answers_that_stand_everywhere_judge_nothing(tmp_path):
     assert set(found.queries) == set(found.answers) == {"test-0", "test-1"}
 
 
+@pytest.mark.parametrize(
+    "stray",
+    ['{\n  "citation": "x",\n  "features": {}\n}', '["a", "b"]', "3", "[\n 1,\n 2\n]", '{"version": 1}', "[]"],
+    ids=["settings", "texts", "number", "numbers", "object", "empty"],
+)
+def test_other_json_beside_questions_is_passed_over(tmp_path, stray):
+    folder = dpr(tmp_path / "nq")
+    (folder / "dataset_info.json").write_text(stray)
+    assert load(folder).qrels == {"test-0": {"2": 1, "3": 1}, "train-0": {"1": 1}}
+
+
 def test_what_took_long_to_find_is_kept(tmp_path, monkeypatch):
     from builders.collections.files import accepted_answers as answers
 

@@ -1,15 +1,17 @@
 """Questions with accepted answers, in the forms that DPR made usual."""
 
 import ast
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from builders.collections.collection import Split, split_of
 from builders.collections.files.documents import id_field
-from builders.collections.files.lines import Place, Record, form_of, read_json
+from builders.collections.files.lines import Place, Record, form_of, read_json, read_lines
 from builders.collections.files.qrels import Judgment, split_named
 from builders.collections.files.tables import count_columns, first_line, read_records, tsv_cells
 from builders.collections.files.topics import Topics
@@ -32,15 +34,39 @@ class Questions:
 
 
 def holds_questions(path: Path) -> bool:
-    """Whether a file's first row is a question with answers."""
+    """Whether a file's first row is a question with answers; JSON of another shape, whatever it is for, holds none."""
     form = form_of(path)
     if form == "csv":
         line = first_line(path)
         return bool(_LIST_CELL.search(line)) or {"question", "answers"} <= set(line.split(","))
     if form not in ("jsonl", "json"):
         return False
+    if _is_other_json(path):
+        return False
     record: Record = next((record for _, record in read_json(path)), {})
     return "question" in record and any(name in record for name in _ANSWER_FIELDS)
+
+
+def _is_other_json(path: Path) -> bool:
+    """Whether a file is one JSON value over several lines, or a list of what is no object.
+
+    Settings lie beside data so. What is no JSON at all is damaged, and said to be so by whoever reads it.
+    """
+    lines = (line.strip() for _, line in read_lines(path))
+    head = "".join(islice(filter(None, lines), 2))
+    if re.match(r"\[\s*\{", head):  # may be gigabytes of questions
+        return False
+    try:
+        value = json.loads(first_line(path))
+    except json.JSONDecodeError:
+        if form_of(path) != "json" or not head.startswith(("{", "[")):
+            return False
+        try:
+            value = json.loads("\n".join(line for _, line in read_lines(path)))
+        except json.JSONDecodeError:
+            return False
+        return True
+    return not isinstance(value, dict) and value != []
 
 
 def read_questions(files: Sequence[Path]) -> Questions:
