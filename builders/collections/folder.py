@@ -10,12 +10,13 @@ from builders.collections.files.metadata import FILE, Metadata, read_metadata
 from builders.collections.miracl import MIRACL
 from builders.collections.open_qa import OPEN_QA
 from builders.collections.source import FolderKind, Source
+from builders.collections.training_pairs import PAIRS
 from builders.collections.trec import TREC
 from builders.errors import KitError
 
 
 # The first that knows a folder's files reads them, unless the folder states its kind.
-KINDS: tuple[FolderKind, ...] = (BEIR, CLICKS, MIRACL, TREC, OPEN_QA)
+KINDS: tuple[FolderKind, ...] = (BEIR, CLICKS, MIRACL, TREC, OPEN_QA, PAIRS)
 
 
 def load_path(name: str, language: str | None = None) -> Collection:
@@ -53,7 +54,7 @@ def _load_file(path: Path, language: str | None) -> Collection:
     for kind in KINDS:
         if kind.matches_file(path):
             return kind.load(path, language, Metadata(name=_short(path.resolve())))
-    alone = " nor ".join(kind.reads for kind in (CLICKS, OPEN_QA))
+    alone = " nor ".join(kind.reads for kind in (CLICKS, OPEN_QA, PAIRS))
     raise KitError(f"{path}: neither {alone}; a collection of several files is a folder")
 
 
@@ -64,7 +65,7 @@ def _short(path: Path) -> str:
 PATHS = Source(
     ("PATH",),
     f"a folder, or an archive of one, of the kind {', '.join(kind.name for kind in KINDS)}; or a file of the kind "
-    f"{CLICKS.name} or {OPEN_QA.name}",
+    f"{CLICKS.name}, {OPEN_QA.name} or {PAIRS.name}",
     lambda name: bool(name) and Path(name).expanduser().exists(),
     load_path,
 )
