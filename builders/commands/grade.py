@@ -42,11 +42,14 @@ class GradeArguments:
     retriever: str = field(default="bm25s", metadata={"help": retriever_help()})
     formation: str = field(default="q*5+e", metadata={"help": formulation_help()})
     expansions: str | None = field(
-        default=None, metadata={"help": "Recorded expansions: JSONL file (.gz too), dataset folder, or its Hub id."}
+        default=None, metadata={"help": "Recorded expansions: JSONL, TSV … file, dataset folder, or its Hub id."}
     )
     where: list[str] = field(
         default_factory=list,
         metadata={"action": "extend", "help": "Take only rows with FIELD=VALUE; may be given several times."},
+    )
+    text_fields: list[str] = field(
+        default_factory=list, metadata={"help": "Fields that make up the text, if not expansion, candidate or text."}
     )
     run: list[str] = field(
         default_factory=list, metadata={"action": "extend", "help": "Evaluate these TREC run files instead."}
@@ -86,7 +89,7 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
     _refuse_contradictions(args)
     # Before the collection: a filter that matches nothing need not wait for a corpus.
     where = parse_where(args.where)
-    recorded = read_recorded(args.expansions, where) if args.expansions else []
+    recorded = read_recorded(args.expansions, where, args.text_fields) if args.expansions else []
     runs = _named_runs(args)
     collection = load_collection(args.collection, args.language)
     for remark in collection.remarks:
@@ -109,12 +112,14 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
             name: Graded(_grades(grader, queries, texts, name), texts, notes if name != PLAIN else {})
             for name, texts in written.items()
         }
+    # An option that is younger than recorded results stands among the settings where it is given.
+    unsaid = () if args.text_fields else ("text_fields",)
     baseline = next(iter(systems))
     base = systems[baseline].grades
     results = {
         "systems": {name: system_row(one.grades, base, args.seed) | one.notes for name, one in systems.items()},
         "baseline": baseline,
-        "settings": {name: value for name, value in asdict(args).items() if name != "out"},
+        "settings": {name: value for name, value in asdict(args).items() if name != "out" and name not in unsaid},
         "command": f"python -m builders grade {shlex.join(sys.argv[2:])}".strip(),
         "code_version": code_version(),
         "versions": versions(),
@@ -145,6 +150,8 @@ def _refuse_contradictions(args: GradeArguments) -> None:
         raise KitError("--run and --expansions: give one of them; a run is evaluated as it is")
     if args.where and not args.expansions:
         raise KitError("--where filters recorded expansions: give --expansions too")
+    if args.text_fields and not args.expansions:
+        raise KitError("--text_fields names fields of recorded expansions: give --expansions too")
     if args.system and not args.expansions and len(args.run) != 1:
         raise KitError("--system names the one graded system: give it with --expansions or a single --run")
     if args.out and (Path(args.out).is_dir() or Path(args.out).suffix != ".json"):

@@ -8,7 +8,8 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import open_dataset, read_rows
 from builders.artifacts.download import download
-from builders.collections.files.lines import read_json
+from builders.collections.files.lines import Place, form_of, read_json
+from builders.collections.files.tables import first_line, read_pairs, read_records
 from builders.errors import KitError
 
 
@@ -40,7 +41,8 @@ def read_recorded(source: str, where: Mapping[str, str], text_fields: Sequence[s
     Args:
         source (`str`):
             A JSONL file (`.gz` too) with the query id under `query_id`, `qid` or `_id` and the text under `expansion`,
-            `candidate` or `text`; a folder made by `python -m builders expansions`; or the Hub id of such a dataset.
+            `candidate` or `text`; CSV, TSV or Parquet with such columns, or TSV of id and text alone; a folder made by
+            `python -m builders expansions`; or the Hub id of such a dataset.
         where (`Mapping[str, str]`):
             Field → value, or several with `|` between them: only rows that match all fields. Values other than strings
             compare as JSON: `null`, `0.7`.
@@ -52,7 +54,7 @@ def read_recorded(source: str, where: Mapping[str, str], text_fields: Sequence[s
     """
     path = Path(source).expanduser()
     if path.is_file():
-        rows = [_recorded(str(place), record, text_fields) for place, record in read_json(path)]
+        rows = [_recorded(str(place), record, text_fields) for place, record in _records(path)]
     else:
         folder = path if path.is_dir() else _from_hub(source)
         rows = [_recorded(f"{source}, config raw, row {n}", row, text_fields) for n, row in _raw_rows(folder)]
@@ -66,6 +68,15 @@ def read_recorded(source: str, where: Mapping[str, str], text_fields: Sequence[s
             raise KitError(f"{source}: no row with {field}={wanted}; {_known(rows, field)}")
         rows = matching
     return rows
+
+
+def _records(path: Path) -> Iterator[tuple[Place, Mapping[str, Any]]]:
+    form = form_of(path)
+    if form == "tsv" and not {*QUERY_ID_FIELDS}.intersection(first_line(path).split("\t")):
+        for place, query_id, text in read_pairs(path, "query id, text"):
+            yield place, {QUERY_ID_FIELDS[0]: query_id.strip(), TEXT_FIELDS[0]: text}
+    else:
+        yield from read_records(path) if form in ("tsv", "csv", "parquet") else read_json(path)
 
 
 def parse_where(filters: list[str]) -> dict[str, str]:
@@ -106,6 +117,7 @@ def _recorded(at: str, record: Mapping[str, Any], text_fields: Sequence[str]) ->
     if not fields or len(fields) < len(text_fields):
         raise KitError(
             f"{at}: {_none_of([name for name in text_fields or TEXT_FIELDS if name not in fields], record)}"
+            + ("" if text_fields else "; name the field of the text with --text_fields")
         )
     fields = fields if text_fields else fields[:1]
     for name in fields:

@@ -134,6 +134,13 @@ def test_filters_in_one_flag_or_several(tiny, tmp_path):
     assert results["systems"]["fs-big"]["unchanged"] == 1
 
 
+def test_the_text_may_lie_under_other_names(tiny, tmp_path):
+    renamed = [{"query_id": row["query_id"], "pseudo_doc": row["expansion"]} for row in rows()]
+    source = str(jsonl(tmp_path / "query2doc.jsonl", renamed))
+    results, _ = grade(GradeArguments(str(tiny), expansions=source, text_fields=["pseudo_doc"]))
+    assert results["systems"]["query2doc"]["ndcg_at_10"] == pytest.approx((2 + SECOND + 3) / 8)
+
+
 def test_several_expansions_of_a_query_are_not_guessed_at(tiny, tmp_path):
     mixed = [row for mode in ("zs", "fs") for model in ("a", "b", "c") for row in rows(mode=mode, model=model, k=5)]
     source = str(jsonl(tmp_path / "mixed.jsonl", mixed))
@@ -228,6 +235,7 @@ def test_a_run_over_other_topics_or_documents_is_refused(tiny, tmp_path):
         (["--expansions", "FILE", "--retriever", "google"], "no retriever 'google'"),
         (["--expansions", "FILE", "--out", "."], "give the name of a .json file"),
         (["--where", "model=m"], "give --expansions too"),
+        (["--text_fields", "hyde"], "give --expansions too"),
         (["--run", "x.trec"], "x.trec: no such file"),
         (["--run", "a/x.trec", "b/x.trec"], "two are alike"),
         (["--run", "a.trec", "b.trec", "--system", "mine"], "a single --run"),

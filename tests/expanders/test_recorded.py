@@ -49,6 +49,27 @@ def test_every_form_reads_alike(tmp_path, name, id_field, text_field):
     assert rows[0].attributes == {"model": "m/big"}
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("pairs.tsv", "a\tfirst – text\n7\t\n"),
+        ("named.tsv", "qid\tmodel\texpansion\na\tm\tfirst – text\n7\tm\t\n"),
+        ("named.csv", "query_id,expansion\na,first – text\n7,\n"),
+    ],
+)
+def test_tables(tmp_path, name, content):
+    (tmp_path / name).write_text(content)
+    rows = read_recorded(str(tmp_path / name), {})
+    assert [(row.query_id, row.text) for row in rows] == [("a", "first – text"), ("7", "")]
+
+
+def test_a_text_under_another_name_is_asked_for(tmp_path):
+    source = file(tmp_path, [{"query_id": "a", "query": "x", "pseudo_doc": "text"}])
+    with pytest.raises(KitError, match=r"it has 'query_id', 'query', 'pseudo_doc'; name the field .* --text_fields"):
+        read_recorded(source, {})
+    assert read_recorded(source, {}, ["pseudo_doc"])[0].text == "text"
+
+
 def test_filters_compare_strings_as_they_are_and_the_rest_as_json(tmp_path):
     source = file(tmp_path, ROWS)
     assert [row.text for row in read_recorded(source, {"method": "q2d", "mode": "fs"})] == [""]
