@@ -11,7 +11,7 @@ from builders.collections.files.lines import Place
 from builders.collections.files.metadata import DIVIDE, Metadata, check_language
 from builders.collections.files.qrels import Judgment
 from builders.collections.files.topics import Topics, same_topic
-from builders.collections.language import guess_language
+from builders.collections.files.language import guess_language
 from builders.errors import KitError
 
 

@@ -13,7 +13,7 @@ from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import read_qrels, split_named
 from builders.collections.files.topics import read_topics
 from builders.collections.hub_snapshot import CARD, DATA_SUFFIXES, snapshot
-from builders.collections.language import long_codes, short_code
+from builders.collections.files.language import long_codes, short_code
 from builders.collections.source import Source
 from builders.errors import KitError
 

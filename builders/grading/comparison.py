@@ -81,15 +81,26 @@ def subject(results: Row) -> str:
     split = results["settings"]["split"]
     which = "judged" if split == "all" else split
     what = f"{queries} {which} queries of {results['collection']['name']}"
-    without = results["collection"].get("without_relevant", {})
-    if number := sum(without.values()) if split == "all" else without.get(split, 0):
-        counted = f"{number} of them have no relevant document and count 0, as in trec_eval"
-        what += f" ({f'{number} more have no relevant document' if results['retriever'] else counted})"
+    without = without_relevant(results["collection"], split)
     if not results["retriever"]:
-        return what
+        # Runs are measured as trec_eval does, over all judged queries.
+        return what + (f" ({without} of them have no relevant document and count 0)" if without else "")
+    what += left_out(results["collection"], split)
     # Such figures compare systems with one another, and with nothing measured on the whole corpus.
     pooled = f" ({POOLED})" if POOLED in results["collection"]["source"] else ""
     return f"{what}{pooled}, {results['retriever']}, query formed as `{results['formation']}`"
+
+
+def without_relevant(collection: Mapping[str, Any], split: str) -> int:
+    """How many judged queries of a split, or of `all`, have no relevant document, by a collection's provenance."""
+    counts: Mapping[str, int] = collection.get("without_relevant", {})
+    return sum(counts.values()) if split == "all" else counts.get(split, 0)
+
+
+def left_out(collection: Mapping[str, Any], split: str) -> str:
+    """What a table says of the judged queries that it leaves out, in brackets; nothing where there are none."""
+    number = without_relevant(collection, split)
+    return f" ({number} more have no relevant document)" if number else ""
 
 
 def table_lines(

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from builders.grading.comparison import Row, delta_cell, p_cell
+from builders.grading.comparison import Row, delta_cell, left_out, p_cell
 from builders.grading.results_form import NONE, in_one_form, rows_by_system
 from train.reports.markdown import table
 from train.reports.results_table import leakage_lines
@@ -44,7 +44,8 @@ def short_grid_table(results: Mapping[str, Any]) -> str:
         cells.setdefault(row["expander"], {})[row["retriever"]] = f"{row['ndcg_at_10']:.4f}{relative}"
     split = "judged" if results["split"] == "all" else results["split"]
     lines = [
-        f"nDCG@10 on {results['queries']} {split} queries of {results['collection']['name']}; expansions by prompt "
+        f"nDCG@10 on {results['queries']} {split} queries of {results['collection']['name']}"
+        f"{left_out(results['collection'], results['split'])}; expansions by prompt "
         f"`{results['prompt']['id']}`, greedy, at most {results['decoding']['max_new_tokens']} tokens.",
         "",
         *table(["expander", *retrievers], [[name, *(own[one] for one in retrievers)] for name, own in cells.items()]),

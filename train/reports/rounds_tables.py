@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from builders.grading.comparison import left_out
 from train.reports.markdown import table
 
 
@@ -46,7 +47,7 @@ NOTE = "Of an interrupted stage only the run that ended it is counted; answers t
 def _subject(results: Row, rounds: list[Row]) -> str:
     name = results["collection"]["name"]
     queries = next((f"{entry['queries']} " for entry in rounds if "queries" in entry), "")
-    return f"{queries}validation queries of {name}, dense retrieval, query formed as `{results['formation']}`."
+    return f"{queries}validation queries of {name}{left_out(results['collection'], 'validation')}, dense retrieval, query formed as `{results['formation']}`."
 
 
 def _name(number: int) -> str:
