@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from builders.collections.collection import AbsentDocuments, Collection, Query, Split, split_of
 from builders.collections.files.documents import LocatedDocuments, check_documents
 from builders.collections.files.id_set import IdSet
+from builders.collections.files.language import guess_language
 from builders.collections.files.lines import Place
 from builders.collections.files.metadata import DIVIDE, Metadata, check_language
 from builders.collections.files.qrels import Judgment
 from builders.collections.files.topics import Topics, same_topic
-from builders.collections.files.language import guess_language
 from builders.errors import KitError
 
 

@@ -9,11 +9,11 @@ from typing import Any
 from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, Split
 from builders.collections.files.documents import FileDocuments, LocatedDocuments, OnceDocuments
+from builders.collections.files.language import long_codes, short_code
 from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import read_qrels, split_named
 from builders.collections.files.topics import read_topics
 from builders.collections.hub_snapshot import CARD, DATA_SUFFIXES, snapshot
-from builders.collections.files.language import long_codes, short_code
 from builders.collections.source import Source
 from builders.errors import KitError
 

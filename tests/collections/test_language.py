@@ -2,8 +2,8 @@
 
 import pytest
 
-from builders.collections.files.metadata import check_language
 from builders.collections.files.language import guess_language, long_codes
+from builders.collections.files.metadata import check_language
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from tests.support.collection_folders import beir, jsonl

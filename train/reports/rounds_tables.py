@@ -47,7 +47,10 @@ NOTE = "Of an interrupted stage only the run that ended it is counted; answers t
 def _subject(results: Row, rounds: list[Row]) -> str:
     name = results["collection"]["name"]
     queries = next((f"{entry['queries']} " for entry in rounds if "queries" in entry), "")
-    return f"{queries}validation queries of {name}{left_out(results['collection'], 'validation')}, dense retrieval, query formed as `{results['formation']}`."
+    without = left_out(results["collection"], "validation")
+    return (
+        f"{queries}validation queries of {name}{without}, dense retrieval, query formed as `{results['formation']}`."
+    )
 
 
 def _name(number: int) -> str:

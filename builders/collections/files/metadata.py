@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from builders.collections.collection import SPLITS, Split
+from builders.collections.files.language import short_code
 from builders.collections.files.lines import form_of
 from builders.collections.files.sgml import holds_sgml
 from builders.collections.files.tables import RECORD_FORMS
-from builders.collections.files.language import short_code
 from builders.errors import KitError
 
 
