@@ -9,8 +9,6 @@ beside the project; encoding takes minutes. Writes results/dense.json and result
 
 import argparse
 import json
-import os
-import platform
 import sys
 from pathlib import Path
 
@@ -18,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.provenance import cores, made_by
 from builders.collections.collection import collection_provenance
 from builders.collections.load import load_collection
 from builders.expanders.recordings import read_recorded
@@ -71,10 +69,8 @@ def main() -> None:
         "teacher": TEACHER,
         "collection": collection_provenance(collection),
         "seed": SEED,
-        "command": "python benchmarks/dense.py",
-        "code_version": code_version(),
-        "versions": versions(),
-        "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+        **made_by("python benchmarks/dense.py"),
+        "hardware": cores(),
     }
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")
     RESULTS.with_suffix(".md").write_text("\n".join(lines))

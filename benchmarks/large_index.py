@@ -9,7 +9,6 @@ MS MARCO. They are read from a folder in BEIR form, as a collection of one's own
 import argparse
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.provenance import cores, made_by
 from builders.collections.load import load_collection
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
@@ -70,10 +69,8 @@ def report(folder: Path, passages: int, output: Path) -> None:
         "index": step("index", collection),
         "search": step("search", collection),
         "limit_mib": LIMIT_MIB,
-        "command": f"python benchmarks/large_index.py --passages {passages}",
-        "code_version": code_version(),
-        "versions": versions(),
-        "hardware": f"{os.cpu_count()} CPU cores ({platform.machine()})",
+        **made_by(f"python benchmarks/large_index.py --passages {passages}"),
+        "hardware": cores(),
     }
     output.write_text(json.dumps(results, indent=2) + "\n")
     print(json.dumps(results, indent=2))

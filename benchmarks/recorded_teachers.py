@@ -20,12 +20,9 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from builders.artifacts.files import atomic_write
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.provenance import made_by
 from builders.collections.assembly import POOLED
-from builders.collections.collection import (
-    Collection,
-    collection_provenance,
-)
+from builders.collections.collection import Collection, collection_provenance
 from builders.collections.load import load_collection
 from builders.expanders.expander import estimated_tokens
 from builders.expanders.recordings import read_recorded
@@ -140,9 +137,7 @@ def main() -> None:
     if not recorded(data, "scifact").is_file():
         sys.exit(f"error: {data}: no recorded expansions there; give the folder that holds them")
     results = {
-        "command": "python benchmarks/recorded_teachers.py",
-        "code_version": code_version(),
-        "versions": versions(),
+        **made_by("python benchmarks/recorded_teachers.py"),
         "formation": FORMATION,
         "depth": DEPTH,
         "seed": SEED,

@@ -16,7 +16,6 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.cli import parse, run
 from train.evaluation.evaluation_arguments import EvaluationArguments
-from train.evaluation.evaluation_plan import make_plan
 from train.evaluation.results_writer import EVALUATION
 from train.evaluation.running import run_evaluation
 
@@ -24,16 +23,7 @@ from train.evaluation.running import run_evaluation
 def main() -> None:
     """Expand, search, measure, write."""
     (args,) = parse(EvaluationArguments, None, "accelerate launch train/evaluate.py", __doc__ or "")
-    evaluate(args)
-
-
-def evaluate(args: EvaluationArguments) -> None:
-    """Run the evaluation unless its results are there already.
-
-    Raises:
-        KitError: the folder holds somebody else's results, or an argument names nothing known.
-    """
-    run_evaluation(args, make_plan, EVALUATION)
+    run_evaluation(args, EVALUATION)
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ def main() -> None:
         raise KitError("--list_size must be at least 2, --max_length at least 8 and --sharpness more than 0")
     require_own_folders(Path(str(config.output_dir)), data.expansions, data.model)
     encoder = Encoder(data.model, data.model_revision)
-    train(FilterTraining(data, config, encoder, filter_lists(data, config.seed)))
+    train(FilterTraining(data, config, encoder, *filter_lists(data, config.seed)))
 
 
 def _types() -> Sequence[type]:

@@ -1,7 +1,6 @@
 """Train a model and save it whole: the one loop under supervised fine-tuning, DPO, retrievers and filters."""
 
 import os
-import shlex
 import shutil
 import sys
 import time
@@ -15,18 +14,22 @@ from accelerate import PartialState
 from transformers import TrainerCallback, set_seed
 from transformers.integrations import is_deepspeed_zero3_enabled
 
-from builders.artifacts.model_folder import is_trained
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.files import atomic_folder, dump_json
+from builders.artifacts.model_folder import TIMING, TRAINING, is_trained
+from builders.artifacts.ownership import MODEL
+from builders.artifacts.provenance import made_by
 from builders.cli import say
 from builders.errors import KitError
 from train.callbacks import LastStepLog, LossGuard
 from train.memory import PeakMemory, hardware
 from train.reports.curves import CURVES, curves_plot
 from train.run_settings import check_trackers, chosen, given, last_checkpoint, work_folder
-from train.saving import save_model, timing_of, untimed
 
 
 PROJECT = "query-expansion-kit"
+# What differs from run to run, in the names of figures that a trainer logs. TRL counts `num_tokens` from the start of
+# the process: a resumed run would differ in it, and in nothing else.
+TIMED = ("second", "runtime", "num_tokens")
 
 
 class Training(ABC):
@@ -93,7 +96,6 @@ def train(training: Training) -> None:
     # Of no use to whoever trains: deprecations inside the libraries, and PEFT looking for the base model on the Hub.
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", message="Could not find a config file")
-
     config, folder, names = training.config, Path(str(training.config.output_dir)), given(sys.argv[1:])
     settings = {
         "stage": training.stage,
@@ -120,24 +122,35 @@ def train(training: Training) -> None:
         say(f"going on from {resume}")
     with PeakMemory() as memory:
         trainer.train(resume_from_checkpoint=resume)
-    history = untimed(trainer.state.log_history)
+    logged = trainer.state.log_history
+    history = [{k: v for k, v in entry.items() if not any(part in k for part in TIMED)} for entry in logged]
     losses = [entry for entry in history if "loss" in entry]
     if not losses:
         raise KitError(f"{training.stage}: there was nothing to train on. Nothing was saved to {folder}")
     record = {
         "kind": training.kind,
         "settings": settings,
-        "command": f"{training.command} {shlex.join(sys.argv[1:])}",
-        "code_version": code_version(),
-        "versions": versions(),
+        **made_by(training.command, 1),
         "steps": trainer.state.global_step,
         "log": losses,
         **training.record(trainer, history, work),
     }
     weights = trainer.accelerator.get_state_dict(trainer.model_wrapped) if is_sharded() else None
     if state.is_main_process:
-        timing = timing_of(started, memory, hardware(trainer.accelerator.device), resume is not None)
-        save_model(folder, lambda made: training.save(made, trainer, weights), record, timing, training.files(record))
+        timing = {
+            "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            "seconds": round(time.time() - started, 1),  # Of a resumed training those of its last run.
+            "resumed": resume is not None,
+            "peak_memory_mib": round(memory.mebibytes),
+            "hardware": hardware(trainer.accelerator.device),
+        }
+        files = {TRAINING: dump_json(record).encode(), TIMING: dump_json(timing).encode(), **training.files(record)}
+        with atomic_folder(folder, MODEL) as made:
+            training.save(made, trainer, weights)
+            for name, content in files.items():
+                (made / name).write_bytes(content)
+            for path in made.rglob("*"):  # safetensors writes files that only their owner can read.
+                path.chmod(0o755 if path.is_dir() else 0o644)
         shutil.rmtree(work, ignore_errors=True)
         say(f"{folder}: {training.said(record)}")
     state.wait_for_everyone()

@@ -18,7 +18,6 @@ if not __package__:  # Started as a script: its own folder would hide the librar
 
 from builders.cli import parse, run
 from train.evaluation.evaluation_arguments import MatrixArguments
-from train.evaluation.evaluation_plan import make_matrix_plan
 from train.evaluation.results_writer import MATRIX
 from train.evaluation.running import run_evaluation
 
@@ -26,17 +25,7 @@ from train.evaluation.running import run_evaluation
 def main() -> None:
     """Expand, search, measure, write."""
     (args,) = parse(MatrixArguments, None, "accelerate launch train/matrix.py", __doc__ or "")
-    run_matrix(args)
-
-
-def run_matrix(args: MatrixArguments) -> None:
-    """Measure the matrix unless its results are there already.
-
-    Raises:
-        KitError: the folder holds somebody else's results, an argument names nothing known, or a retriever cannot be
-            asked so.
-    """
-    run_evaluation(args, make_matrix_plan, MATRIX)
+    run_evaluation(args, MATRIX)
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
 """Measure the peak memory of a stretch of work, and name the hardware it ran on."""
 
 import gc
-import os
-import platform
 import threading
 from types import TracebackType
 from typing import Any
 
 import psutil
+
+from builders.artifacts.provenance import cores
 
 
 class PeakMemory:
@@ -57,4 +57,4 @@ def hardware(device: Any) -> str:
 
     if device.type == "cuda":
         return f"{torch.cuda.device_count()} × {torch.cuda.get_device_name(device)}"
-    return f"{os.cpu_count()} CPU cores ({platform.machine()})"
+    return cores()

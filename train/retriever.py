@@ -38,8 +38,8 @@ def main() -> None:
     require_own_folders(Path(str(config.output_dir)), data.triplets, data.model)
     encoder = Encoder(data.model, data.model_revision)
     pairs = load_pairs(data.triplets, "triplets", "retriever", data.train_split, data.triplets_revision)
-    triplets = triplet_rows(pairs, data.triplets, data.without_expansion)
-    train(RetrieverTraining(data, config, encoder, pairs, triplets))
+    rows = triplet_rows(pairs, data.triplets, data.without_expansion)
+    train(RetrieverTraining(data, config, encoder, pairs, rows))
 
 
 def _types() -> Sequence[type]:

@@ -2,9 +2,13 @@
 
 import functools
 import importlib.metadata
+import os
 import platform
+import shlex
 import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import builders
 
@@ -41,6 +45,18 @@ def code_version() -> str:
     except (OSError, subprocess.CalledProcessError):
         return version
     return f"{version}+g{commit}{'.dirty' if dirty else ''}"
+
+
+def made_by(command: str, skip: int | None = None) -> dict[str, Any]:
+    """Command line, code and packages that something is made with; `skip` words of `sys.argv` are in `command`."""
+    arguments = [] if skip is None else sys.argv[skip:]
+    line = f"{command} {shlex.join(arguments)}".strip()
+    return {"command": line, "code_version": code_version(), "versions": versions()}
+
+
+def cores() -> str:
+    """The processor that something was measured on."""
+    return f"{os.cpu_count()} CPU cores ({platform.machine()})"
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -1,17 +1,15 @@
 """Build a dataset folder: the steps that all commands which make one have in common."""
 
-import shlex
-import sys
 import time
 from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
 
-from builders.artifacts import provenance
 from builders.artifacts.dataset_folder import BUILD, Rows, Tables, is_current, open_dataset, read_rows
 from builders.artifacts.files import file_hash
 from builders.artifacts.ownership import DATASET, require_own
+from builders.artifacts.provenance import made_by
 from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import say
 from builders.processes import Processes, join_processes
@@ -104,9 +102,7 @@ class DatasetBuild(ABC, Generic[Arguments]):
             "kind": self.kind,
             **self._record(tables),
             "settings": settings,
-            "command": f"python -m builders {self.kind} {shlex.join(sys.argv[2:])}".strip(),
-            "code_version": provenance.code_version(),
-            "versions": provenance.versions(),
+            **made_by(f"python -m builders {self.kind}", 2),
         }
         timing = {
             **self._timing(),

@@ -7,7 +7,6 @@ queries are graded. With --run nothing is searched: runs of any engine are evalu
 """
 
 import json
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_write
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.provenance import made_by
 from builders.cli import parse, say
 from builders.collections.collection import SPLITS, Collection, Query, collection_provenance
 from builders.collections.load import collection_help, load_collection
@@ -120,9 +119,7 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
         "systems": {name: system_row(one.grades, base, args.seed) | one.notes for name, one in systems.items()},
         "baseline": baseline,
         "settings": {name: value for name, value in asdict(args).items() if name != "out" and name not in unsaid},
-        "command": f"python -m builders grade {shlex.join(sys.argv[2:])}".strip(),
-        "code_version": code_version(),
-        "versions": versions(),
+        **made_by("python -m builders grade", 2),
         "seed": args.seed,
         "collection": collection_provenance(collection),
         **searched,

@@ -1,8 +1,6 @@
 """Export an adapter: weights that stand alone, their card, and the record of what they were made of."""
 
 import json
-import shlex
-import sys
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from builders.artifacts.files import atomic_folder, atomic_write, dump_json, fil
 from builders.artifacts.model_folder import adapter_name
 from builders.artifacts.ownership import EXPORT as MADE
 from builders.artifacts.ownership import paths, require_own
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.provenance import made_by
 from builders.cli import say
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
@@ -105,9 +103,7 @@ def export_adapter(options: ExportOptions) -> bool:
             about, (encoding, _) = _about(adapter, record, options.adapter_repo_id), ENCODINGS[dtype]
             write_gguf(work / f"{about.name}-{encoding}.gguf", model, adapter, vocabulary, dtype, about)
         files = {path.name: file_hash(path) for path in sorted(work.iterdir())}
-        command = f"python -m builders export {shlex.join(sys.argv[2:])}".strip()
-        made = {"command": command, "code_version": code_version(), "versions": versions(), "files": files}
-        record = json.loads(dump_json({**record, **made}))
+        record = json.loads(dump_json({**record, **made_by("python -m builders export", 2), "files": files}))
         (work / EXPORT).write_text(dump_json(record))
         (work / CARD).write_text(export_card(record, output, options.repo_id, options.adapter_repo_id))
         for path in work.iterdir():  # safetensors writes files that only their owner can read.

@@ -87,11 +87,20 @@ class Encoder:
 
     @functools.cached_property
     def _model(self) -> Any:
+        return self.load()
+
+    def load(self, device: str | None = None) -> Any:
+        """The `SentenceTransformer`, afresh: what encodes, or what is trained.
+
+        Raises:
+            KitError: its files cannot be loaded.
+        """
         from sentence_transformers import SentenceTransformer
 
+        given: Any = {"local_files_only": True, "model_kwargs": {"use_safetensors": True}, "device": device}
         try:
-            return SentenceTransformer(str(self.folder), model_kwargs={"use_safetensors": True})
-        except (OSError, ValueError, KeyError) as error:
+            return SentenceTransformer(str(self.folder), **given)
+        except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
             reason = " ".join(str(error).split())[:300]
             raise KitError(f"encoder {self.model_id!r} cannot be loaded from {self.folder}: {reason}") from error
 

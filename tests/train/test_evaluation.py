@@ -29,14 +29,13 @@ from tests.support.evaluation_collection import TEST, WRITES, collection
 from tests.support.java import needs_java
 from tests.support.tiny_student import base_model, student
 from tests.support.word_encoder import tiny_bert
-from train.evaluate import evaluate
-from train.evaluation.candidate_pool import chosen_candidates
 from train.evaluation.evaluation_arguments import EvaluationArguments
 from train.evaluation.evaluation_plan import make_plan
 from train.evaluation.generation import Cost, Generation
 from train.evaluation.leakage_audit import Audit
-from train.evaluation.results_writer import results_are_current
-from train.evaluation.systems import ExpandedQueries, System
+from train.evaluation.results_writer import EVALUATION, results_are_current
+from train.evaluation.running import run_evaluation
+from train.evaluation.systems import ExpandedQueries, System, chosen_candidates
 from train.evaluation.teachers import load_teacher
 from train.reports.plot import delta_plot
 
@@ -75,7 +74,7 @@ def made(tmp_path_factory) -> SimpleNamespace:
         teachers=[f"big={recorded(folder / 'teacher.jsonl')}"],
         pool_samples=SAMPLES,
     )
-    evaluate(args)
+    run_evaluation(args, EVALUATION)
     return SimpleNamespace(folder=folder, args=args, out=folder / "out")
 
 
@@ -261,7 +260,7 @@ def test_generate_then_filter_is_a_row_below_its_upper_bound(made, tmp_path):
     (tmp_path / "filter/training.json").write_text('{"kind": "filter"}')
     shutil.copytree(made.out / "evaluation.work", tmp_path / "out/evaluation.work")
     changes = {"filter": str(tmp_path / "filter"), "teachers": [], "adapters": []}
-    evaluate(replace(made.args, output_dir=str(tmp_path / "out"), **changes))
+    run_evaluation(replace(made.args, output_dir=str(tmp_path / "out"), **changes), EVALUATION)
     results = read(tmp_path / "out")
     assert list(results["systems"]) == ["plain", "bm25s", "base", "generate-then-filter", "oracle"]
     chooser, pool = CrossEncoderFilter(tmp_path / "filter"), log(made, SAMPLES)
@@ -282,7 +281,7 @@ def test_what_the_prompt_shows_is_a_row_that_students_are_held_against(made, tmp
     """Of a prompt that shows words of the collection the model has to beat those words as they stand there."""
     changes = {"teachers": [], "adapters": [], "pool_samples": 0, "baselines": [], "max_new_tokens": 2}
     prompt = "keywords-passages-zero-shot"
-    evaluate(replace(made.args, output_dir=str(tmp_path / "out"), prompt=prompt, **changes))
+    run_evaluation(replace(made.args, output_dir=str(tmp_path / "out"), prompt=prompt, **changes), EVALUATION)
     results, rows = read(tmp_path / "out"), rows_of(tmp_path / "out")
     assert list(results["systems"]) == ["plain", "passages alone", "base"]
     assert results["systems"]["base"]["against"].keys() == {"passages alone"}
@@ -323,10 +322,10 @@ def test_copies_of_gold_text_and_answers_are_found():
     queries = list(tiny.queries.values())
     texts = [Expansion(f"say {line}", 1, 1, "stop"), Expansion("city of Paris", 1, 1, "stop")]
     plain = System("plain", "none", "bm25s", "bm25s", [none, none], [["d1"], ["d3"]], 1.0, 1.0)
-    expanded = ExpandedQueries(texts, [["colours"], ["cities"]], [1, 1])
+    expanded = ExpandedQueries(texts, [["colours"], ["cities"]], {}, [1, 1])
     found = {"grades": [full, some], "rankings": [["d1", "d2"], ["d3", "d2"]], "expanded": expanded}
     system = replace(plain, name="s", expander="s", **found)
-    told = replace(system, expanded=ExpandedQueries(texts, [["colours", f"page: {line}"], ["cities"]], [1, 1]))
+    told = replace(system, expanded=ExpandedQueries(texts, [["colours", f"page: {line}"], ["cities"]], {}, [1, 1]))
     audit = Audit(tiny, Bm25sRetriever(tiny), queries, [plain, system, told], with_answers=True)
     row = audit.audited(system).row(0)
     assert row["leakage"]["copies"] == {"queries": 1, "share_of_gain": 0.8}
@@ -363,14 +362,14 @@ def untimed(results: dict) -> dict:
 def test_answers_are_never_asked_twice(made, results, capfd):
     """The results are lost and one answer with them; only that answer is written again."""
     before = {path: path.read_bytes() for path in made.out.rglob("*") if path.is_file()}
-    evaluate(made.args)
+    run_evaluation(made.args, EVALUATION)
     assert "up to date" in capfd.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
     (made.out / "results.json").unlink()
     path = max((made.out / "evaluation.work").rglob("*.jsonl"))
     *whole, lost = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(whole) + lost[:-5])
-    evaluate(made.args)
+    run_evaluation(made.args, EVALUATION)
     assert path.read_bytes() == before[path]
     told = re.findall(r"(\d+) queries, (\d+) done before", capfd.readouterr().err)
     assert len(told) == 3 and sorted(int(asked) - int(done) for asked, done in told) == [0, 0, 1]
@@ -392,7 +391,7 @@ def test_settings_that_once_were_make_no_results_old(made, tmp_path):
 def test_rm3_is_left_out_aloud_where_pyserini_is_missing(made, tmp_path, monkeypatch, capfd):
     monkeypatch.setitem(sys.modules, "pyserini", None)
     shutil.copytree(made.out / "evaluation.work", tmp_path / "evaluation.work")
-    evaluate(replace(made.args, output_dir=str(tmp_path), baselines=["bm25s", "pyserini+rm3"]))
+    run_evaluation(replace(made.args, output_dir=str(tmp_path), baselines=["bm25s", "pyserini+rm3"]), EVALUATION)
     told = capfd.readouterr().err
     assert told.count("baseline pyserini+rm3 is left out: the extra pyserini is not installed: pip install") == 1
     assert "BM25+RM3 is missing: pip install 'query-expansion-kit[pyserini]'" in (tmp_path / "results.md").read_text()
@@ -432,7 +431,7 @@ def test_what_cannot_be_evaluated_is_refused_before_anything_is_written(made, tm
         for key, value in change.items()
     }
     with pytest.raises(KitError, match=message.replace("[", r"\[")) as caught:
-        evaluate(replace(made.args, output_dir=str(tmp_path / "out"), **change))
+        run_evaluation(replace(made.args, output_dir=str(tmp_path / "out"), **change), EVALUATION)
     assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
 
@@ -465,7 +464,7 @@ def test_rm3_stands_in_the_table(made, tmp_path):
     from builders.retrievers.pyserini_index import PyseriniRetriever
 
     shutil.copytree(made.out / "evaluation.work", tmp_path / "evaluation.work")
-    evaluate(replace(made.args, output_dir=str(tmp_path), baselines=["pyserini+rm3"]))
+    run_evaluation(replace(made.args, output_dir=str(tmp_path), baselines=["pyserini+rm3"]), EVALUATION)
     results = read(tmp_path)
     assert list(results["systems"])[:3] == ["plain", "pyserini+rm3", "big"] and results["missing"] == {}
     tiny = load_collection(made.args.collection)

@@ -20,8 +20,9 @@ from tests.support.tiny_student import base_model, student
 from tests.support.word_encoder import word_encoder
 from train.evaluation.evaluation_arguments import MatrixArguments
 from train.evaluation.evaluation_plan import make_matrix_plan, named_students
+from train.evaluation.results_writer import MATRIX
 from train.evaluation.retriever_specs import Searcher, load_searchers
-from train.matrix import run_matrix
+from train.evaluation.running import run_evaluation
 
 
 FORMATIONS = {"bm25": "q*2+e", "dense": "mean", "hybrid": "hybrid(q*5+e,mean)"}
@@ -52,7 +53,7 @@ def made(tmp_path_factory) -> SimpleNamespace:
             max_new_tokens=6,
             block=8,
         )
-        run_matrix(args)
+        run_evaluation(args, MATRIX)
         yield SimpleNamespace(folder=folder, args=args, out=folder / "out", encoder=encoder)
 
 
@@ -121,7 +122,7 @@ def test_what_a_prompt_shows_stands_beside_what_a_model_makes_of_it(made, tmp_pa
     grounded = {"prompt": "keywords-passages-zero-shot", "adapters": [], "retrievers": ["bm25=bm25s|q*2+e"]}
     settings = {**grounded, "reference": None, "against": ["passages alone/bm25"], "output_dir": str(tmp_path / "out")}
     args = replace(made.args, **settings)
-    run_matrix(args)
+    run_evaluation(args, MATRIX)
     results = json.loads((tmp_path / "out/matrix.json").read_text())
     assert [row["expander"] for row in results["rows"]] == [NONE, "passages alone", "base"]
     plan = make_matrix_plan(args)
@@ -244,14 +245,14 @@ def test_the_tables_show_what_the_json_holds(made, rows):
 @pytest.mark.slow
 def test_answers_are_never_asked_twice(made, results, capfd):
     before = {path: path.read_bytes() for path in made.out.rglob("*") if path.is_file()}
-    run_matrix(made.args)
+    run_evaluation(made.args, MATRIX)
     assert "results up to date" in capfd.readouterr().err
     assert {path: path.read_bytes() for path in before} == before
     (made.out / "matrix.json").unlink()
     path = max((made.out / "matrix.work").rglob("*.jsonl"))
     *whole, lost = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(whole) + lost[:-5])
-    run_matrix(made.args)
+    run_evaluation(made.args, MATRIX)
     assert path.read_bytes() == before[path]
     told = re.findall(r"(\d+) queries, (\d+) done before", capfd.readouterr().err)
     assert sorted(int(asked) - int(done) for asked, done in told) == [0, 1]
@@ -324,7 +325,7 @@ def test_what_cannot_be_measured_is_refused_before_anything_is_written(made, tmp
     }
     small = {"reference": None, "against": [], "retrievers": ["bm25=bm25s"]}
     with pytest.raises(KitError) as caught:
-        run_matrix(replace(made.args, output_dir=str(tmp_path / "out"), **{**small, **change}))
+        run_evaluation(replace(made.args, output_dir=str(tmp_path / "out"), **{**small, **change}), MATRIX)
     assert message in str(caught.value) and "\n" not in str(caught.value) and not (tmp_path / "out").exists()
 
 

@@ -389,10 +389,10 @@ def test_a_checkpoint_or_vectors_of_another_encoder_are_refused(
     monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path / "cache"))
     data = triplets(tmp_path / "data", rows(8))
     wide = tiny_encoder(tmp_path / "wide", width=48)
-    from train.encoders.retriever_trainer import RetrieverTrainer, load_encoder
+    from train.encoders.retriever_trainer import RetrieverTrainer
 
     trainer = object.__new__(RetrieverTrainer)
-    trainer.model = load_encoder(Encoder(str(encoder)), use_cpu=True)
+    trainer.model = Encoder(str(encoder)).load("cpu")
     checkpoint = shutil.copytree(wide, tmp_path / "run.work/checkpoint-2")
     with pytest.raises(KitError, match=r"checkpoint-2: its weights do not fit this encoder.*delete .*run.work"):
         trainer._load_from_checkpoint(str(checkpoint))

@@ -27,25 +27,12 @@ class FilterData:
     sharpness: float = field(default=0.1, metadata={"help": "ΔnDCG@10 that makes a candidate e times as desirable."})
 
 
-@dataclass(frozen=True)
-class FilterLists:
-    """What is trained on.
-
-    Args:
-        pairs ([`Pairs`]):
-            The rows as they were read.
-        training (`list[CandidateList]`), choosing (`list[CandidateList]`):
-            Candidates that are compared in one step each, and those of held-out queries, by which the best weights
-            are chosen.
-    """
-
-    pairs: Pairs
-    training: list[CandidateList]
-    choosing: list[CandidateList]
-
-
-def filter_lists(data: FilterData, seed: int) -> FilterLists:
+def filter_lists(data: FilterData, seed: int) -> tuple[Pairs, list[CandidateList], list[CandidateList]]:
     """Read the candidates, and part them.
+
+    Returns:
+        The rows as they were read; candidates that are compared in one step each; and those of held-out queries, by
+        which the best weights are chosen.
 
     Raises:
         KitError: the dataset is missing or has no candidates, or none that differ in their grades.
@@ -64,4 +51,4 @@ def filter_lists(data: FilterData, seed: int) -> FilterLists:
             f"{source}: the candidates of every query have equal grades, which teach no choice; "
             "generate more samples, or from more queries"
         )
-    return FilterLists(pairs, dealt, choosing)
+    return pairs, dealt, choosing

@@ -18,8 +18,9 @@ from builders.artifacts.model_folder import FILTER
 from builders.filtering.candidate_lists import CandidateList
 from builders.filtering.cross_encoder import BATCH
 from builders.retrievers.encoder import Encoder
-from train.encoders.filter_data import FilterData, FilterLists
+from train.encoders.filter_data import FilterData
 from train.loop import Training
+from train.training_data import Pairs
 
 
 OPTIONS = ("max_length", "held_out", "list_size", "sharpness")
@@ -68,19 +69,21 @@ class FilterTraining(Training):
             The recipe.
         base ([`Encoder`]):
             What the cross-encoder begins with.
-        lists ([`FilterLists`]):
-            What it learns from.
+        pairs ([`Pairs`]), training (`list[CandidateList]`), choosing (`list[CandidateList]`):
+            What it learns from, and what it is chosen by: see `filter_lists`.
     """
 
     kind, stage, command = FILTER, "filter", "python train/filter.py"
     data: FilterData
     config: CrossEncoderTrainingArguments
     base: Encoder
-    lists: FilterLists
+    pairs: Pairs
+    training: list[CandidateList]
+    choosing: list[CandidateList]
 
     def settings(self, names: set[str]) -> dict[str, Any]:
         """See [`Training`]."""
-        return {"filter": {name: getattr(self.data, name) for name in OPTIONS}, "data": self.lists.pairs.settings()}
+        return {"filter": {name: getattr(self.data, name) for name in OPTIONS}, "data": self.pairs.settings()}
 
     def prepare(self, is_main: bool) -> None:
         """See [`Training`]; there is nothing that could not be met."""
@@ -106,7 +109,7 @@ class FilterTraining(Training):
                 "candidates": list(one.candidates),
                 "labels": [delta / sharpness for delta in one.deltas],
             }
-            for one in self.lists.training
+            for one in self.training
         ]
         by_steps = config.eval_strategy == "steps"
         return CrossEncoderTrainer(
@@ -124,20 +127,19 @@ class FilterTraining(Training):
             ),
             train_dataset=Dataset.from_list(rows),
             loss=ListNetLoss(model, mini_batch_size=-1),  # All candidates of a step at once.
-            evaluator=Picks(self.lists.choosing),
+            evaluator=Picks(self.choosing),
         )
 
     def record(self, trainer: Any, history: Sequence[Mapping[str, Any]], work: Path) -> dict[str, Any]:
         """See [`Training`]."""
-        training, choosing = self.lists.training, self.lists.choosing
         checks = [entry for entry in history if "eval_picked_delta" in entry]
         best = max(checks, key=lambda entry: (entry["eval_picked_delta"], -entry["step"]))
         return {
             "base": {"model_id": self.base.model_id, "revision": self.base.revision},
-            "data": self.lists.pairs.build,
+            "data": self.pairs.build,
             "loss": "ListNet",
-            "queries": {"train": len({one.query_id for one in training}), "held_out": len(choosing)},
-            "lists": len(training),
+            "queries": {"train": len({one.query_id for one in self.training}), "held_out": len(self.choosing)},
+            "lists": len(self.training),
             "kept_step": best["step"],
             "checks": checks,
         }

@@ -16,7 +16,7 @@ from builders.artifacts.model_folder import RETRIEVER, kind_of_model, read_train
 from builders.errors import KitError
 from builders.retrievers.encoder import Encoder
 from train.encoders.expanded_query_loss import contrastive_loss
-from train.encoders.triplet_rows import OPTIONS, QUERY, RetrieverData, TripletRows, document_columns
+from train.encoders.triplet_rows import EXPANSION, LABEL, NEGATIVE, OPTIONS, QUERY, RetrieverData
 from train.loop import Training, is_sharded
 from train.training_data import Pairs
 
@@ -65,24 +65,6 @@ class Reshuffle(TrainerCallback):
             sampler.set_epoch(int(state.epoch or 0))
 
 
-def load_encoder(encoder: Encoder, use_cpu: bool) -> SentenceTransformer:
-    """The model to train.
-
-    Raises:
-        KitError: its files cannot be loaded.
-    """
-    try:
-        return SentenceTransformer(
-            str(encoder.folder),
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True},
-            device="cpu" if use_cpu else None,
-        )
-    except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
-        reason = " ".join(str(error).split())[:300]
-        raise KitError(f"encoder {encoder.model_id!r} cannot be loaded from {encoder.folder}: {reason}") from error
-
-
 @dataclass
 class RetrieverTraining(Training):
     """The training of a retriever.
@@ -92,8 +74,8 @@ class RetrieverTraining(Training):
             The recipe.
         base ([`Encoder`]):
             What is trained; a LoRA adapter is put on it where the recipe wants one.
-        pairs ([`Pairs`]), triplets ([`TripletRows`]):
-            What it learns from, as it was read and as it is trained on.
+        pairs ([`Pairs`]), rows (`list[dict]`):
+            What it learns from, as it was read and as [`triplet_rows`] gives it.
     """
 
     kind, stage, command = RETRIEVER, "retriever", "accelerate launch train/retriever.py"
@@ -101,7 +83,7 @@ class RetrieverTraining(Training):
     config: RetrieverTrainingArguments
     base: Encoder
     pairs: Pairs
-    triplets: TripletRows
+    rows: list[dict[str, Any]]
 
     def settings(self, names: set[str]) -> dict[str, Any]:
         """See [`Training`]."""
@@ -121,11 +103,11 @@ class RetrieverTraining(Training):
         Raises:
             KitError: the recipe names a prompt that is neither for queries nor for documents.
         """
-        data, model = self.data, load_encoder(self.base, self.config.use_cpu)
+        data, model = self.data, self.base.load("cpu" if self.config.use_cpu else None)
         set_seed(self.config.seed)  # To load a model may take random numbers.
         self._reads = model.max_seq_length
         model.max_seq_length = min(data.max_seq_length, self._reads or data.max_seq_length)
-        prompts = _prompts(model, self.config.prompts, self.triplets)
+        prompts = _prompts(model, self.config.prompts, self.rows[0])
         if data.lora_r:
             model.add_adapter(
                 LoraConfig(
@@ -140,9 +122,9 @@ class RetrieverTraining(Training):
         return RetrieverTrainer(
             model=model,
             args=replace(self.config, prompts=prompts, batch_sampler=sampler, **overrides),
-            train_dataset=Dataset.from_list(self.triplets.rows),
+            train_dataset=Dataset.from_list(self.rows),
             loss=contrastive_loss(
-                model, data.tau, data.mini_batch_size, data.gather_across_processes, self.triplets.is_expanded
+                model, data.tau, data.mini_batch_size, data.gather_across_processes, EXPANSION in self.rows[0]
             ),
             callbacks=[Reshuffle()],
         )
@@ -158,12 +140,13 @@ class RetrieverTraining(Training):
             "parent": parent,
             **processes,
             "compared_batch_size": self.config.train_batch_size * compared,
-            "rows": {"triplets": len(self.triplets.rows)},
-            "negatives": self.triplets.negatives,
+            "rows": {"triplets": len(self.rows)},
+            "negatives": sum(name.startswith(NEGATIVE) for name in self.rows[0]),
             "data": {"triplets": self.pairs.build},
             "dimension": trainer.accelerator.unwrap_model(trainer.model).get_embedding_dimension(),
             "max_seq_length": self._reads,
-            "example": self.triplets.example,
+            # The row with the fewest letters, for the card.
+            "example": min(self.rows, key=lambda row: (sum(len(str(v)) for v in row.values()), row[QUERY])),
         }
 
     def save(self, made: Path, trainer: Any, weights: Any) -> None:
@@ -185,15 +168,15 @@ def origin(encoder: Encoder) -> tuple[dict[str, Any], str | None]:
     return dict(read_training(encoder.folder, RETRIEVER)["base"]), f"{encoder.model_id}@{encoder.revision}"
 
 
-def _prompts(model: SentenceTransformer, given: Any, triplets: TripletRows) -> dict[str, str] | None:
+def _prompts(model: SentenceTransformer, given: Any, row: Mapping[str, Any]) -> dict[str, str] | None:
     """Column → prompt, as `encode_query` and `encode_document` of the trained model will use them."""
     if given:
         if not isinstance(given, dict) or set(given) - {"query", "document"}:
             raise KitError(f"prompts: give a mapping with `query` and `document`, not {given!r}")
         model.prompts.update(given)
-    documents = dict.fromkeys(document_columns(triplets.rows), model.prompts.get("document"))
-    found = {QUERY: model.prompts.get("query"), **documents}
-    return {column: prompt for column, prompt in found.items() if prompt} or None
+    # Expansions are encoded as the documents that they imitate.
+    roles = {column: "query" if column == QUERY else "document" for column in row if column != LABEL}
+    return {column: prompt for column, role in roles.items() if (prompt := model.prompts.get(role))} or None
 
 
 def plain_model(trained: SentenceTransformer, encoder: Encoder) -> SentenceTransformer:
@@ -204,7 +187,7 @@ def plain_model(trained: SentenceTransformer, encoder: Encoder) -> SentenceTrans
     for layer in layers:
         layer.merge()
     merged = {name: weight for name, weight in trained.state_dict().items() if ".lora_" not in name}
-    plain = load_encoder(encoder, use_cpu=True)
+    plain = encoder.load("cpu")
     plain.load_state_dict({name.replace(".base_layer.", "."): weight for name, weight in merged.items()})
     plain.prompts = trained.prompts
     return plain

@@ -1,6 +1,6 @@
 """Read and check what a retriever is trained on: its options, and the rows of config `retriever`."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,31 +50,7 @@ OPTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class TripletRows:
-    """What is trained on.
-
-    Args:
-        rows (`list[dict]`):
-            `query`, `expansion`, `relevant`, `negative_1` …, and `label`: whether there is an expansion, where the
-            query stands in for it. Without expansions there are neither `expansion` nor `label`.
-        negatives (`int`):
-            How many in each row.
-        is_expanded (`bool`):
-            Whether there are expansions.
-    """
-
-    rows: list[dict[str, Any]]
-    negatives: int
-    is_expanded: bool
-
-    @property
-    def example(self) -> dict[str, Any]:
-        """The row with the fewest letters, for a card."""
-        return min(self.rows, key=lambda row: (sum(len(str(value)) for value in row.values()), row[QUERY]))
-
-
-def triplet_rows(pairs: Pairs, source: str, without_expansion: bool) -> TripletRows:
+def triplet_rows(pairs: Pairs, source: str, without_expansion: bool) -> list[dict[str, Any]]:
     """Read and check the rows.
 
     Args:
@@ -84,6 +60,10 @@ def triplet_rows(pairs: Pairs, source: str, without_expansion: bool) -> TripletR
             Named in errors.
         without_expansion (`bool`):
             Leave the expansions out.
+
+    Returns:
+        `query`, `expansion`, `relevant`, `negative_1` …, and `label`: whether there is an expansion, where the query
+        stands in for it. Without expansions there are neither `expansion` nor `label`.
 
     Raises:
         KitError: a negative is the relevant document, rows have different numbers of negatives, or there is no
@@ -100,8 +80,7 @@ def triplet_rows(pairs: Pairs, source: str, without_expansion: bool) -> TripletR
             f"{source}: every expansion is empty, so there is nothing to average queries with: give "
             "--without_expansion, or build the triplets from expansions that have candidates"
         )
-    rows = [_columns(row, without_expansion) for row in pairs.rows]
-    return TripletRows(rows, numbers.pop(), not without_expansion)
+    return [_columns(row, without_expansion) for row in pairs.rows]
 
 
 def _require_differing(row: Mapping[str, Any], where: str) -> None:
@@ -121,8 +100,3 @@ def _columns(row: Mapping[str, Any], without_expansion: bool) -> dict[str, Any]:
         **{f"{NEGATIVE}_{number}": text for number, text in enumerate(row["negatives"], start=1)},
         **({} if without_expansion else {LABEL: int(bool(expansion))}),
     }
-
-
-def document_columns(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns that are encoded as documents: expansions imitate them."""
-    return [name for name in rows[0] if name not in (QUERY, LABEL)]

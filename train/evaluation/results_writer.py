@@ -1,10 +1,6 @@
 """Writes the results of an evaluation or a matrix: JSON, tables, the queries behind them, and a picture."""
 
 import json
-import os
-import platform
-import shlex
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_write
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.provenance import cores, made_by
 from builders.cli import say
 from builders.collections.collection import collection_provenance
 from builders.grading.comparison import Row, parquet_bytes
 from builders.grading.grader import DEPTH
 from builders.measures.leakage import LENGTH
 from train.evaluation.comparison_rows import query_rows, result_rows
-from train.evaluation.evaluation_plan import Plan
+from train.evaluation.evaluation_plan import Plan, make_matrix_plan, make_plan
 from train.evaluation.leakage_audit import Audited
 from train.reports.matrix_table import matrix_table, short_grid_table
 from train.reports.plot import delta_plot, interval_plot
@@ -37,6 +33,8 @@ class Output:
     Args:
         command (`str`):
             Its script.
+        plan (`Callable`):
+            Looks up the settings.
         files (`Sequence[str]`):
             JSON, which stands for all of them, Markdown, the queries behind them, and the picture.
         work (`str`):
@@ -48,6 +46,7 @@ class Output:
     """
 
     command: str
+    plan: Callable[[Any], Plan]
     files: Sequence[str]
     work: str
     table: Callable[[Mapping[str, Any]], str]
@@ -57,6 +56,7 @@ class Output:
 
 EVALUATION = Output(
     "train/evaluate.py",
+    make_plan,
     ("results.json", "results.md", "per_query.parquet", "ndcg_delta.png"),
     "evaluation.work",
     markdown_table,
@@ -65,6 +65,7 @@ EVALUATION = Output(
 )
 MATRIX = Output(
     "train/matrix.py",
+    make_matrix_plan,
     ("matrix.json", "matrix.md", "per_query.parquet", "matrix.png"),
     "matrix.work",
     matrix_table,
@@ -128,9 +129,7 @@ def write_results(
         "queries": len(plan.queries),
         "copied_terms": LENGTH,
         "settings": plan.settings,
-        "command": f"accelerate launch {output.command} {shlex.join(sys.argv[1:])}",
-        "code_version": code_version(),
-        "versions": versions(),
+        **made_by(f"accelerate launch {output.command}", 1),
         "seed": args.seed,
         "collection": collection_provenance(plan.collection),
         "depth": DEPTH,
@@ -157,5 +156,4 @@ def hardware() -> str:
     """Where students wrote: on the GPU, if there is one."""
     import torch
 
-    cores = f"{os.cpu_count()} CPU cores ({platform.machine()})"
-    return f"{torch.cuda.get_device_name()}, {cores}" if torch.cuda.is_available() else cores
+    return f"{torch.cuda.get_device_name()}, {cores()}" if torch.cuda.is_available() else cores()

@@ -1,10 +1,10 @@
 """Runs an evaluation or a matrix: generate, then search, grade and audit every system, then write the results."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from builders.artifacts.ownership import require_free
 from builders.cli import say
@@ -15,7 +15,6 @@ from builders.grading.grader import Grader
 from builders.grading.results_form import NONE
 from builders.processes import Processes, join_processes
 from builders.retrievers.load import load_retriever
-from train.evaluation.candidate_pool import chosen_candidates
 from train.evaluation.evaluation_arguments import GenerationArguments
 from train.evaluation.evaluation_plan import CHOSEN, ORACLE, Plan
 from train.evaluation.generation import Generation, generate
@@ -24,25 +23,21 @@ from train.evaluation.results_writer import Output, results_are_current, write_r
 from train.evaluation.systems import (
     ExpandedQueries,
     baseline_system,
+    chosen_candidates,
     expanded_by_context,
     expanded_by_model,
     searched_system,
 )
 
 
-Arguments = TypeVar("Arguments", bound=GenerationArguments)
-
-
-def run_evaluation(args: Arguments, make: Callable[[Arguments], Plan], output: Output) -> None:
+def run_evaluation(args: GenerationArguments, output: Output) -> None:
     """Measure systems × retrievers unless the results are there already.
 
     Args:
         args ([`GenerationArguments`]):
             The settings.
-        make (`Callable`):
-            Looks them up.
         output ([`Output`]):
-            What is written.
+            Which command: what looks the settings up, and what is written.
 
     Raises:
         KitError: the folder holds somebody else's results, an argument names nothing known, or a retriever cannot be
@@ -51,7 +46,7 @@ def run_evaluation(args: Arguments, make: Callable[[Arguments], Plan], output: O
     folder = Path(args.output_dir)
     require_free(folder, output.files, output.work)
     processes = join_processes()
-    plan = make(args)
+    plan = output.plan(args)
     for remark in plan.collection.remarks if processes.is_main else ():
         say(remark)
     if results_are_current(folder, plan.settings, output.files):

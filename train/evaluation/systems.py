@@ -1,17 +1,22 @@
-"""Searches and grades the systems of an evaluation: an expander with a retriever, or the query as it is."""
+"""The systems of an evaluation: what each expander adds to the queries, searched and graded, or the query as it is."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from builders.collections.collection import Collection, Query
 from builders.expanders.expander import Expansion
+from builders.filtering.candidate_filter import Filter
+from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
 from builders.grading.results_form import NONE
 from builders.retrievers.retriever import Hit, Retriever
 from train.evaluation.generation import Generation
 from train.memory import PeakMemory
+
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -23,16 +28,19 @@ class ExpandedQueries:
             What is searched with; a blank text leaves the plain query.
         prompts (`Sequence[Sequence[str]]`):
             The texts that the expander saw.
-        tokens (`Sequence[int]`):
-            Tokens written for each query, also those of candidates that were not chosen.
         facts (`Mapping`):
             Cost and provenance, for the system's row.
+        tokens (`Sequence[int]`, *optional*):
+            Tokens written for each query, also those of candidates that were not chosen; by default the expansions'.
     """
 
     expansions: Sequence[Expansion]
     prompts: Sequence[Sequence[str]]
-    tokens: Sequence[int]
     facts: Mapping[str, Any] = field(default_factory=dict)
+    tokens: Sequence[int] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "tokens", self.tokens or [one.completion_tokens for one in self.expansions])
 
 
 @dataclass(frozen=True)
@@ -64,32 +72,18 @@ def searched_system(
 ) -> System:
     """The queries with what was written for them, or as they are, searched by the grader's own retriever."""
     texts = [expansion.text for expansion in expanded.expansions] if expanded else [""] * len(queries)
-    with PeakMemory() as memory:
-        started = time.perf_counter()
-        found = grader.searched([(query.id, text) for query, text in zip(queries, texts, strict=True)])
-        milliseconds = _milliseconds(started, queries)
-    return System(
-        name,
-        expander,
-        retriever,
-        grader.retriever.name,
-        [grade for grade, _ in found],
-        _documents([hits for _, hits in found]),
-        milliseconds,
-        memory.mebibytes,
-        expanded,
-    )
+    asked = [(query.id, text) for query, text in zip(queries, texts, strict=True)]
+    found, milliseconds, peak = _timed(lambda: grader.searched(asked), queries)
+    grades, rankings = [grade for grade, _ in found], _documents([hits for _, hits in found])
+    return System(name, expander, retriever, grader.retriever.name, grades, rankings, milliseconds, peak, expanded)
 
 
 def baseline_system(name: str, collection: Collection, retriever: Retriever, queries: Sequence[Query]) -> System:
     """The queries as they are, searched by another retriever."""
-    with PeakMemory() as memory:
-        started = time.perf_counter()
-        hits = retriever.search([query.text for query in queries], DEPTH)
-        milliseconds = _milliseconds(started, queries)
+    hits, milliseconds, peak = _timed(lambda: retriever.search([query.text for query in queries], DEPTH), queries)
     rankings = _documents(hits)
     grades = graded_rankings(collection, [query.id for query in queries], rankings)
-    return System(name, NONE, name, retriever.name, grades, rankings, milliseconds, memory.mebibytes)
+    return System(name, NONE, name, retriever.name, grades, rankings, milliseconds, peak)
 
 
 def expanded_by_model(
@@ -97,20 +91,57 @@ def expanded_by_model(
 ) -> ExpandedQueries:
     """The greedy expansions of a model, with their cost."""
     expansions = [generation.answers[query.id][0] for query in queries]
-    facts = {**generation.cost(), "identity": asdict(generation.identity)}
-    return ExpandedQueries(expansions, prompts, [one.completion_tokens for one in expansions], facts)
+    return ExpandedQueries(expansions, prompts, {**generation.cost(), "identity": asdict(generation.identity)})
 
 
 def expanded_by_context(queries: Sequence[Query], texts: Sequence[str]) -> ExpandedQueries:
     """What a prompt shows of the collection, searched as if a model had written it: what the model has to beat."""
     expansions = [Expansion(text, 0, 0, "stop") for text in texts]
-    prompts = [(query.text,) for query in queries]
-    return ExpandedQueries(expansions, prompts, [0] * len(expansions), {"tokens_per_query": 0.0})
+    return ExpandedQueries(expansions, [(query.text,) for query in queries], {"tokens_per_query": 0.0})
+
+
+def chosen_candidates(
+    queries: Sequence[Query], pool: Generation, chooser: Filter, prompts: Sequence[Sequence[str]]
+) -> ExpandedQueries:
+    """What a filter picks of the pool, at the cost of the whole pool and of the choice.
+
+    A query whose candidates are all blank keeps the first, and so is searched as it is.
+
+    Raises:
+        KitError: the filter cannot be loaded, or gives a score that is not a number.
+    """
+    candidates = [pool.answers[query.id] for query in queries]
+    written = [number for number, found in enumerate(candidates) if any(one.text.strip() for one in found)]
+    places = [0] * len(queries)
+    with PeakMemory() as memory:
+        if isinstance(chooser, CrossEncoderFilter):
+            chooser.load()
+        started = time.perf_counter()
+        chosen = chooser.choose([queries[number] for number in written], [candidates[number] for number in written])
+        milliseconds = 1000 * (time.perf_counter() - started) / len(queries)
+    for number, place in zip(written, chosen, strict=True):
+        places[number] = place
+    cost = pool.cost()
+    facts: dict[str, Any] = {
+        **cost,
+        "ms_per_query": cost["ms_per_query"] + milliseconds,
+        "choosing_ms_per_query": milliseconds,
+        "peak_memory_mib": max(cost["peak_memory_mib"], memory.mebibytes),
+        "filter": chooser.identity,
+    }
+    tokens = [sum(one.completion_tokens for one in found) for found in candidates]
+    expansions = [found[place] for found, place in zip(candidates, places, strict=True)]
+    return ExpandedQueries(expansions, prompts, facts, tokens)
 
 
 def _documents(rankings: Sequence[Sequence[Hit]]) -> list[list[str]]:
     return [[hit.document_id for hit in hits] for hits in rankings]
 
 
-def _milliseconds(started: float, queries: Sequence[Query]) -> float:
-    return 1000 * (time.perf_counter() - started) / len(queries)
+def _timed(search: Callable[[], Result], queries: Sequence[Query]) -> tuple[Result, float, float]:
+    """What a search finds, the milliseconds that it takes for a query, and its peak memory in MiB."""
+    with PeakMemory() as memory:
+        started = time.perf_counter()
+        found = search()
+        milliseconds = 1000 * (time.perf_counter() - started) / len(queries)
+    return found, milliseconds, memory.mebibytes

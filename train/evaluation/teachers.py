@@ -4,6 +4,7 @@ import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from statistics import fmean
 from typing import Any
 
 from builders.artifacts.cache import cache_dir
@@ -151,5 +152,5 @@ def _expanding(
 def _writing(
     expansions: Sequence[Expansion], prompts: Sequence[Sequence[str]], facts: Mapping[str, Any]
 ) -> ExpandedQueries:
-    tokens = [expansion.completion_tokens for expansion in expansions]
-    return ExpandedQueries(expansions, prompts, tokens, {"tokens_per_query": sum(tokens) / len(tokens), **facts})
+    tokens = fmean(expansion.completion_tokens for expansion in expansions)
+    return ExpandedQueries(expansions, prompts, {"tokens_per_query": tokens, **facts})

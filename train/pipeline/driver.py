@@ -1,8 +1,6 @@
 """Training in rounds: stages, validation between them, early stopping, and a record that is written after each."""
 
 import json
-import shlex
-import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -21,7 +19,7 @@ from builders.artifacts.ownership import (
     require_own,
     require_own_work,
 )
-from builders.artifacts.provenance import code_version, versions
+from builders.artifacts.provenance import made_by
 from builders.cli import say
 from builders.collections.load import load_collection
 from builders.expanders.local import LocalExpander
@@ -63,19 +61,19 @@ class Rounds(ABC):
 
     script: str
     files: tuple[str, str]  # JSON, Markdown
+    table: Callable[[Record], str]  # The Markdown of the record.
+    args: Any
 
     def __init__(self, args: RoundsArguments | AlternationArguments, retriever: str) -> None:
-        self.out = Path(args.output_dir)
+        self.args, self.out = args, Path(args.output_dir)
         # Before anything is generated: a stage that is refused later has cost the ones before it.
         require_free(self.out, self.files, WORK)
         for kind, folders in self.folders().items():
             for folder in folders:
-                require_own(folder, MODEL if kind == "models" else DATASET, *self.reads(args))
+                require_own(folder, MODEL if kind == "models" else DATASET, *args.reads())
                 if kind != "datasets":
-                    require_own_work(folder, CHECKPOINTS if kind == "models" else ANSWERS, *self.reads(args))
+                    require_own_work(folder, CHECKPOINTS if kind == "models" else ANSWERS, *args.reads())
         args.check()
-        self.look_up()
-        self._args = args
         # What cannot be had must cost no answers.
         self.expander: Path | None = None if args.adapter is None else Path(args.adapter)
         self.collection = load_collection(args.collection, args.language)
@@ -92,9 +90,7 @@ class Rounds(ABC):
             "rounds": [],
             "stages": [],
             "settings": asdict(args),
-            "command": f"python {self.script} {shlex.join(sys.argv[1:])}",
-            "code_version": code_version(),
-            "versions": versions(),
+            **made_by(f"python {self.script}", 1),
             "formation": args.formation,
         }
 
@@ -118,24 +114,13 @@ class Rounds(ABC):
     def best(self, entry: Record) -> Record:
         """What the record says of the best round, by its entry."""
 
-    @abstractmethod
-    def table(self, results: Record) -> str:
-        """The Markdown of the record."""
-
-    def look_up(self) -> None:  # noqa: B027
-        """Refuse what is missing, before the collection is loaded."""
-
-    def reads(self, args: RoundsArguments | AlternationArguments) -> Sequence[str | None]:
-        """What the rounds begin with, which they must not replace."""
-        return (args.adapter,)
-
     def run(self) -> Record:
         """Run the rounds that are not done yet; returns what the JSON file holds at their end.
 
         Raises:
             KitError: a stage failed (it has said why).
         """
-        rounds, patience = self._args.rounds, self._args.patience
+        rounds, patience = self.args.rounds, self.args.patience
         self._finish(self.first())
         for number in range(1, rounds + 1):
             say(f"round {number} of at most {rounds}")
@@ -153,7 +138,7 @@ class Rounds(ABC):
     def stage(self, number: int, name: str, folder: Path, settings: Sequence[str]) -> None:
         """Run one stage of a round, with the command line that it is given, and record what it took."""
         command = [str(ROOT / SCRIPTS[name])] if name in SCRIPTS else ["-m", "builders", name.split("-")[-1]]
-        launcher = self._args.accelerate_config if name in LAUNCHED else None
+        launcher = self.args.accelerate_config if name in LAUNCHED else None
         spent = run_stage([*command, *settings, "--output_dir", str(folder)], folder, launcher)
         self._record(number, name, folder, spent or self._before.get((number, name)) or recorded(folder))
         self._write()
@@ -165,7 +150,7 @@ class Rounds(ABC):
             KitError: it cannot be had, or cannot be asked so.
         """
         found = load_retriever(retriever, self.collection)
-        return Grader(self.collection, found, load_formation(self._args.formation))
+        return Grader(self.collection, found, load_formation(self.args.formation))
 
     def figures(
         self, number: int, expander: Path | None, writer_name: str, grader: Callable[[], Grader], searched_by: str = ""
@@ -182,7 +167,7 @@ class Rounds(ABC):
             searched_by (`str`, *optional*):
                 What the record says of the retriever.
         """
-        args, started = self._args, time.time()
+        args, started = self.args, time.time()
         adapter = None if expander is None else str(expander)
         writer = LocalExpander(args.model, adapter, args.dtype, False, args.block)
         asked, folder = self.held_out, self.out / WORK

@@ -24,29 +24,25 @@ class JointTraining(Rounds):
 
     script = "train/alternation.py"
     files = ("alternation.json", "alternation.md")
+    table = staticmethod(alternation_table)
 
     def __init__(self, args: AlternationArguments) -> None:
-        self.args, self.root = args, Path(args.output_dir)
         super().__init__(args, _dense(args.encoder))
         self.retriever = args.encoder
         self.results["collection"] = collection_provenance(self.collection)
 
     def folders(self) -> Mapping[str, Sequence[Path]]:
         """See [`Rounds.folders`]."""
-        rounds = [self.root / f"round-{number}" for number in range(1, self.args.rounds + 1)]
+        rounds = [self.out / f"round-{number}" for number in range(1, self.args.rounds + 1)]
 
         def each(*names: str) -> list[Path]:
             return [folder / name for folder in rounds for name in names]
 
         return {
-            "generated": [*each("expansions", "retriever-expansions"), self.root / "references"],
+            "generated": [*each("expansions", "retriever-expansions"), self.out / "references"],
             "datasets": each("triplets", "graded", "preferences"),
             "models": each("models/retriever", "models/expander"),
         }
-
-    def reads(self, args: object) -> Sequence[str | None]:
-        """See [`Rounds.reads`]."""
-        return (self.args.adapter, self.args.encoder)
 
     def first(self) -> Record:
         """See [`Rounds.first`]: the expander to begin with and the base encoder."""
@@ -120,10 +116,6 @@ class JointTraining(Rounds):
         """See [`Rounds.best`]."""
         adapter = None if entry["expander"] is None else adapter_name(entry["expander"])
         return {"best": {name: entry[name] for name in ("round", "expander", "retriever")} | {"adapter": adapter}}
-
-    def table(self, results: Record) -> str:
-        """See [`Rounds.table`]."""
-        return alternation_table(results)
 
     def _short(self, path: Path | str | None) -> str:
         """The round that made it, or `start`."""

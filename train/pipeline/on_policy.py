@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from builders.artifacts.model_folder import ADAPTER, adapter_name, read_training
+from builders.artifacts.model_folder import adapter_name
 from train.pipeline.driver import Record, Rounds, rows_of
 from train.pipeline.rounds_arguments import RoundsArguments
 from train.reports.rounds_tables import rounds_table
@@ -22,9 +22,9 @@ class OnPolicyRounds(Rounds):
 
     script = "train/rounds.py"
     files = ("rounds.json", "rounds.md")
+    table = staticmethod(rounds_table)
 
     def __init__(self, args: RoundsArguments) -> None:
-        self.args, self.root = args, Path(args.output_dir)
         super().__init__(args, args.retriever)
         self.results |= {
             "best_adapter": "",
@@ -37,9 +37,9 @@ class OnPolicyRounds(Rounds):
         """See [`Rounds.folders`]."""
         numbers = range(1, self.args.rounds + 1)
         return {
-            "generated": [self.root / f"round-{number}/expansions" for number in numbers],
-            "datasets": [self.root / f"round-{number}/preferences" for number in numbers],
-            "models": [self.root / f"models/round-{number}" for number in numbers],
+            "generated": [self.out / f"round-{number}/expansions" for number in numbers],
+            "datasets": [self.out / f"round-{number}/preferences" for number in numbers],
+            "models": [self.out / f"models/round-{number}" for number in numbers],
         }
 
     def first(self) -> Record:
@@ -74,14 +74,6 @@ class OnPolicyRounds(Rounds):
     def best(self, entry: Record) -> Record:
         """See [`Rounds.best`]."""
         return {"best": entry["adapter"], "best_adapter": adapter_name(entry["adapter"])}
-
-    def table(self, results: Record) -> str:
-        """See [`Rounds.table`]."""
-        return rounds_table(results)
-
-    def look_up(self) -> None:
-        """See [`Rounds.look_up`]."""
-        read_training(Path(self.args.adapter), ADAPTER)
 
 
 def _given(args: RoundsArguments, *names: str) -> list[str]:

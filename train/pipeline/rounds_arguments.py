@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders.artifacts.model_folder import ADAPTER, read_training
 from builders.cli import read_recipe
 from builders.collections.load import collection_help
 from builders.errors import KitError
@@ -27,6 +28,10 @@ class RoundsBase:
         default="train/accelerate/cpu.yaml", metadata={"help": "How generation and training are launched."}
     )
     seed: int = field(default=0, metadata={"help": "Seeds the queries, the candidates and the training."})
+
+    def reads(self) -> list[str]:
+        """What the rounds begin with, which they must not replace."""
+        return [value for name, value in vars(self).items() if name in ("adapter", "encoder") and value is not None]
 
     def check(self) -> None:
         """Refuse what would fail only after hours.
@@ -64,6 +69,11 @@ class RoundsArguments(RoundsBase):
     pairs_per_query: int = field(default=2, metadata={"help": "At most so many pairs per query."})
     max_length_ratio: float = field(default=3.0, metadata={"help": "Longer / shorter of a pair, in tokens, at most."})
     with_plain: bool = field(default=False, metadata={"help": "The plain query is a candidate too."})
+
+    def check(self) -> None:
+        """See [`RoundsBase.check`]; raises KitError where the adapter is missing, too."""
+        super().check()
+        read_training(Path(self.adapter), ADAPTER)
 
 
 @dataclass(kw_only=True)

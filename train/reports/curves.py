@@ -1,8 +1,9 @@
 """Draw loss, rewards and validation of one training as a picture."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from train.reports.plot import png, pyplot
 
 
 CURVES = "curves.png"
@@ -17,14 +18,9 @@ def curves_plot(log: Sequence[Mapping[str, Any]], validation: Mapping[str, Any] 
         validation (`Mapping`, *optional*):
             The checks, and the step whose adapter was kept, as in `training.json`.
     """
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
     rewards = [entry for entry in log if "rewards/margins" in entry]
     panels = ["loss"] + ["rewards"] * bool(rewards) + ["validation"] * bool(validation)
-    figure, axes = pyplot.subplots(
+    figure, axes = pyplot().subplots(
         1, len(panels), figsize=(4.2 * len(panels), 3.2), squeeze=False, layout="constrained"
     )
     for axis, panel in zip(axes[0], panels, strict=True):
@@ -44,10 +40,7 @@ def curves_plot(log: Sequence[Mapping[str, Any]], validation: Mapping[str, Any] 
         axis.spines[["top", "right"]].set_visible(False)
         if panel != "loss":
             axis.legend(fontsize=8, frameon=False)
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
-    pyplot.close(figure)
-    return buffer.getvalue()
+    return png(figure)
 
 
 def _line(axis: Any, entries: Sequence[Mapping[str, Any]], key: str, label: str, colour: str, **style: Any) -> None:

@@ -27,10 +27,9 @@ def delta_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any]])
     for row in queries:
         if row["system"] != results["reference"]:
             deltas.setdefault(row["system"], []).append(row["delta_ndcg_at_10"])
-    pyplot = _pyplot()
     across = min(ACROSS, len(deltas))
     down = -(-len(deltas) // across)
-    figure, axes = pyplot.subplots(
+    figure, axes = pyplot().subplots(
         down, across, figsize=(3.6 * across, 3.4 * down), sharey=True, squeeze=False, layout="constrained"
     )
     for axis in axes.flat[len(deltas) :]:
@@ -48,7 +47,7 @@ def delta_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any]])
         axis.spines[["top", "right"]].set_visible(False)
     for row in axes:
         row[0].set_ylabel("ΔnDCG@10 against the plain query")
-    return _png(figure)
+    return png(figure)
 
 
 def interval_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> bytes:
@@ -64,12 +63,11 @@ def interval_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any
             Rows of `per_query.parquet`, which it does not need.
     """
     rows, reference = results["rows"], results["reference"]
-    pyplot = _pyplot()
     retrievers = list(dict.fromkeys(row["retriever"] for row in rows))
     expanders = list(dict.fromkeys(row["expander"] for row in rows))
     colours = {name: f"C{number}" if number else "black" for number, name in enumerate(expanders)}
     base = next(row["ndcg_at_10"] for row in rows if row["system"] == reference)
-    figure, axis = pyplot.subplots(figsize=(8, 1.2 + 0.3 * (len(rows) + len(retrievers))), layout="constrained")
+    figure, axis = pyplot().subplots(figsize=(8, 1.2 + 0.3 * (len(rows) + len(retrievers))), layout="constrained")
     axis.axvline(base, color="grey", linewidth=0.9, linestyle="--", zorder=0)
     place, middles = 0.0, []
     for number, retriever in enumerate(retrievers):
@@ -96,10 +94,11 @@ def interval_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any
     for name in expanders:
         axis.plot([], [], "o", color=colours[name], label="no expansion" if name == NONE else name)
     figure.legend(loc="outside upper center", ncols=min(4, len(expanders)), frameon=False)
-    return _png(figure)
+    return png(figure)
 
 
-def _pyplot() -> Any:
+def pyplot() -> Any:
+    """matplotlib's, drawing without a screen."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -108,8 +107,9 @@ def _pyplot() -> Any:
     return pyplot
 
 
-def _png(figure: Any) -> bytes:
+def png(figure: Any) -> bytes:
+    """The content of a PNG file; the figure is closed."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=120, metadata={"Software": None})
-    _pyplot().close(figure)
+    pyplot().close(figure)
     return buffer.getvalue()

@@ -8,6 +8,8 @@ from train.reports.markdown import table
 
 
 Row = Mapping[str, Any]
+# What a stage took; of some nobody knows the memory.
+SPENT = ("seconds", "peak_mib")
 
 
 def alternation_table(results: Row) -> str:
@@ -33,7 +35,7 @@ def alternation_table(results: Row) -> str:
     if counts:
         lines += [f"{'; '.join(counts)}.", ""]
     stages = [
-        [str(one["round"]), one["stage"], f"{one['seconds']:.0f}", "" if one["peak_mib"] is None else _mib(one)]
+        [str(one["round"]), one["stage"], *("" if one[key] is None else f"{one[key]:.0f}" for key in SPENT)]
         for one in results["stages"]
     ]
     lines += table(["round", "stage", "seconds", "peak MiB"], stages)
@@ -60,10 +62,6 @@ def _name(number: int) -> str:
 def _line(expander: str, retriever: str, figures: Row, mark: str) -> list[str]:
     scores = [f"{figures[name]:.4f}" for name in ("plain_ndcg_at_10", "ndcg_at_10")]
     return [expander, retriever, *scores, *(f"{100 * figures[name]:.0f} %" for name in ("helped", "hurt")), mark]
-
-
-def _mib(stage: Row) -> str:
-    return f"{stage['peak_mib']:.0f}"
 
 
 def rounds_table(results: Row) -> str:
