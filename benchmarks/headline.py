@@ -34,15 +34,17 @@ COLLECTIONS = {"pydocs:astropy,networkx,skimage,statsmodels,xarray": "other libr
 
 def main() -> None:
     """Write the table between its marks in README.md."""
-    readme = ROOT / "README.md"
-    marks = r"(<!-- headline -->\n).*?(<!-- end of headline -->)"
-    text, count = re.subn(
-        marks, lambda found: f"{found[1]}{headline_table()}{found[2]}", readme.read_text(), flags=re.DOTALL
-    )
-    if not count:
+    if not put("headline", headline_table()):
         sys.exit("README.md: no marks for the headline")
-    readme.write_text(text)
     print("README.md: headline written")
+
+
+def put(name: str, shown: str) -> int:
+    """Write a table between its marks in README.md; returns how many places there are for it."""
+    readme, marks = ROOT / "README.md", rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
+    text, count = re.subn(marks, lambda found: f"{found[1]}{shown}{found[2]}", readme.read_text(), flags=re.DOTALL)
+    readme.write_text(text)
+    return count
 
 
 def headline_table() -> str:

@@ -56,14 +56,7 @@ def main() -> None:
     shutil.copyfile(source / result.files[-1], kept / f"{name}-ndcg-delta.png")
     for of_rounds in (*source.glob("rounds/rounds.*"), *source.glob("alternation/alternation.*")):
         shutil.copyfile(of_rounds, kept / f"{name}-{of_rounds.name}")
-    readme = ROOT / "README.md"
-    text, count = re.subn(
-        rf"(<!-- {name} table -->\n).*?(<!-- end of {name} table -->)",
-        lambda marks: f"{marks[1]}{result.first_table(results)}{marks[2]}",
-        readme.read_text(),
-        flags=re.DOTALL,
-    )
-    readme.write_text(text)
+    count = headline.put(f"{name} table", result.first_table(results))
     headline.main()
     print(f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}; README tables: {count}")
 

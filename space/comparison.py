@@ -5,22 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from space.engine import Engine, Ranking, Written
-from space.search import Mark, Piece, matched_terms, moves, snippet
+from space.search import Mark, Move, Piece, matched_terms, moves, snippet
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
-    """One document of a side: its rank here, its rank on the other side (`None`: not among the first 100 there).
+class Shown(Move):
+    """One document of a side, with what moved it: its ranks are those here and on the other side.
 
-    `move` says the same in short (see `space.search.Move.label`); `relevance` is its judgment for this query (0
-    where there is none), `gold` whether no other judgment is higher.
+    `relevance` is its judgment for this query (0 where there is none), `gold` whether no other judgment is higher.
     """
 
-    document_id: str
     title: str
-    rank: int
-    other: int | None
-    move: str
     relevance: int
     gold: bool
     snippet: list[Piece]
@@ -81,11 +76,10 @@ def _side(engine: Engine, query: str, ranking: Ranking, other: Ranking | None, o
     documents = engine.documents([move.document_id for move in moved])
     hits = [
         Shown(
-            document_id=move.document_id,
+            move.document_id,
+            move.rank,
+            move.other,
             title=documents[move.document_id].title or move.document_id,
-            rank=move.rank,
-            other=move.other,
-            move=move.label,
             relevance=relevant.get(move.document_id, 0),
             gold=bool(relevant) and relevant.get(move.document_id, 0) == best,
             snippet=snippet(documents[move.document_id].text, owners, engine.terms),
@@ -121,7 +115,7 @@ def _side_json(side: Side) -> dict[str, Any]:
                 "title": hit.title,
                 "snippet": "".join(piece.text for piece in hit.snippet),
                 "rank_on_the_other_side": hit.other,
-                "move": hit.move,
+                "move": hit.label,
                 "relevance": hit.relevance,
             }
             for hit in side.hits

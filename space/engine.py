@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from builders.collections.collection import Query
+from builders.collections.collection import Collection, Document, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.local import LocalExpander
@@ -18,14 +18,10 @@ from builders.prompts.load import load_prompt
 from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.load import load_retriever
-from builders.retrievers.retriever import LexicalRetriever
+from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever
 from space.recorded import read_recorded
 from space.settings import read_settings
 
-
-if TYPE_CHECKING:
-    from builders.collections.collection import Collection, Document
-    from builders.retrievers.retriever import Hit, Retriever
 
 # How far a document's rank is followed; builders.grading.grader looks as deep.
 DEPTH = 100
@@ -47,7 +43,7 @@ class Written:
 class Ranking:
     """The hits of one search (at most 100), its time, and nDCG@10 where the query is judged."""
 
-    hits: "list[Hit]"
+    hits: list[Hit]
     milliseconds: float
     ndcg_at_10: float | None
 
@@ -79,11 +75,11 @@ class Engine:
             raise KitError(f"The query is too long: at most {MAX_WORDS} words and {MAX_CHARACTERS:,} characters.")
         return " ".join(words)
 
-    def judged(self, query: str) -> "Query | None":
+    def judged(self, query: str) -> Query | None:
         """The collection's query with this text, if it has judgments."""
         return self._queries.get(query.casefold())
 
-    def documents(self, ids: "list[str]") -> "Mapping[str, Document]":
+    def documents(self, ids: list[str]) -> Mapping[str, Document]:
         """Documents by id."""
         wanted = set(ids)
         return {item.id: item for item in self.collection.documents if item.id in wanted}
@@ -129,7 +125,7 @@ class Engine:
                 continue
 
     @property
-    def collection(self) -> "Collection":
+    def collection(self) -> Collection:
         """The collection.
 
         Raises:
@@ -139,7 +135,7 @@ class Engine:
             return self._collection
 
     @property
-    def retriever(self) -> "Retriever":
+    def retriever(self) -> Retriever:
         """The retriever over the collection.
 
         Raises:
@@ -181,7 +177,7 @@ class Engine:
         return load_collection(str(own) if own.exists() else self.settings.collection, self.settings.language)
 
     @functools.cached_property
-    def _retriever(self) -> "Retriever":
+    def _retriever(self) -> Retriever:
         return load_retriever(self.settings.retriever, self._collection)
 
     @functools.cached_property
@@ -205,12 +201,12 @@ class Engine:
         )
 
     @functools.cached_property
-    def _queries(self) -> "dict[str, Query]":
+    def _queries(self) -> dict[str, Query]:
         collection = self.collection
         judged = (query for query in collection.queries.values() if collection.relevant(query.id))
         return {" ".join(query.text.split()).casefold(): query for query in judged}
 
-    def _ndcg(self, query: str, hits: "list[Hit]") -> float | None:
+    def _ndcg(self, query: str, hits: list[Hit]) -> float | None:
         found = self.judged(query)
         if found is None:
             return None

@@ -114,10 +114,10 @@ def _hit(hit: Shown, moved: str) -> str:
 
 def _move(hit: Shown, moved: str) -> str:
     """On the right: how far a document rose or fell. On the left: where it went, if it left the first ten."""
-    if moved == "from" and hit.move != "=":
-        kind = "down" if hit.move.startswith("▼") else "up"
+    if moved == "from" and hit.label != "=":
+        kind = "down" if hit.label.startswith("▼") else "up"
         title = "not in the plain query's first 100" if hit.other is None else f"rank {hit.other} for the plain query"
-        return f'<span class="qe-move qe-{kind}" title="{title}">{hit.move}</span>'
+        return f'<span class="qe-move qe-{kind}" title="{title}">{hit.label}</span>'
     if moved == "to" and (hit.other is None or hit.other > SHOWN):
         where = "after 100" if hit.other is None else f"to {hit.other}"
         return f'<span class="qe-move qe-down" title="rank with the expansion">{where}</span>'

@@ -1,7 +1,7 @@
 """What every expander does: query → expansions. A teacher and a student are the same kind of thing."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -115,16 +115,11 @@ def joint_identity(identities: Sequence[Identity]) -> Identity:
     if len(distinct) == 1:
         return distinct[0]
 
-    def joined(values: Iterable[str]) -> str:
-        return " and ".join(dict.fromkeys(values))
+    def joined(name: str) -> str:
+        return " and ".join(dict.fromkeys(filter(None, (getattr(one, name) for one in distinct))))
 
-    return Identity(
-        model_id=joined(identity.model_id for identity in distinct),
-        revision=joined(identity.revision for identity in distinct),
-        weights=joined(identity.weights for identity in distinct),
-        provider=joined(identity.provider for identity in distinct),
-        adapter=joined(identity.adapter for identity in distinct if identity.adapter) or None,
-    )
+    known = [joined(name) for name in ("model_id", "revision", "weights", "provider")]
+    return Identity(*known, joined("adapter") or None)
 
 
 @dataclass(frozen=True)

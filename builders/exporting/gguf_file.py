@@ -125,7 +125,7 @@ def _write_about(writer: "GGUFWriter", about: About) -> None:
 
 
 def _write_shape(writer: "GGUFWriter", config: Any) -> None:
-    head = _head_dim(config)
+    head = int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)
     writer.add_block_count(config.num_hidden_layers)
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(config.hidden_size)
@@ -189,7 +189,3 @@ def _encoding_of(values: "np.ndarray", wanted: Any) -> Any:
 
     block, _ = GGML_QUANT_SIZES[wanted]
     return wanted if values.ndim > 1 and values.shape[-1] % block == 0 else GGMLQuantizationType.F32
-
-
-def _head_dim(config: Any) -> int:
-    return int(getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads)

@@ -37,13 +37,19 @@ def publish_folder(
         KitError: anything that keeps the folder from being published. Unless the message says that it was published,
             the repository holds what it held before.
     """
-    options = options or PublishOptions()
+    from huggingface_hub import HfApi, get_token, is_offline_mode
+
+    options, api = options or PublishOptions(), api or HfApi()
     check_repo_id(repo_id)
     staged = replace(open_staged(Path(folder)), repo_id=repo_id)
-    _check_options(options)
-    api = api or _hub()
-    if not options.dry_run:
-        _check_token(api)
+    if options.create_pr and (options.tag or options.public or options.revision):
+        raise KitError("--create_pr proposes a commit for main: --tag, --public and --revision do not go with it")
+    if options.tag is not None and not TAG.fullmatch(options.tag):
+        raise KitError(f"--tag {options.tag!r}: no name for a tag; give one like v1.0")
+    if not options.dry_run and is_offline_mode():
+        raise KitError(OFFLINE)
+    if not options.dry_run and (api.token is False or not (api.token or get_token())):
+        raise KitError("no access token: run `hf auth login`, or set HF_TOKEN to one that may write")
     repository = Repository(api, repo_id, staged.repo_type, options.revision or "main")
     return Publisher(staged, repository, options).publish()
 
@@ -59,25 +65,3 @@ def check_repo_id(repo_id: str | None) -> None:
         raise KitError(f"--repo_id {repo_id!r}: {' '.join(str(error).split())}") from error
     if (repo_id or "").count("/") != 1:
         raise KitError(f"--repo_id {repo_id!r}: give OWNER/NAME")
-
-
-def _check_options(options: PublishOptions) -> None:
-    if options.create_pr and (options.tag or options.public or options.revision):
-        raise KitError("--create_pr proposes a commit for main: --tag, --public and --revision do not go with it")
-    if options.tag is not None and not TAG.fullmatch(options.tag):
-        raise KitError(f"--tag {options.tag!r}: no name for a tag; give one like v1.0")
-
-
-def _hub() -> "HfApi":
-    from huggingface_hub import HfApi
-
-    return HfApi()
-
-
-def _check_token(api: "HfApi") -> None:
-    from huggingface_hub import get_token, is_offline_mode
-
-    if is_offline_mode():
-        raise KitError(OFFLINE)
-    if api.token is False or not (api.token or get_token()):
-        raise KitError("no access token: run `hf auth login`, or set HF_TOKEN to one that may write")

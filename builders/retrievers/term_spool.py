@@ -4,13 +4,9 @@ import tempfile
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from builders.retrievers.analysis.words import Analyzer
-
-
-if TYPE_CHECKING:
-    import numpy as np
 
 
 class TermSpool:
@@ -58,13 +54,10 @@ class TermSpool:
         return len(self.ids)
 
     def __iter__(self) -> Iterator[list[int]]:
-        numbers = self._numbers()
-        for place in self._order:
-            yield numbers[self._ends[place] : self._ends[place + 1]].tolist()
-
-    def _numbers(self) -> "np.ndarray":
         import numpy as np
 
-        if self._ends[-1] == 0:
-            return np.empty(0, dtype=np.int32)
-        return np.memmap(self._file, dtype=np.int32, mode="r", shape=(int(self._ends[-1]),))
+        numbers = np.empty(0, dtype=np.int32)
+        if self._ends[-1]:
+            numbers = np.memmap(self._file, dtype=np.int32, mode="r", shape=(int(self._ends[-1]),))
+        for place in self._order:
+            yield numbers[self._ends[place] : self._ends[place + 1]].tolist()

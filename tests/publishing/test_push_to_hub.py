@@ -31,7 +31,7 @@ def test_push_to_hub(hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyP
     folder = render(tmp_path / "folder")
     monkeypatch.setattr(getattr(stage, build), "build", lambda self: self.folder)
     # HF_ENDPOINT is read when the library is imported.
-    monkeypatch.setattr("builders.publishing.hub._hub", lambda: HfApi(hub.url, hub.owner_token))
+    monkeypatch.setattr("huggingface_hub.HfApi", lambda: HfApi(hub.url, hub.owner_token))
     arguments = ["--output_dir", str(folder), *extra]
     stage.main(arguments)
     for wrong in ([], ["--repo_id", "no-owner"]):

@@ -60,7 +60,7 @@ class InferenceExpander(Expander):
             "extra_body": options.body(),
             "send_seed": options.send_seed,
         }
-        self.prices = Prices(options.price_prompt, options.price_completion)
+        self.prices: Prices = Prices(options.price_prompt, options.price_completion)
         self._model = options.served_model or model
         self._options, self._folder = options, folder
 
@@ -68,8 +68,7 @@ class InferenceExpander(Expander):
     def budget(self) -> Budget:
         """What was spent and may be spent; opened when the first answer is asked for."""
         options = self._options
-        prices = Prices(options.price_prompt, options.price_completion)
-        return Budget(self._folder / LEDGER, prices, options.budget_tokens, options.budget_usd)
+        return Budget(self._folder / LEDGER, self.prices, options.budget_tokens, options.budget_usd)
 
     @property
     def spent(self) -> Usage | None:

@@ -36,7 +36,9 @@ def snowball_analyzer(language: str) -> Analyzer:
     stem = Stemmer.Stemmer(algorithm).stemWord
     stop_words = frozenset(getattr(stopwords, f"STOPWORDS_{algorithm.upper()}", ()))
     joiners = {"joiners": ".:\u2024\u2027\u00b7"} if language in APOSTROPHE_PARTS else {}
-    token = words(_marks(), **joiners)
+    # All combining characters: vowel signs of Hindi and Tamil, points of Arabic and Yiddish, accents.
+    every = map(chr, range(0x300, sys.maxunicode))
+    token = words("".join(char for char in every if unicodedata.category(char)[0] == "M"), **joiners)
 
     @lru_cache(maxsize=REMEMBERED)
     def term(word: str) -> str | None:
@@ -49,8 +51,3 @@ def snowball_analyzer(language: str) -> Analyzer:
         return [found for word in token.findall(text) if (found := term(word)) is not None]
 
     return terms
-
-
-def _marks() -> str:
-    """All combining characters: vowel signs of Hindi and Tamil, points of Arabic and Yiddish, accents."""
-    return "".join(char for char in map(chr, range(0x300, sys.maxunicode)) if unicodedata.category(char)[0] == "M")
