@@ -4,7 +4,7 @@ import importlib
 import sys
 from pathlib import Path
 
-from builders.cli import fail, run
+from builders.cli import chosen_command, run
 
 
 COMMANDS = {
@@ -23,25 +23,14 @@ COMMANDS = {
 
 def main() -> None:
     """Hand over to the command's own module."""
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in ("-h", "--help"):
-        print(f"usage: {_started_as()} <command> [--config RECIPE.yaml] [--help] …\n")
-        for command, meaning in COMMANDS.items():
-            print(f"  {command:<14}{meaning}")
-        return
-    if name not in COMMANDS:
-        fail(f"unknown command {name!r}: give one of {', '.join(COMMANDS)}")
-    importlib.import_module(f"builders.commands.{name}").main(sys.argv[2:])
+    started = Path(sys.argv[0]).stem
+    if name := chosen_command(started if started == "qexpand" else "python -m builders", COMMANDS):
+        importlib.import_module(f"builders.commands.{name}").main(sys.argv[2:])
 
 
 def console() -> None:
     """The command `qexpand`."""
     run(main)
-
-
-def _started_as() -> str:
-    started = Path(sys.argv[0]).stem
-    return started if started == "qexpand" else "python -m builders"
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import argparse
 import errno
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,18 @@ def read_recipe(path: str) -> dict[str, Any]:
         # A recipe may come from a stranger, and a variable can start programs or send a token elsewhere.
         raise KitError(f"{path}: env: a recipe sets no environment variables; take it out, and set them in the shell")
     return recipe
+
+
+def chosen_command(usage: str, known: Mapping[str, str]) -> str | None:
+    """The command that the command line begins with, of those known; `None` once these are told, as `--help` asks."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
+    if name not in (*known, "-h", "--help"):
+        fail(f"unknown command {name!r}: give one of {', '.join(known)}")
+    if name in known:
+        return name
+    lines = [f"usage: {usage} <command> [--config RECIPE.yaml] [--help] …\n", *(f"  {n:<14}{known[n]}" for n in known)]
+    sys.stdout.write("\n".join([*lines, ""]))
+    return None
 
 
 def run(main: Callable[[], None]) -> None:

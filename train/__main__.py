@@ -3,7 +3,7 @@
 import importlib
 import sys
 
-from builders.cli import fail, run
+from builders.cli import chosen_command, run
 from train.students.methods import load
 
 
@@ -22,14 +22,9 @@ def main() -> None:
     """Hand over to the method, or to the command's own module."""
     methods = {method.name: method for method in load.METHODS}
     known = {name: method.summary for name, method in methods.items()} | OTHERS
-    name = sys.argv[1] if len(sys.argv) > 1 else "--help"
-    if name in ("-h", "--help"):
-        print("usage: accelerate launch -m train <command> [--config RECIPE.yaml] [--help] …\n")
-        for command, meaning in known.items():
-            print(f"  {command:<14}{meaning}")
+    name = chosen_command("accelerate launch -m train", known)
+    if name is None:
         return
-    if name not in known:
-        fail(f"unknown command {name!r}: give one of {', '.join(known)}")
     sys.argv = [f"train/{name}.py", *sys.argv[2:]]
     if name in methods:
         load.train_by(methods[name])

@@ -52,8 +52,7 @@ class Training(ABC):
     def settings(self, names: set[str]) -> dict[str, Any]:
         """What the model depends on beside the above; `names` are the settings that were given a value."""
 
-    @abstractmethod
-    def prepare(self, is_main: bool) -> None:
+    def prepare(self, is_main: bool) -> None:  # noqa: B027
         """Refuse, before a model is loaded, what cannot be met; called in every process."""
 
     @abstractmethod
@@ -144,16 +143,21 @@ def train(training: Training) -> None:
             "peak_memory_mib": round(memory.mebibytes),
             "hardware": hardware(trainer.accelerator.device),
         }
-        files = {TRAINING: dump_json(record).encode(), TIMING: dump_json(timing).encode(), **training.files(record)}
         with atomic_folder(folder, MODEL) as made:
             training.save(made, trainer, weights)
-            for name, content in files.items():
-                (made / name).write_bytes(content)
-            for path in made.rglob("*"):  # safetensors writes files that only their owner can read.
-                path.chmod(0o755 if path.is_dir() else 0o644)
+            _add_files(made, {TRAINING: dump_json(record), TIMING: dump_json(timing)}, training.files(record))
         shutil.rmtree(work, ignore_errors=True)
         say(f"{folder}: {training.said(record)}")
     state.wait_for_everyone()
+
+
+def _add_files(folder: Path, records: Mapping[str, str], files: Mapping[str, bytes]) -> None:
+    for name, text in records.items():
+        (folder / name).write_text(text)
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    for path in folder.rglob("*"):  # safetensors writes files that only their owner can read.
+        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def is_sharded() -> bool:

@@ -73,8 +73,5 @@ def dump_json(value: Any) -> str:
 
 def file_hash(path: Path) -> str:
     """sha256 of a file, in hexadecimal digits."""
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,11 +1,11 @@
 """Folders of trained models (adapter, retriever, filter): their training's record, and whether they are whole."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.files import file_hash
 from builders.errors import KitError
 
 
@@ -86,4 +86,4 @@ def adapter_name(adapter: str) -> str:
     weights = Path(adapter) / KINDS[ADAPTER].weights
     if not weights.is_file():
         return adapter
-    return f"{Path(adapter).name}@sha256:{hashlib.sha256(weights.read_bytes()).hexdigest()[:16]}"
+    return f"{Path(adapter).name}@sha256:{file_hash(weights)[:16]}"

@@ -9,7 +9,7 @@ from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.encoder import EMBEDDED, Encoder
 from builders.retrievers.faiss_index import Faiss
-from builders.retrievers.nearest import Exact, Neighbours
+from builders.retrievers.nearest import Exact
 from builders.retrievers.retriever import Hit, NamedRetriever
 from builders.retrievers.vectors import document_vectors, vectors_folder
 
@@ -49,7 +49,7 @@ class DenseRetriever(NamedRetriever):
         self._encoder = Encoder(model, revision)
         documents, self._ids = document_vectors(collection, self._encoder)
         self._columns = documents.shape[1]
-        self._neighbours: Neighbours = Exact(documents)
+        self._neighbours: Exact | Faiss = Exact(documents)
         if len(self._ids) >= FAISS_FROM:
             self._neighbours = Faiss(documents, vectors_folder(collection, self._encoder))
         self.name = f"dense({self._encoder.model_id},{self._encoder.revision},search={self._neighbours.name})"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.artifacts.cache import cache_dir
 from builders.artifacts.download import download
-from builders.artifacts.files import cached_folder
+from builders.artifacts.files import cached_folder, file_hash
 from builders.errors import KitError
 
 
@@ -133,7 +133,5 @@ def _decides(path: Path, folder: Path) -> bool:
 def _digest(folder: Path, files: Sequence[Path]) -> str:
     digest = hashlib.sha256()
     for path in files:
-        with path.open("rb") as file:
-            content = hashlib.file_digest(file, "sha256").hexdigest()
-        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+        digest.update(f"{path.relative_to(folder).as_posix()} {file_hash(path)}\n".encode())
     return digest.hexdigest()[:16]

@@ -52,7 +52,7 @@ class Faiss:
         faiss.ParameterSpace().set_index_parameter(self._index, "nprobe", probed)
 
     def nearest(self, vectors: "np.ndarray", depth: int) -> "list[tuple[np.ndarray, np.ndarray]]":
-        """See `Neighbours.nearest`; rows of other cells than those searched are missed."""
+        """See `Exact.nearest`; rows of other cells than those searched are missed."""
         import numpy as np
 
         if not len(vectors):

@@ -1,6 +1,6 @@
-"""Nearest vectors of a matrix by scalar product: the interface, and exact search block by block."""
+"""Nearest vectors of a matrix by scalar product: exact search, block by block."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 
 if TYPE_CHECKING:
@@ -12,21 +12,11 @@ QUERIES_TOGETHER, DOCUMENTS_TOGETHER = 256, 65_536
 DIGITS = 6
 
 
-class Neighbours(Protocol):
-    """Finds the rows of a matrix with the largest scalar products. `name` says how, in provenance."""
-
-    name: str
-
-    def nearest(self, vectors: "np.ndarray", depth: int) -> "list[tuple[np.ndarray, np.ndarray]]":
-        """For each vector the numbers of at least `depth` rows, as far as there are, in any order, and their scores.
-
-        Whatever ties with the last one may come too.
-        """
-        ...
-
-
 class Exact:
-    """Compares with every row, block by block, so that neither side has to fit into memory."""
+    """Finds the rows of a matrix with the largest scalar products; `name` says how, in provenance.
+
+    It compares with every row, block by block, so that neither side has to fit into memory.
+    """
 
     name = "exact"
 
@@ -34,7 +24,10 @@ class Exact:
         self._documents = documents
 
     def nearest(self, vectors: "np.ndarray", depth: int) -> "list[tuple[np.ndarray, np.ndarray]]":
-        """See `Neighbours.nearest`."""
+        """For each vector the numbers of at least `depth` rows, as far as there are, in any order, and their scores.
+
+        Whatever ties with the last one may come too.
+        """
         found = []
         for first in range(0, len(vectors), QUERIES_TOGETHER):
             found += self._nearest(vectors[first : first + QUERIES_TOGETHER], depth)

@@ -85,9 +85,6 @@ class FilterTraining(Training):
         """See [`Training`]."""
         return {"filter": {name: getattr(self.data, name) for name in OPTIONS}, "data": self.pairs.settings()}
 
-    def prepare(self, is_main: bool) -> None:
-        """See [`Training`]; there is nothing that could not be met."""
-
     def make_trainer(self, overrides: Mapping[str, Any]) -> CrossEncoderTrainer:
         """See [`Training`]."""
         config, sharpness = self.config, self.data.sharpness
