@@ -118,8 +118,8 @@ def joint_identity(identities: Sequence[Identity]) -> Identity:
     def joined(name: str) -> str:
         return " and ".join(dict.fromkeys(filter(None, (getattr(one, name) for one in distinct))))
 
-    known = [joined(name) for name in ("model_id", "revision", "weights", "provider")]
-    return Identity(*known, joined("adapter") or None)
+    adapter = joined("adapter") or None
+    return Identity(joined("model_id"), joined("revision"), joined("weights"), joined("provider"), adapter)
 
 
 @dataclass(frozen=True)
