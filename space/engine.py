@@ -17,6 +17,7 @@ from builders.measures.retrieval_measures.ranking import measure
 from builders.prompts.load import load_prompt
 from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.formulation import load_formation
+from builders.retrievers.left_out import ranked_without
 from builders.retrievers.load import load_retriever
 from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever
 from space.recorded import read_recorded
@@ -86,9 +87,13 @@ class Engine:
 
     def search(self, query: str, expansion: str = "") -> Ranking:
         """Search for a query as it is, or with an expansion."""
-        formation = load_formation(self.settings.formation)
+        formation, asked = load_formation(self.settings.formation), [(query, (expansion,))]
+        judged = self.judged(query)
+        ids = [judged.id if judged else ""]
         started = time.perf_counter()
-        hits = formation.search(self.retriever, [(query, (expansion,))], DEPTH)[0]
+        (hits,) = ranked_without(
+            self.collection, ids, lambda depth: formation.search(self.retriever, asked, depth), DEPTH
+        )
         return Ranking(hits, 1000 * (time.perf_counter() - started), self._ndcg(query, hits))
 
     def expand(self, query: str) -> Written:

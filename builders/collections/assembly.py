@@ -72,6 +72,7 @@ def assemble(parts: Parts) -> Collection:
     remarks: list[str] = []
     counts: Counter[str] = Counter()
     known: IdSet | None = None
+    identical: Mapping[str, bool] = {}
     parts.topics.check()
     if parts.topics.empty:
         counts["queries_empty"] = len(parts.topics.empty)
@@ -79,8 +80,8 @@ def assemble(parts: Parts) -> Collection:
             f"{name}: {len(parts.topics.empty)} queries empty, the first {next(iter(parts.topics.empty))!r}"
         )
     if not isinstance(parts.documents, AbsentDocuments):
-        checked = check_documents(parts.documents)
-        known = checked.ids
+        checked = check_documents(parts.documents, parts.topics.texts)
+        known, identical = checked.ids, checked.identical
         counts["documents"] = len(checked.ids)
         for count, what in ((checked.empty, "empty"), (checked.replaced, "with_replacement_characters")):
             if count:
@@ -98,6 +99,12 @@ def assemble(parts: Parts) -> Collection:
     judgments = str(facts.judgments)
     if facts.split == DIVIDE:
         judgments = f"{judgments.rstrip('.')}; the queries are divided 70/10/20 by a hash of the query id."
+    own = facts.ignore_identical_ids
+    if own is None and (own := _stand_among_documents(identical, qrels)):
+        remarks.append(
+            f"{name}: queries stand among the documents under their own ids, and are left out of their own rankings; "
+            "ignore_identical_ids: false in collection.yaml keeps them"
+        )
     return Collection(
         name=name,
         language=_language(parts, (query.text for query in queries.values()), remarks),
@@ -112,6 +119,7 @@ def assemble(parts: Parts) -> Collection:
         index_title=True if facts.index_title is None else facts.index_title,
         relevance_level=facts.relevance_level or 1,
         answers={key: found for key, found in parts.topics.answers.items() if key in queries},
+        ignore_identical_ids=bool(own),
         remarks=remarks,
     )
 
@@ -126,6 +134,12 @@ def _language(parts: Parts, queries: Iterable[str], remarks: list[str]) -> str:
     language = guess_language(queries, texts)
     remarks.append(f"{name}: its texts seem to be in {language!r}; if they are not, say so with --language")
     return language
+
+
+def _stand_among_documents(identical: Mapping[str, bool], qrels: Mapping[str, Mapping[str, int]]) -> bool:
+    """Whether most documents with a query's id are that query; those judged relevant to it are answers."""
+    seen = [same for name, same in identical.items() if qrels.get(name, {}).get(name, 0) <= 0]
+    return bool(seen) and 2 * sum(seen) >= len(seen)
 
 
 def _split(parts: Parts, query_id: str, found: Split | None) -> Split:

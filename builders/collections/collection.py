@@ -2,6 +2,7 @@
 
 import hashlib
 from collections import Counter
+from collections.abc import Collection as Ids
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -77,6 +78,10 @@ class Collection:
             TREC Deep Learning's passages are graded 0 to 3, and 1 does not answer the question: 2 there.
         answers (`Mapping[str, Sequence[str]]`, *optional*):
             Query id → accepted answers, of a collection of open-domain questions.
+        ignore_identical_ids (`bool`, *optional*, defaults to `False`):
+            Whether queries stand among the documents under their own ids (ArguAna, Quora): see [`left_out`].
+        excluded (`Mapping[str, Collection[str]]`, *optional*):
+            Query id → documents that no search for it may find (BRIGHT).
         remarks (`Sequence[str]`, *optional*):
             What loading passed over and a person should know: a line each.
     """
@@ -94,6 +99,8 @@ class Collection:
     index_title: bool = True
     relevance_level: int = 1
     answers: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    ignore_identical_ids: bool = False
+    excluded: Mapping[str, Ids[str]] = field(default_factory=dict)
     remarks: Sequence[str] = ()
 
     @property
@@ -131,6 +138,19 @@ class Collection:
         best = max(relevant.values())
         return {doc for doc, rel in relevant.items() if rel == best}
 
+    def left_out(self, query_id: str) -> set[str]:
+        """The documents that searches for a query pass over: itself, and what the collection excludes.
+
+        A document that is judged relevant to the query of its own id is an answer, and stays.
+        """
+        own = self.ignore_identical_ids and self.qrels.get(query_id, {}).get(query_id, 0) <= 0
+        return {*self.excluded.get(query_id, ()), *((query_id,) if own else ())}
+
+    @property
+    def leaves_out(self) -> bool:
+        """Whether there are queries whose searches pass over a document."""
+        return self.ignore_identical_ids or bool(self.excluded)
+
     def indexed_texts(self) -> Iterator[tuple[str, str]]:
         """Pairs (document id, text to index), one pass over the documents."""
         for document in self.documents:
@@ -147,6 +167,9 @@ class Collection:
         if cached is None:
             facts = (self.name, self.language, self.index_title, self.relevance_level)
             digest = hashlib.sha256(repr(facts).encode())
+            if self.leaves_out:
+                left = {name: sorted(found) for name, found in sorted(self.excluded.items())}
+                digest.update(repr((self.ignore_identical_ids, left)).encode())
             for document in self.documents if self.has_documents else ():
                 digest.update(repr((document.id, document.title, document.text)).encode())
             for query in self.queries.values():
@@ -179,4 +202,6 @@ def collection_provenance(collection: Collection) -> dict[str, Any]:
         "statistics": dict(collection.statistics),
         "queries": dict(Counter(query.split for query in collection.queries.values())),
         **({"without_relevant": without} if without else {}),
+        **({"ignore_identical_ids": True} if collection.ignore_identical_ids else {}),
+        **({"excluded": sum(map(len, collection.excluded.values()))} if collection.excluded else {}),
     }

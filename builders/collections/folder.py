@@ -6,6 +6,7 @@ from builders.collections.beir import BEIR
 from builders.collections.clicks import CLICKS
 from builders.collections.collection import Collection
 from builders.collections.files.archive import is_archive, unpack
+from builders.collections.files.excluded import with_excluded
 from builders.collections.files.metadata import FILE, Metadata, read_metadata
 from builders.collections.miracl import MIRACL
 from builders.collections.open_qa import OPEN_QA
@@ -47,7 +48,8 @@ def load_path(name: str, language: str | None = None) -> Collection:
     if kind is None:
         forms = "; ".join(f"{kind.name}: {kind.files}" for kind in KINDS)
         raise KitError(f"{path}: not a collection in a form that is known. Looked for {forms}")
-    return kind.load(folder, language, stated.or_else(name=_short(archive) if archive else folder.resolve().name))
+    named = stated.or_else(name=_short(archive) if archive else folder.resolve().name)
+    return with_excluded(kind.load(folder, language, named), folder)
 
 
 def _load_file(path: Path, language: str | None) -> Collection:

@@ -96,6 +96,11 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
     queries = _queries(collection, args.split, all_judged=bool(runs))
     searched: dict[str, Any] = {"retriever": None, "formation": None}
     if runs:
+        if collection.leaves_out:
+            say(
+                f"{collection.name}: runs are measured as trec_eval does, with all that they hold; searches here "
+                "leave out a query's own document and what the collection excludes"
+            )
         systems = {name: _evaluated(path, collection, queries) for name, path in runs.items()}
     else:
         written = {PLAIN: [""] * len(queries)}

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from builders.collections.collection import Collection
 from builders.measures.retrieval_measures.ranking import gold_rank, measure
 from builders.retrievers.formulation import Formation
+from builders.retrievers.left_out import ranked_without
 from builders.retrievers.retriever import Hit, Retriever
 
 
@@ -62,15 +63,18 @@ class Grader:
         return [grade for grade, _ in self.searched(pairs)]
 
     def searched(self, pairs: Sequence[Pair]) -> list[tuple[Grade, list[Hit]]]:
-        """As [`expanded`], with the rankings themselves."""
+        """As [`expanded`], with the rankings themselves, without what the collection leaves out."""
         queries = self.collection.queries
         asked = [
             (queries[query_id].text, (expansion,) if isinstance(expansion, str) else expansion)
             for query_id, expansion in pairs
         ]
-        rankings = self.formation.search(self.retriever, asked, DEPTH)
+        ids = [query_id for query_id, _ in pairs]
+        rankings = ranked_without(
+            self.collection, ids, lambda depth: self.formation.search(self.retriever, asked, depth), DEPTH
+        )
         documents = [[hit.document_id for hit in hits] for hits in rankings]
-        grades = graded_rankings(self.collection, [query_id for query_id, _ in pairs], documents)
+        grades = graded_rankings(self.collection, ids, documents)
         return list(zip(grades, rankings, strict=True))
 
 

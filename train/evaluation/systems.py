@@ -11,6 +11,7 @@ from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
 from builders.grading.results_form import NONE
+from builders.retrievers.left_out import ranked_without
 from builders.retrievers.retriever import Hit, Retriever
 from train.evaluation.generation import Generation
 from train.memory import PeakMemory
@@ -80,9 +81,12 @@ def searched_system(
 
 def baseline_system(name: str, collection: Collection, retriever: Retriever, queries: Sequence[Query]) -> System:
     """The queries as they are, searched by another retriever."""
-    hits, milliseconds, peak = _timed(lambda: retriever.search([query.text for query in queries], DEPTH), queries)
+    texts, ids = [query.text for query in queries], [query.id for query in queries]
+    hits, milliseconds, peak = _timed(
+        lambda: ranked_without(collection, ids, lambda depth: retriever.search(texts, depth), DEPTH), queries
+    )
     rankings = _documents(hits)
-    grades = graded_rankings(collection, [query.id for query in queries], rankings)
+    grades = graded_rankings(collection, ids, rankings)
     return System(name, NONE, name, retriever.name, grades, rankings, milliseconds, peak)
 
 

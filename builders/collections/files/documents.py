@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import isnan
@@ -25,6 +25,8 @@ BEFORE_THE_TEXT = ("url", "headings")
 POOLS_FIELD = "pools"
 # Documents without any text are usual in small numbers; many mean that the wrong field was read.
 EMPTY_SHARE = 0.1
+# Share of a query's words that a document of the same number holds where the document is that query.
+REPEATED = 0.8
 _REPLACEMENT = "\ufffd"
 
 
@@ -124,15 +126,25 @@ class OnceDocuments(LocatedDocuments):
 
 @dataclass(frozen=True, slots=True)
 class CheckedDocuments:
-    """What one pass over the documents found: their ids, and how many have no text or a damaged one."""
+    """What one pass over the documents found: their ids, and how many have no text or a damaged one.
+
+    `identical` says of each document that has a query's id whether it says what the query says.
+    """
 
     ids: IdSet
     empty: int
     replaced: int
+    identical: Mapping[str, bool]
 
 
-def check_documents(documents: LocatedDocuments) -> CheckedDocuments:
+def check_documents(documents: LocatedDocuments, queries: Mapping[str, str] | None = None) -> CheckedDocuments:
     """Read every document once.
+
+    Args:
+        documents ([`LocatedDocuments`]):
+            The documents.
+        queries (`Mapping[str, str]`, *optional*):
+            Query id → text, to see whether queries stand among the documents.
 
     Raises:
         KitError: a row is damaged, an id stands twice, there is no document, or more than 10 % are empty.
@@ -141,6 +153,8 @@ def check_documents(documents: LocatedDocuments) -> CheckedDocuments:
 
     empty = replaced = 0
     first_empty: Place | None = None
+    identical: dict[str, bool] = {}
+    texts = queries or {}
 
     def ids() -> Iterator[str]:
         nonlocal empty, replaced, first_empty
@@ -150,6 +164,8 @@ def check_documents(documents: LocatedDocuments) -> CheckedDocuments:
                 empty += 1
                 first_empty = first_empty or place
             replaced += _REPLACEMENT in document.text or _REPLACEMENT in document.title
+            if document.id in texts:
+                identical[document.id] = _repeats(document, texts[document.id])
             yield document.id
 
     found = IdSet(ids())
@@ -162,7 +178,18 @@ def check_documents(documents: LocatedDocuments) -> CheckedDocuments:
             f"{documents.name}: {empty} of {len(found)} documents are empty, the first in {first_empty}; is their "
             f"text in another field than {', '.join(TEXT_FIELDS)}?"
         )
-    return CheckedDocuments(found, empty, replaced)
+    return CheckedDocuments(found, empty, replaced, identical)
+
+
+def _repeats(document: Document, query: str) -> bool:
+    """Whether a document with a query's id is that query, and not another thing of the same number.
+
+    Numbers meet by chance; an id with a letter in it does not.
+    """
+    if not document.id.isdecimal():
+        return True
+    words = set(query.casefold().split())
+    return len(words & set(f"{document.title} {document.text}".casefold().split())) >= REPEATED * len(words) > 0
 
 
 def document_of(place: Place, record: Record) -> Document:

@@ -41,6 +41,8 @@ class Metadata:
             Whether the documents are a pooled subset: judgments of documents outside of it are then kept.
         index_title (`bool`, *optional*):
             As in [`Collection`].
+        ignore_identical_ids (`bool`, *optional*):
+            As in [`Collection`]; by default whether queries are seen to stand among the documents under their own ids.
         corpus (`str`, *optional*):
             Where the documents are, a file or a folder, relative to this folder: several collections may share one.
         columns (`Mapping[str, str]`, *optional*):
@@ -57,6 +59,7 @@ class Metadata:
     relevance_level: int | None = None
     pooled: bool | None = None
     index_title: bool | None = None
+    ignore_identical_ids: bool | None = None
     corpus: str | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
 
@@ -128,7 +131,7 @@ def check_language(language: str, where: str) -> str:
 
 def _complaint(name: str, value: Any) -> str:
     """What the value of a field ought to be, where it is something else."""
-    if name in ("pooled", "index_title"):
+    if name in ("pooled", "index_title", "ignore_identical_ids"):
         return "" if isinstance(value, bool) else "true or false"
     if name == "relevance_level":
         whole = isinstance(value, int) and not isinstance(value, bool) and value > 0
