@@ -20,6 +20,7 @@ from builders.collections.sampling import sample_queries
 from builders.commands.build import DatasetBuild
 from builders.commands.generated import NOT_GENERATION_SETTINGS, GenerationOptions, GenerationRun
 from builders.errors import KitError
+from builders.expanders.generations import stripped_counts
 from builders.expanders.load import parse_with_expanders
 from builders.grading.candidates import graded_candidates, grading_record, grading_report
 from builders.grading.grader import Grader
@@ -120,6 +121,7 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
         if not self.processes.is_main:
             return {}
         say(f"grading: {sum(map(len, answers.values()))} candidates with {args.retriever}")
+        self.stripped = stripped_counts(answers)
         rows = graded_candidates(
             queries, generation.prompts, answers, self.grader, generation.identities, shown[student.id]
         )
@@ -127,13 +129,13 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
         self.queries = dict(Counter(split_of.values()))
         splits = ("train", "validation")
         raw = {split: [row for row in rows if split_of[row["query_id"]] == split] for split in splits}
-        self.distillation = distillation_rows(raw, args.select, student)
+        self.distillation = distillation_rows(raw, args.select, student, collection)
         return {"raw": raw} | ({"distillation": self.distillation} if args.expander != "none" else {})
 
     def _record(self, tables: Tables) -> dict[str, Any]:
         return {
             **self.generation.record(),
-            **grading_record(self.grader, self.args.select, tables["raw"], self.distillation),
+            **grading_record(self.grader, self.args.select, tables["raw"], self.distillation, self.stripped),
             "student_prompt": self.student.id,
             "exemplar_queries": self.exemplar_queries,
             "queries": self.queries,

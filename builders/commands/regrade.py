@@ -75,7 +75,7 @@ class RegradeBuild(DerivedBuild[RegradeArguments]):
         }
         if "distillation" not in before:
             return {"raw": raw}
-        return {"raw": raw, "distillation": distillation_rows(raw, self.select, self.student)}
+        return {"raw": raw, "distillation": distillation_rows(raw, self.select, self.student, self.grader.collection)}
 
     def _record(self, tables: Tables) -> dict[str, Any]:
         """The provenance of the expansions, their kind too, with what is new."""
@@ -83,7 +83,13 @@ class RegradeBuild(DerivedBuild[RegradeArguments]):
         kept = ("code_version", "command", "retriever", "formation")
         return {
             **{name: value for name, value in before.items() if name not in made_here},
-            **grading_record(self.grader, self.select, tables["raw"], tables.get("distillation", {})),
+            **grading_record(
+                self.grader,
+                self.select,
+                tables["raw"],
+                tables.get("distillation", {}),
+                before["yield"].get("stripped", {}),
+            ),
             "student_prompt": self.student.id,
             "regraded": {**super()._record(tables)["expansions"], **{name: before[name] for name in kept}},
         }

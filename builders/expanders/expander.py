@@ -2,12 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from builders.collections.collection import Collection as SearchedCollection
 from builders.expanders.server.budget import Prices, Usage
+from builders.prompts.answer_text import stripped, whole_words
 from builders.prompts.prompt import Message, Prompt
 
 
@@ -67,6 +68,8 @@ class Expansion:
             Whether the model ended by itself or by the token limit.
         reasoning_tokens (`int`):
             What the model thought aloud beforehand; paid for, and no part of the text.
+        stripped (`str`):
+            What was taken out of the text, with `+` between: `label`, `reasoning`.
     """
 
     text: str
@@ -74,6 +77,18 @@ class Expansion:
     completion_tokens: int
     finish_reason: FinishReason
     reasoning_tokens: int = 0
+    stripped: str = ""
+
+    def cleaned(self) -> "Expansion":
+        """The answer without labels and reasoning in its text; what is clean stays as it is."""
+        text, kinds = stripped(self.text)
+        if not kinds:
+            return self
+        return replace(self, text=text, stripped="+".join(sorted({*filter(None, self.stripped.split("+")), *kinds})))
+
+    def whole(self) -> "Expansion":
+        """The answer without the part of a word that the token limit left at its end."""
+        return replace(self, text=whole_words(self.text)) if self.finish_reason == "length" else self
 
 
 @dataclass(frozen=True, slots=True)

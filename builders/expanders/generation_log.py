@@ -58,7 +58,7 @@ class GenerationLog:
 
     def append(self, key: str, answers: list[Expansion]) -> None:
         """Write one request's answers through to the disk."""
-        line = json.dumps({"key": key, "answers": [asdict(answer) for answer in answers]}, ensure_ascii=False)
+        line = json.dumps({"key": key, "answers": [_row(answer) for answer in answers]}, ensure_ascii=False)
         new = not self.path.exists()
         with self.path.open("ab") as file:
             file.write(line.encode() + b"\n")
@@ -71,6 +71,11 @@ class GenerationLog:
 
 def _expansion(answer: Mapping[str, Any]) -> Expansion:
     return Expansion(**{name: answer[name] for name in FIELDS if name in answer})
+
+
+def _row(answer: Expansion) -> dict[str, Any]:
+    """An answer's fields; most have nothing taken out."""
+    return {name: value for name, value in asdict(answer).items() if name != "stripped" or value}
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,6 +1,7 @@
 """Have expanders answer the queries of a build: answers are kept as they come, the work is shared among processes."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
@@ -67,7 +68,7 @@ def write_answers(
     folder: Path,
     processes: Processes,
 ) -> Answers:
-    """Have every query answered under every prompt, in every way of sampling.
+    """Have every query answered under every prompt, in every way of sampling; answers are cut back to whole words.
 
     Args:
         queries (`Sequence[Query]`):
@@ -110,11 +111,17 @@ def write_answers(
             gathered = dict[str, list[Expansion]](processes.gather([(key, written[key]) for key in sorted(mine)]))
             for query in queries:
                 answers[prompt.id, query.id] += [
-                    Answer(one, expander.sampled(sampling))
+                    Answer(one.cleaned(), expander.sampled(sampling))
                     for request in requests[query.id]
                     for one in gathered[request.key]
                 ]
     return answers
+
+
+def stripped_counts(answers: Answers) -> dict[str, int]:
+    """What was taken out of answers → out of how many."""
+    kinds = Counter(kind for some in answers.values() for one in some for kind in one.expansion.stripped.split("+"))
+    return {kind: number for kind, number in sorted(kinds.items()) if kind}
 
 
 def answer_columns(prompt: Prompt, identity: Identity, answer: Answer, **more: Any) -> dict[str, Any]:
@@ -192,5 +199,5 @@ def _write(
         closing(expander.expand(asked, sampling, done)) as expanded,
     ):
         for key, expansions in expanded:
-            log.append(key, expansions)
+            log.append(key, [expansion.whole() for expansion in expansions])
             bar.update()

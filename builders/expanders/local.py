@@ -11,6 +11,7 @@ from builders.errors import KitError
 from builders.expanders.adapter import check_adapter_base, with_adapter
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.expanders.expander import Expander, ExpanderInputs, Expansion, Identity, Request, Sampling
+from builders.prompts.answer_text import whole_characters
 from builders.prompts.prompt import Prompt
 
 
@@ -195,7 +196,7 @@ class LocalExpander(Expander):
         answers = [self._read(row, ends) for row in output[:, prompt_length:].tolist()]
         prompt_tokens = inputs["attention_mask"].sum(dim=1).tolist()
         expansions = [
-            Expansion(text, prompt_tokens[number // samples], tokens, reason)
+            Expansion(text, prompt_tokens[number // samples], tokens, reason).cleaned()
             for number, (text, tokens, reason) in enumerate(answers)
         ]
         return [expansions[start:][:samples] for start in range(0, len(expansions), samples)]
@@ -229,7 +230,7 @@ class LocalExpander(Expander):
         """Text up to the first end token, number of tokens written (the end token counts), reason for the end."""
         stop = next((i for i, token in enumerate(ids) if token in ends), None)
         written = ids if stop is None else ids[:stop]
-        text = " ".join(self.tokenizer.decode(written, skip_special_tokens=True).split())
+        text = whole_characters(" ".join(self.tokenizer.decode(written, skip_special_tokens=True).split()))
         return text, len(ids) if stop is None else stop + 1, "length" if stop is None else "stop"
 
 

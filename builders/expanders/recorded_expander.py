@@ -157,8 +157,8 @@ def _sampling(rows: Sequence[RecordedExpansion]) -> Sampling | None:
 
 
 def recorded_expansion(row: RecordedExpansion) -> Expansion:
-    """What was recorded, with the token counts and the end that it states, else estimated ones."""
+    """What was recorded, without labels and reasoning; token counts and end as it states, else estimated ones."""
     read, written = (row.attributes.get(name) for name in ("prompt_tokens", "completion_tokens"))
     finish: FinishReason = "length" if row.attributes.get("finish_reason") == "length" else "stop"
     tokens = written if isinstance(written, int) else estimated_tokens(row.text)
-    return Expansion(row.text, read if isinstance(read, int) else 0, tokens, finish)
+    return Expansion(row.text, read if isinstance(read, int) else 0, tokens, finish).cleaned()

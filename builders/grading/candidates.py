@@ -122,23 +122,36 @@ def summary(raw: Rows) -> dict[str, Any]:
 
 
 def grading_record(
-    grader: Grader, select: str, raw: Mapping[str, Rows], distillation: Mapping[str, Rows]
+    grader: Grader,
+    select: str,
+    raw: Mapping[str, Rows],
+    distillation: Mapping[str, Rows],
+    stripped: Mapping[str, int],
 ) -> dict[str, Any]:
-    """What `build.json` says of graded candidates and of the rows to imitate; both come by split."""
+    """What `build.json` says of graded candidates and of the rows to imitate; both come by split.
+
+    `stripped` counts what was taken out of the answers, where something was.
+    """
     rows = [row for some in raw.values() for row in some]
     return {
         "retriever": grader.retriever.name,
         "formation": grader.formation.name,
         "grading_depth": DEPTH,
         "select": select,
-        "yield": {**summary(rows), "distillation_rows": sum(map(len, distillation.values()))},
+        "yield": {
+            **summary(rows),
+            **({"stripped": dict(stripped)} if stripped else {}),
+            "distillation_rows": sum(map(len, distillation.values())),
+        },
     }
 
 
 def grading_report(folder: Path, counts: Mapping[str, Any]) -> list[str]:
     """What the person at the terminal is told of a build's candidates, from `yield` in its `build.json`."""
+    checks = f"checks {counts['checks']}"
+    checks += "".join(f", {kind} taken out of {number}" for kind, number in counts.get("stripped", {}).items())
     return [
-        f"{folder}: {counts['queries']} queries, {counts['candidates']} candidates, checks {counts['checks']}",
+        f"{folder}: {counts['queries']} queries, {counts['candidates']} candidates, {checks}",
         f"  nDCG@10: plain {counts['mean_plain_ndcg_at_10']}, candidates {counts['mean_ndcg_at_10']}, "
         f"best of each query {counts['mean_best_ndcg_at_10']}"
         + (

@@ -10,10 +10,10 @@ from builders.errors import KitError
 from builders.expanders.expander import Request, Sampling
 from builders.expanders.server import retry
 from builders.expanders.server.budget import Budget, Prices, Usage
-from builders.expanders.server.chat_answer import split_reasoning
 from builders.expanders.server.inference import LEDGER, InferenceExpander
 from builders.expanders.server.inference_options import InferenceOptions
 from builders.http_failures import retry_after
+from builders.prompts.answer_text import split_reasoning
 from tests.support.inference_server import Fault, InferenceServer, answer_to, in_seconds, usage
 
 

@@ -1,15 +1,11 @@
 """The answer of a chat server: what of it is the expansion, and what it took."""
 
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from builders.expanders.expander import Expansion, FinishReason, estimated_tokens
 from builders.expanders.server.budget import Usage
-
-
-_OPEN = r"<(?:think|thinking|reasoning)>|\[THINK\]"
-_CLOSE = r"</(?:think|thinking|reasoning)>|\[/THINK\]"
+from builders.prompts.answer_text import REASONING, split_reasoning, whole_characters
 
 
 class NoAnswerError(Exception):
@@ -47,6 +43,7 @@ def read_answer(completion: Any, prompt: str, max_new_tokens: int, max_tokens: i
     raw = _plain(getattr(message, "content", None))
     aside = _plain(getattr(message, "reasoning_content", None) or getattr(message, "reasoning", None))
     text, thought = split_reasoning(raw)
+    kinds = REASONING if thought else ""
     text, thought = " ".join(text.split()), thought + aside
     usage, reasoning_tokens = _usage(completion)
     written = estimated_tokens(raw + aside) if usage is None else usage.completion_tokens
@@ -57,24 +54,8 @@ def read_answer(completion: Any, prompt: str, max_new_tokens: int, max_tokens: i
     if tokens > max_new_tokens:
         text, tokens, finish = _cut(text, max_new_tokens / tokens), max_new_tokens, "length"
     prompt_tokens = estimated_tokens(prompt) if usage is None else usage.prompt_tokens
-    return ChatAnswer(Expansion(text, prompt_tokens, tokens, finish, reasoning_tokens), usage, written)
-
-
-def split_reasoning(text: str) -> tuple[str, str]:
-    """Text and what was thought aloud, marked by `<think>…</think>` and its kin.
-
-    A chat template may have opened the mark already, and a token limit may keep it from being closed.
-    """
-    before, thought = text, ""
-    closed = list(re.finditer(_CLOSE, text, re.IGNORECASE))
-    if closed:
-        opened = re.search(_OPEN, text[: closed[-1].start()], re.IGNORECASE)
-        start = opened.start() if opened else 0
-        before, thought = text[:start] + " " + text[closed[-1].end() :], text[start : closed[-1].end()]
-    opened = re.search(_OPEN, before, re.IGNORECASE)
-    if opened:
-        before, thought = before[: opened.start()], thought + before[opened.start() :]
-    return before, thought
+    expansion = Expansion(whole_characters(text), prompt_tokens, tokens, finish, reasoning_tokens, kinds)
+    return ChatAnswer(expansion.cleaned(), usage, written)
 
 
 def _message(completion: Any) -> tuple[Any, str | None]:
