@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import logging
 from collections.abc import Collection, Generator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,7 +13,11 @@ from builders.expanders.adapter import check_adapter_base, with_adapter
 from builders.expanders.checkpoint import resolve_checkpoint
 from builders.expanders.expander import Expander, ExpanderInputs, Expansion, Identity, Request, Sampling
 from builders.prompts.answer_text import whole_characters
+from builders.prompts.chat import conversation_text
 from builders.prompts.prompt import Prompt
+
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True)
@@ -80,13 +85,17 @@ class LocalExpander(Expander):
         self.settings = {"dtype": dtype, "load_in_4bit": load_in_4bit, "block": block}
         self._checkpoint, self._adapter = checkpoint, adapter
         self._dtype, self._load_in_4bit = dtype, load_in_4bit
+        self._warned = False
 
     @functools.cached_property
     def tokenizer(self) -> Any:
         """The base model's tokenizer, padding on the left as generation needs it."""
         from transformers import AutoTokenizer
 
-        return AutoTokenizer.from_pretrained(self._checkpoint.path, padding_side="left")
+        tokenizer = AutoTokenizer.from_pretrained(self._checkpoint.path, padding_side="left")
+        if tokenizer.pad_token is None:  # What stands there is masked out: any token will do.
+            tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
+        return tokenizer
 
     @functools.cached_property
     def model(self) -> Any:
@@ -162,16 +171,14 @@ class LocalExpander(Expander):
         import torch
 
         samples = block[0].samples
-        rendered = [
-            self.tokenizer.apply_chat_template(
-                list(request.messages), tokenize=False, add_generation_prompt=True, enable_thinking=False
-            )
-            for request in block
-        ]
-        inputs = self.tokenizer(rendered, return_tensors="pt", padding=True, add_special_tokens=False).to(
+        rendered = [conversation_text(self.tokenizer, request.messages, enable_thinking=False) for request in block]
+        # A chat template writes the token at the beginning itself.
+        bare = not self.tokenizer.chat_template
+        inputs = self.tokenizer(rendered, return_tensors="pt", padding=True, add_special_tokens=bare).to(
             self.model.device
         )
         prompt_length = inputs["input_ids"].shape[1]
+        self._warn_of_length(prompt_length, sampling.max_new_tokens)
         keys = "\n".join(request.key for request in block)
         digest = hashlib.sha256(f"{sampling.seed}\n{keys}".encode()).digest()
         torch.manual_seed(int.from_bytes(digest[:7], "big"))
@@ -200,6 +207,15 @@ class LocalExpander(Expander):
             for number, (text, tokens, reason) in enumerate(answers)
         ]
         return [expansions[start:][:samples] for start in range(0, len(expansions), samples)]
+
+    def _warn_of_length(self, prompt: int, answer: int) -> None:
+        longest = getattr(self.model.config, "max_position_embeddings", None)
+        if longest and prompt + answer > longest and not self._warned:
+            self._warned = True
+            logger.warning(
+                f"{self.identity.model_id}: a prompt of {prompt} tokens and {answer} of an answer are more than the "
+                f"{longest} that the model was made for: answers will be poor; give a shorter prompt"
+            )
 
     def _prefill(self, inputs: Any, samples: int) -> tuple[dict[str, Any], Any]:
         """Read each prompt once and share its cache between the samples, instead of reading it once a sample."""
