@@ -5,14 +5,18 @@ import shutil
 
 import pytest
 
+from builders.artifacts.dataset_folder import read_rows
 from builders.artifacts.files import file_hash
 from builders.artifacts.render import render_dataset
 from builders.errors import KitError
+from builders.expanders.checkpoint import resolve_checkpoint
 from tests.support.commands import command, launch, refused
 from tests.support.rendered_folders import build
 from tests.support.small_training import RECIPES, arguments, interrupted_sft, make_world
 from tests.support.tiny_student import base_model
 from train.run_settings import last_checkpoint
+from train.students.conversation import render
+from train.students.student import load_tokenizer
 
 
 WEIGHTS = "adapter_model.safetensors"
@@ -159,6 +163,24 @@ def test_split_weights_take_neither_nf4_nor_checks(world, monkeypatch):
     data = SFTData(expansions="nowhere", validation_steps=2)
     with pytest.raises(KitError, match="validation_steps: not with FSDP or ZeRO-3"):
         StudentTraining(SFT, data, None, None, None, None, None).prepare(is_main=True)
+
+
+def test_rows_longer_than_max_length_are_told(world, tmp_path, capsys):
+    """Prompts as long as the longest have no room for a word; the tokenizer counts them here."""
+    rows, words = (
+        read_rows(world.expansions, "distillation", "train"),
+        load_tokenizer(resolve_checkpoint(str(world.base))),
+    )
+    lengths = [len(words(render(row, words, ("completion",))["prompt"])["input_ids"]) for row in rows]
+    longest = max(lengths)
+    record = world.sft(tmp_path / "told", max_steps=1, max_length=longest)
+    assert record["too_long"]["dropped"] == lengths.count(longest) > 0
+    assert record["rows"]["expansions"] == len(rows) - lengths.count(longest) > 0
+    told = f"of {len(rows)} rows, {lengths.count(longest)} are left out and "
+    assert told in capsys.readouterr().err
+    with pytest.raises(KitError, match="every prompt has max_length, 9 tokens, or more.*raise max_length"):
+        world.sft(tmp_path / "none", max_steps=1, max_length=9)
+    assert not (tmp_path / "none").exists()
 
 
 @pytest.mark.slow

@@ -6,10 +6,12 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+from accelerate import PartialState
 from trl import ModelConfig, get_peft_config
 
 from builders.artifacts.model_folder import ADAPTER, adapter_name, read_training
 from builders.artifacts.ownership import paths
+from builders.cli import say
 from builders.errors import KitError
 from builders.expanders.adapter import check_adapter_base
 from builders.expanders.checkpoint import Checkpoint
@@ -111,10 +113,14 @@ class StudentTraining(Training):
         """See [`Training`]."""
         score_answers_only()
         tokenizer, student = load_tokenizer(self.base), (self.base, self.model_args)
+        source = getattr(self.data, self.method.dataset)
+        self._rendered = render_rows(self.pairs.rows, tokenizer, self.method.answers, self.config, source)
+        if (line := self._rendered.said(source)) and PartialState().is_main_process:
+            say(line)
         return resolve_name(self.method.trainer)(
             model=continued(*student, self.parent) if self.parent else load_base(*student),
             args=replace(self.config, **overrides),
-            train_dataset=self.method.rows(render_rows(self.pairs.rows, tokenizer, self.method.answers)),
+            train_dataset=self.method.rows(self._rendered.rows),
             processing_class=tokenizer,
             peft_config=None if self.parent else get_peft_config(self.model_args),
         )
@@ -132,7 +138,8 @@ class StudentTraining(Training):
             "stage": self.stage,
             "base": {name: value for name, value in asdict(self.base).items() if name != "path"},
             **self.processes(trainer),
-            "rows": {dataset: len(self.pairs.rows)},
+            "rows": {dataset: len(self._rendered.rows)},
+            **({"too_long": too_long} if (too_long := self._rendered.record()) else {}),
             "data": {dataset: self.pairs.build},
             "parent": adapter_name(str(self.parent)) if self.parent else None,
             "reference": references[self.parent is None] if references else None,
@@ -151,7 +158,9 @@ class StudentTraining(Training):
 
     def said(self, record: Mapping[str, Any]) -> str:
         """See [`Training`]."""
-        steps, done, last = record["steps"], record["validation"], f"last loss {record['log'][-1]['loss']}"
+        long = record.get("too_long")
+        left = f", {long['dropped']} rows left out and {long['cut']} cut as too long" if long else ""
+        steps, done, last = record["steps"], record["validation"], f"last loss {record['log'][-1]['loss']}{left}"
         if not done:
             return f"adapter of step {steps} saved after {steps} steps, {last}"
         kept, scores = done["kept_step"], {check["step"]: check[SCORE] for check in done["checks"]}
