@@ -11,6 +11,7 @@ from typing import Any
 
 from builders.artifacts.files import file_hash
 from builders.artifacts.schema import SCHEMA_VERSION
+from builders.artifacts.swap import recover
 from builders.errors import KitError
 
 
@@ -49,6 +50,7 @@ def open_dataset(folder: Path, kind: str) -> dict[str, Any]:
     Raises:
         KitError: the folder is missing, unfinished, truncated, of another kind or of another schema version.
     """
+    recover(folder)
     if not folder.is_dir():
         raise KitError(f"{folder}: no such dataset folder; make it with: python -m builders {kind}")
     build = read_build(folder)

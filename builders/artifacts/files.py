@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.ownership import Kind, require_own
+from builders.artifacts.swap import recover, swap, sync_folder, temporary_name
 
 
 def atomic_write(path: Path, data: bytes) -> None:
     """Write a whole file or nothing: readers see the old bytes or the new ones."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    recover(path)
+    handle, temporary = tempfile.mkstemp(prefix=temporary_name(path), dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -24,6 +26,7 @@ def atomic_write(path: Path, data: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
+        sync_folder(path.parent)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
@@ -32,6 +35,8 @@ def atomic_write(path: Path, data: bytes) -> None:
 @contextmanager
 def atomic_folder(path: Path, kind: Kind) -> Iterator[Path]:
     """Fill a temporary sibling, which takes the place of `path` when the block ends well and vanishes when not.
+
+    A kill leaves what stood there or, from the instant of the exchange, what was made; see [`swap`].
 
     Args:
         path (`Path`):
@@ -51,17 +56,12 @@ def atomic_folder(path: Path, kind: Kind) -> Iterator[Path]:
 def cached_folder(path: Path) -> Iterator[Path]:
     """The same for a folder of the cache, which is the kit's own whatever it holds."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    work = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    recover(path)
+    work = Path(tempfile.mkdtemp(prefix=temporary_name(path), dir=path.parent))
     os.chmod(work, 0o755)
     try:
         yield work
-        if path.exists():
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.old.", dir=path.parent))
-            os.replace(path, old)
-            os.replace(work, path)
-            shutil.rmtree(old, ignore_errors=True)
-        else:
-            os.replace(work, path)
+        swap(work, path)
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

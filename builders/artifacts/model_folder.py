@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import file_hash
+from builders.artifacts.swap import recover
 from builders.errors import KitError
 
 
@@ -48,6 +49,7 @@ def read_training(folder: Path, kind: str) -> dict[str, Any]:
         36
     """
     known = KINDS[kind]
+    recover(folder)
     if not folder.is_dir():
         raise KitError(f"{folder}: no such {kind}; train it first: {known.trained_by}")
     try:

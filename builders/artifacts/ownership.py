@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.artifacts.swap import recover
 from builders.errors import KitError
 
 
@@ -99,6 +100,7 @@ def _require(folder: Path, kind: Kind, where: str, advice: str, reads: Iterable[
                 raise KitError(f"{where}: {place} is a file: give a folder")
             break
     target = folder.resolve()
+    recover(target)
     for read in reads:
         path = Path(os.path.expanduser(read or ""))
         if read and path.exists() and target in (path.resolve(), *path.resolve().parents):

@@ -8,6 +8,7 @@ from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.swap import sync_folder
 from builders.expanders.expander import Expansion
 
 
@@ -65,7 +66,7 @@ class GenerationLog:
             file.flush()
             os.fsync(file.fileno())
         if new:
-            _sync_folder(self.path.parent)
+            sync_folder(self.path.parent)
         self.answers[key] = answers
 
 
@@ -76,12 +77,3 @@ def _expansion(answer: Mapping[str, Any]) -> Expansion:
 def _row(answer: Expansion) -> dict[str, Any]:
     """An answer's fields; most have nothing taken out."""
     return {name: value for name, value in asdict(answer).items() if name != "stripped" or value}
-
-
-def _sync_folder(folder: Path) -> None:
-    """A new file is safe only when the folder that names it is on the disk too."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

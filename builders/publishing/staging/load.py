@@ -5,6 +5,7 @@ from pathlib import Path
 
 from builders.artifacts.dataset_folder import BUILD
 from builders.artifacts.model_folder import RETRIEVER, TRAINING, kind_of_model
+from builders.artifacts.swap import recover
 from builders.errors import KitError
 from builders.publishing.failure import TOKEN
 from builders.publishing.staging.staged_dataset import open_staged_dataset
@@ -20,6 +21,7 @@ def open_staged(folder: Path) -> StagedFolder:
     Raises:
         KitError: it is no folder of the kit's, is unfinished, was made by edited code, or holds something secret.
     """
+    recover(folder)
     if not folder.is_dir():
         raise KitError(f"{folder}: no such folder")
     open_trained = open_retriever if kind_of_model(folder) == RETRIEVER else open_adapter

@@ -1,0 +1,128 @@
+"""Puts a finished folder in the place of an old one, so that a kill at any instant leaves the one or the other.
+
+While it is filled, a folder is called `.NAME.MARK.xxxxxxxx` and lies beside its place; the mark says who fills it.
+Where the file system can exchange two names in one step, the old folder is never away. Elsewhere it is called
+`.NAME.old.MARK.xxxxxxxx` for a moment, and [`recover`], which every command calls, gives it its name back.
+"""
+
+import ctypes
+import errno
+import os
+import re
+import shutil
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from builders.artifacts.writer import Writer, has_left
+
+
+_MARK = re.compile(r"\.(?P<old>old\.)?(?P<mark>[0-9a-f]{6}-\d+-[0-9a-f]{6})\.\w{8}")
+_CWD, _EXCHANGE, _SWAP = -100, 2, 2
+
+
+def temporary_name(path: Path) -> str:
+    """How the name of what is to take the place of a path begins."""
+    return f".{path.name}.{Writer.here().mark}."
+
+
+def swap(made: Path, place: Path) -> None:
+    """Give a finished folder its place. What stood there is gone afterwards, and not before the new one stands there.
+
+    Args:
+        made (`Path`):
+            The folder, a sibling of its place.
+        place (`Path`):
+            Where it goes; a folder may stand there.
+    """
+    _sync_tree(made)
+    while True:
+        try:
+            os.rename(made, place)  # Onto nothing, or an empty folder.
+            sync_folder(place.parent)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        with suppress(FileNotFoundError):  # Somebody removed it in between.
+            if not _exchange(made, place):
+                _set_aside(made, place)
+            sync_folder(place.parent)
+            shutil.rmtree(made, ignore_errors=True)
+            return
+
+
+def recover(place: Path) -> None:
+    """Put right what killed processes left beside a path: an old folder set aside comes back, the unfinished goes."""
+    try:
+        names = sorted(entry.name for entry in os.scandir(place.parent) if entry.name.startswith(f".{place.name}."))
+    except OSError:
+        return
+    for name in names:
+        found, path = _MARK.fullmatch(name.removeprefix(f".{place.name}")), place.with_name(name)
+        if found is None or not has_left(found["mark"]):
+            continue
+        with suppress(OSError):
+            if found["old"] and not os.path.lexists(place) and any(path.iterdir()):
+                os.rename(path, place)
+                sync_folder(place.parent)
+            elif path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+
+
+def sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk; a new file is safe only when the folder that names it is."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # Some file systems of networks know no such thing.
+            raise
+    finally:
+        os.close(handle)
+
+
+def _sync_tree(folder: Path) -> None:
+    """Have all that a folder holds on the disk."""
+    for root, _, names in os.walk(folder):
+        for path in filter(os.path.isfile, (os.path.join(root, name) for name in names)):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        sync_folder(Path(root))
+
+
+def _exchange(one: Path, other: Path) -> bool:
+    """Exchange two names in one step; `False` where the system or the file system cannot."""
+    library = ctypes.CDLL(None, use_errno=True)
+    names = (os.fsencode(one), os.fsencode(other))
+    if sys.platform == "darwin":
+        done = library.renamex_np(*names, _SWAP)
+    elif hasattr(library, "renameat2"):
+        done = library.renameat2(_CWD, names[0], _CWD, names[1], _EXCHANGE)
+    else:
+        return False
+    code = ctypes.get_errno()
+    if done and code not in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
+        raise OSError(code, os.strerror(code), str(other))
+    return not done
+
+
+def _set_aside(made: Path, place: Path) -> None:
+    """In two steps: the old folder is set aside, the new one takes its place and the old one the new one's name."""
+    old = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.{Writer.here().mark}.", dir=place.parent))
+    try:
+        os.rename(place, old)
+        sync_folder(place.parent)
+        os.rename(made, place)
+        sync_folder(place.parent)
+        os.rename(old, made)
+    except BaseException:
+        if not os.path.lexists(place):
+            os.rename(old, place)
+        raise
