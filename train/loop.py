@@ -15,11 +15,13 @@ from transformers import TrainerCallback, set_seed
 from transformers.integrations import is_deepspeed_zero3_enabled
 
 from builders.artifacts.files import atomic_folder, dump_json
+from builders.artifacts.locks import locked
 from builders.artifacts.model_folder import TIMING, TRAINING, is_trained
 from builders.artifacts.ownership import MODEL
 from builders.artifacts.provenance import made_by
 from builders.cli import say
 from builders.errors import KitError
+from builders.processes import Processes
 from train.callbacks import LastStepLog, LossGuard
 from train.memory import PeakMemory, hardware
 from train.reports.curves import CURVES, curves_plot
@@ -90,8 +92,14 @@ def train(training: Training) -> None:
     """Train a model and save it to the recipe's `output_dir`, unless it is there already with the same settings.
 
     Raises:
-        KitError: a setting cannot be met, or the loss is not a number.
+        KitError: a setting cannot be met, somebody else trains there, or the loss is not a number.
     """
+    state, folder = PartialState(cpu=training.config.use_cpu), Path(str(training.config.output_dir))
+    with locked(folder.with_name(f"{folder.name}.work"), Processes(state.process_index, state.num_processes)):
+        _train(training, state)
+
+
+def _train(training: Training, state: PartialState) -> None:
     # Of no use to whoever trains: deprecations inside the libraries, and PEFT looking for the base model on the Hub.
     warnings.filterwarnings("ignore", category=FutureWarning)
     warnings.filterwarnings("ignore", message="Could not find a config file")
@@ -106,7 +114,6 @@ def train(training: Training) -> None:
         say(f"{folder}: up to date")
         return
     check_trackers(config.report_to)
-    state = PartialState(cpu=config.use_cpu)
     training.prepare(state.is_main_process)
     started = time.time()
     with state.main_process_first():

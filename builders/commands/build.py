@@ -2,6 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Generic, TypeVar
@@ -56,11 +57,14 @@ class DatasetBuild(ABC, Generic[Arguments]):
             Arguments that do not change a byte.
         processes ([`Processes`]):
             Who shares the work; the main one writes the folder.
+        held (`ExitStack`):
+            What is held until the folder is there.
     """
 
     kind: ClassVar[str]
     not_settings: ClassVar[frozenset[str]] = NOT_SETTINGS
     processes: Processes
+    held: ExitStack
     started: float
 
     def __init__(self, args: Arguments) -> None:
@@ -88,6 +92,10 @@ class DatasetBuild(ABC, Generic[Arguments]):
         """
         self.started = time.time()
         self.processes = join_processes()
+        with ExitStack() as self.held:
+            return self._build()
+
+    def _build(self) -> Path:
         self._prepare()
         settings = self._settings()
         if is_current(self.folder, settings):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from builders.artifacts.dataset_folder import Tables
+from builders.artifacts.locks import locked
 from builders.artifacts.ownership import paths
 from builders.cli import say
 from builders.collections.collection import Query, Split
@@ -82,6 +83,7 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
         if args.samples < 1 or args.max_new_tokens < 1 or args.num_train == 0:
             raise KitError("--samples, --num_train and --max_new_tokens must be at least 1")
         work = args.require_own(*paths(args.collection, *args.prompts), *encoder_folders(args.retriever))
+        self.held.enter_context(locked(work, self.processes))
         prompts = [load_prompt(name) for name in args.prompts]
         student = next((prompt for prompt in prompts if prompt.condition == "zero-shot"), None)
         if student is None:

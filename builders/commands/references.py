@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from builders.artifacts.dataset_folder import Tables
+from builders.artifacts.locks import locked
 from builders.artifacts.ownership import paths
 from builders.collections.collection import Query
 from builders.collections.recorded_collection import load_recorded_collection
@@ -56,6 +57,7 @@ class ReferencesBuild(DerivedBuild[ReferencesArguments]):
         self.asked = _asked_prompt(args)
         reads = paths(args.collection, args.prompt)
         work = args.require_own(args.expansions, *reads)
+        self.held.enter_context(locked(work, self.processes))
         self.open_expansions(*reads)
         self.collection = load_recorded_collection(self.expansions, args.expansions, args.collection)
         require_language([self.asked], self.collection.language, self.collection.name)

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.locks import locked
 from builders.artifacts.ownership import require_free
 from builders.cli import say
 from builders.expanders.expander import greedy
@@ -40,8 +41,8 @@ def run_evaluation(args: GenerationArguments, output: Output) -> None:
             Which command: what looks the settings up, and what is written.
 
     Raises:
-        KitError: the folder holds somebody else's results, an argument names nothing known, or a retriever cannot be
-            asked so.
+        KitError: the folder holds somebody else's results, somebody works there, an argument names nothing known, or a
+            retriever cannot be asked so.
     """
     folder = Path(args.output_dir)
     require_free(folder, output.files, output.work)
@@ -54,14 +55,15 @@ def run_evaluation(args: GenerationArguments, output: Output) -> None:
         return
     # Before anything is generated: a retriever that cannot be had must cost no answers.
     _ = plan.retrievers
-    generations = generate_all(plan, folder / output.work, processes)
-    if processes.is_main:
-        started = time.time()
-        measured = list(_searched(plan, generations))
-        seconds = sum(cost.seconds for one in generations.values() for cost in one.costs)
-        write_results(folder, plan, output, measured, _pool_facts(plan, generations), seconds, started)
-    # Nobody leaves before the results are there.
-    processes.gather([None])
+    with locked(folder / output.work, processes):
+        generations = generate_all(plan, folder / output.work, processes)
+        if processes.is_main:
+            started = time.time()
+            measured = list(_searched(plan, generations))
+            seconds = sum(cost.seconds for one in generations.values() for cost in one.costs)
+            write_results(folder, plan, output, measured, _pool_facts(plan, generations), seconds, started)
+        # Nobody leaves before the results are there.
+        processes.gather([None])
 
 
 def generate_all(plan: Plan, folder: Path, processes: Processes) -> dict[str, Generation]:

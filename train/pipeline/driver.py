@@ -10,6 +10,7 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import BUILD
 from builders.artifacts.files import atomic_write, dump_json
+from builders.artifacts.locks import locked
 from builders.artifacts.ownership import (
     ANSWERS,
     CHECKPOINTS,
@@ -118,15 +119,16 @@ class Rounds(ABC):
         """Run the rounds that are not done yet; returns what the JSON file holds at their end.
 
         Raises:
-            KitError: a stage failed (it has said why).
+            KitError: a stage failed (it has said why), or somebody else works there.
         """
         rounds, patience = self.args.rounds, self.args.patience
-        self._finish(self.first())
-        for number in range(1, rounds + 1):
-            say(f"round {number} of at most {rounds}")
-            self._finish(self.round(number))
-            if is_over(self.results["rounds"], patience):
-                break
+        with locked(self.out / WORK, Processes(0, 1)):
+            self._finish(self.first())
+            for number in range(1, rounds + 1):
+                say(f"round {number} of at most {rounds}")
+                self._finish(self.round(number))
+                if is_over(self.results["rounds"], patience):
+                    break
         say(self.table(self.results))
         return self.results
 
