@@ -43,7 +43,7 @@ SEED = 0
 
 def main() -> None:
     """Grade every engine, plain and with each kind of passage, and write both files."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--data", type=Path, default=DATA, help="Folder of the test data.")
     data = parser.parse_args().data
     if not (data / "scifact").is_dir():

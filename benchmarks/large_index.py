@@ -43,7 +43,7 @@ LIMIT_MIB = 3 * 1024
 
 def main() -> None:
     """All steps, or the one that a child process is asked for."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--passages", type=int, default=1_000_000)
     parser.add_argument("--folder", type=Path, help="Where passages and index lie; by default a temporary folder.")
     parser.add_argument("--output", type=Path, default=RESULTS, help="The JSON file to write.")

@@ -35,7 +35,8 @@ RESULTS = (EVALUATION, MATRIX)
 
 def main() -> None:
     """Copy, add the stages, rewrite."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__, formatter_class=raw)
     parser.add_argument("name", help="folder under out/, e.g. pydocs, rfd or pydocs-expandr")
     name = parser.parse_args().name
     source, kept = ROOT / "out" / name, ROOT / "benchmarks/results"

@@ -24,7 +24,8 @@ DIVIDED = "; its test queries, divided"
 
 def main() -> None:
     """Write the folder, in the BEIR layout."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(allow_abbrev=False, description=__doc__, formatter_class=raw)
     parser.add_argument("--collection", required=True, help="folder or Hub id of SciFact")
     parser.add_argument("--output_dir", required=True)
     parser.add_argument("--num_train", type=int, default=200)

@@ -2,21 +2,26 @@
 
 import argparse
 import errno
+import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import fields
+from typing import Any, NoReturn
 
 from builders.errors import KitError
+from builders.recipe_file import read_recipe, refuse_endpoints, typed
 
 
 def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, description: str) -> tuple[Any, ...]:
     """Read dataclasses from a YAML recipe (`--config`) and the command line, which overrides the recipe.
 
+    Options are written out: a shortened one would not be found again among the settings that a training records.
+
     Raises:
-        KitError: trl is not installed, the recipe cannot be read, sets environment variables, or holds a key that no
-            dataclass knows.
+        KitError: trl is not installed; an option is unknown, or a value of another type than its option; the recipe
+            cannot be read (see [`read_recipe`]), holds a key that no dataclass knows, or would send something to a
+            server of its own choice.
     """
     try:
         from trl import TrlParser
@@ -26,7 +31,20 @@ def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, descripti
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         """Shows defaults, and descriptions as they are written."""
 
-    parser = TrlParser(dataclass_types, prog=prog, description=description, formatter_class=Formatter)
+    class Parser(TrlParser):  # type: ignore[misc]
+        """Ends in one line."""
+
+        def error(self, message: str) -> NoReturn:
+            raise KitError(f"{message}; see --help")
+
+        def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+            found, spare = super().parse_known_args(args, namespace)
+            if spare:
+                raise KitError(f"no such option: {' '.join(spare)}; see --help")
+            return found, spare
+
+    types = list(dataclass_types) if isinstance(dataclass_types, Sequence) else [dataclass_types]
+    parser = Parser(types, prog=prog, description=description, formatter_class=Formatter, allow_abbrev=False)
     arguments = list(sys.argv[1:] if argv is None else argv)
     where, unknown = "", list[str]()
     try:
@@ -37,38 +55,27 @@ def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, descripti
             path = arguments[index + 1]
             where = f"{path}: "
             # Not by TrlParser, which would set environment variables from it.
-            unknown = parser.set_defaults_with_config(**read_recipe(path))
+            recipe = read_recipe(path)
+            refuse_endpoints(path, recipe, arguments)
+            unknown = parser.set_defaults_with_config(**typed(path, recipe, types))
             del arguments[index : index + 2]
         parsed = tuple(parser.parse_args_into_dataclasses(args=arguments, look_for_args_file=False))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, ImportError, LookupError, AttributeError) as error:
         raise KitError(f"{where}{' '.join(str(error).split())}") from error
     if unknown:
         raise KitError(f"{where}no such setting: {' '.join(unknown[::2])}; see --help")
+    for one in parsed:
+        _refuse_endless(one)
     return parsed
 
 
-def read_recipe(path: str) -> dict[str, Any]:
-    """The settings in a YAML recipe.
-
-    Raises:
-        KitError: it cannot be read, is no mapping, or would set environment variables.
-    """
-    import yaml
-
-    try:
-        recipe = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise KitError(f"no such recipe: {path}") from error
-    except OSError as error:
-        raise KitError(f"{path}: no recipe that can be read: {error.strerror}") from error
-    except (yaml.YAMLError, ValueError) as error:
-        raise KitError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(recipe, dict):
-        raise KitError(f"{path}: a recipe is a YAML mapping of settings to values")
-    if "env" in recipe:
-        # A recipe may come from a stranger, and a variable can start programs or send a token elsewhere.
-        raise KitError(f"{path}: env: a recipe sets no environment variables; take it out, and set them in the shell")
-    return recipe
+def _refuse_endless(settings: Any) -> None:
+    """Refuse numbers that are none: every comparison with one is false, so that no bound would hold."""
+    for one in fields(settings):
+        value = getattr(settings, one.name)
+        for number in value if isinstance(value, list) else [value]:
+            if isinstance(number, float) and not math.isfinite(number) and value != one.default:
+                raise KitError(f"--{one.name} {number}: give a finite number")
 
 
 def chosen_command(usage: str, known: Mapping[str, str]) -> str | None:

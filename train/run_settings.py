@@ -12,8 +12,9 @@ from typing import Any
 
 from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.ownership import CHECKPOINTS, MODEL, require_own, require_own_work
-from builders.cli import parse, read_recipe, say
+from builders.cli import parse, say
 from builders.errors import KitError
+from builders.recipe_file import read_recipe
 
 
 # Where a run happens and what it prints; nothing that the adapter depends on.
@@ -60,6 +61,7 @@ def check_trackers(report_to: str | list[str] | None) -> None:
 def given(argv: Sequence[str]) -> set[str]:
     """Names of the settings that the recipe or the command line gives a value; all others stand at their defaults."""
     names = {argument[2:].split("=")[0].replace("-", "_") for argument in argv if argument.startswith("--")}
+    names |= {name.removeprefix("no_") for name in names}  # As `--no_keep_best` gives `keep_best` a value.
     if "config" in names:
         names |= set(read_recipe(argv[list(argv).index("--config") + 1]))
     return names - {"config"} - INCIDENTAL

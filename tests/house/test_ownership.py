@@ -22,10 +22,11 @@ from builders.artifacts.ownership import (
     require_free,
     require_own,
 )
-from builders.cli import parse, read_recipe, run
+from builders.cli import parse, run
 from builders.commands.preferences import PreferencesArguments
 from builders.commands.preferences import main as make_preferences
 from builders.errors import KitError
+from builders.recipe_file import read_recipe
 from tests.support.commands import RECIPES, command_here, refused
 from tests.support.evaluated_folders import exported
 from tests.support.rendered_folders import adapter, build, expansions, preferences, raw_row

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.artifacts.model_folder import ADAPTER, read_training
-from builders.cli import read_recipe
 from builders.collections.load import collection_help
 from builders.errors import KitError
+from builders.recipe_file import read_recipe
 from builders.retrievers.formulation import formulation_help
 from builders.retrievers.load import retriever_help
 
