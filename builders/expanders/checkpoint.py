@@ -4,13 +4,15 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from builders.artifacts.cache import cache_dir
 from builders.artifacts.download import download
-from builders.artifacts.files import cached_folder
+from builders.artifacts.files import cached_folder, file_hash
 from builders.errors import KitError
 
 
@@ -63,18 +65,51 @@ def resolve_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
     raise KitError(f"unknown model {name!r}: no such folder, and not a Hub id (owner/name)")
 
 
+@contextmanager
+def loading(path: str | Path) -> Iterator[None]:
+    """Say in one line what keeps a model or a tokenizer from being loaded from a folder.
+
+    Give `from_pretrained` `trust_remote_code=False` in the block: it would ask on standard input whether to run code.
+
+    Raises:
+        KitError: the block failed.
+    """
+    try:
+        yield
+    except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
+        reason = " ".join(str(error).split())[:300]
+        raise KitError(f"{path} cannot be loaded: {reason}") from error
+
+
 def _local(folder: Path) -> Checkpoint:
     if not (folder / "config.json").is_file():
         raise KitError(f"{folder}: no config.json, so this is no model checkpoint")
     if (folder / _NOTE).is_file():
         return _read_note(folder)
+    try:
+        named = json.loads((folder / "config.json").read_text()).get("_name_or_path") or folder.name
+    except (OSError, ValueError, AttributeError) as error:
+        raise KitError(f"{folder}: config.json is broken, so this is no model checkpoint") from error
+    return Checkpoint(str(folder), str(named), f"sha256:{_digest(folder)[:16]}", "a local folder")
+
+
+def _digest(folder: Path) -> str:
+    """What pins a local model: its weights in safetensors, as ever; of one without them all its files.
+
+    Those are weights of any other format, configuration, tokenizer and chat template, but nothing hidden and no page.
+    """
     digest = hashlib.sha256()
-    for weights in sorted(folder.glob("*.safetensors")):
-        with weights.open("rb") as file:
-            while block := file.read(1 << 22):
-                digest.update(block)
-    named = json.loads((folder / "config.json").read_text()).get("_name_or_path") or folder.name
-    return Checkpoint(str(folder), named, f"sha256:{digest.hexdigest()[:16]}", "a local folder")
+    if weights := sorted(folder.glob("*.safetensors")):
+        for path in weights:
+            with path.open("rb") as file:
+                while block := file.read(1 << 22):
+                    digest.update(block)
+        return digest.hexdigest()
+    paths = [*folder.glob("*"), *folder.glob("additional_chat_templates/*")]
+    for path in sorted(paths):
+        if path.is_file() and not path.name.startswith(".") and path.suffix != ".md":
+            digest.update(f"{path.relative_to(folder).as_posix()} {file_hash(path)}\n".encode())
+    return digest.hexdigest()
 
 
 def _hub(model_id: str, revision: str | None) -> Checkpoint:

@@ -10,7 +10,7 @@ from typing import Any
 from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
 from builders.expanders.adapter import check_adapter_base, with_adapter
-from builders.expanders.checkpoint import resolve_checkpoint
+from builders.expanders.checkpoint import loading, resolve_checkpoint
 from builders.expanders.expander import Expander, ExpanderInputs, Expansion, Identity, Request, Sampling
 from builders.prompts.answer_text import whole_characters
 from builders.prompts.chat import conversation_text
@@ -92,7 +92,9 @@ class LocalExpander(Expander):
         """The base model's tokenizer, padding on the left as generation needs it."""
         from transformers import AutoTokenizer
 
-        tokenizer = AutoTokenizer.from_pretrained(self._checkpoint.path, padding_side="left")
+        path = self._checkpoint.path
+        with loading(path):
+            tokenizer = AutoTokenizer.from_pretrained(path, padding_side="left", trust_remote_code=False)
         if tokenizer.pad_token is None:  # What stands there is masked out: any token will do.
             tokenizer.pad_token = tokenizer.eos_token or tokenizer.unk_token or tokenizer.convert_ids_to_tokens(0)
         return tokenizer
@@ -115,12 +117,14 @@ class LocalExpander(Expander):
             bnb_4bit_use_double_quant=True,
             bnb_4bit_compute_dtype=dtype,
         )
-        model: Any = AutoModelForCausalLM.from_pretrained(
-            self._checkpoint.path,
-            dtype=dtype,
-            quantization_config=quantization if self._load_in_4bit else None,
-            device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
-        )
+        with loading(self._checkpoint.path):
+            model: Any = AutoModelForCausalLM.from_pretrained(
+                self._checkpoint.path,
+                dtype=dtype,
+                quantization_config=quantization if self._load_in_4bit else None,
+                device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
+                trust_remote_code=False,
+            )
         if self._adapter is not None:
             model = with_adapter(model, self._adapter, merge=not self._load_in_4bit)
         return model.eval()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
+from builders.expanders.checkpoint import loading
 from builders.exporting.gguf_vocabulary import Vocabulary
 
 
@@ -56,7 +57,8 @@ def known_config(path: str, model_id: str) -> Any:
             raise KitError(f"{package} is missing: pip install 'query-expansion-kit[train]'")
     from transformers import AutoConfig
 
-    config = AutoConfig.from_pretrained(path)
+    with loading(path):
+        config = AutoConfig.from_pretrained(path, trust_remote_code=False)
     rope = (config.rope_parameters or {}).get("rope_type", "default")
     other = ""
     if config.model_type not in ARCHITECTURES:

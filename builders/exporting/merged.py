@@ -5,7 +5,7 @@ from typing import Any
 
 from builders.errors import KitError
 from builders.expanders.adapter import with_adapter
-from builders.expanders.checkpoint import Checkpoint
+from builders.expanders.checkpoint import Checkpoint, loading
 
 
 DTYPES = ("float32", "bfloat16", "float16")
@@ -25,7 +25,9 @@ def merged_model(checkpoint: Checkpoint, adapter: Path) -> Any:
     except ImportError as error:
         raise KitError(f"{error.name} is missing: pip install 'query-expansion-kit[train]'") from error
 
-    base: Any = AutoModelForCausalLM.from_pretrained(checkpoint.path, dtype=torch.float32)
+    with loading(checkpoint.path):
+        path = checkpoint.path
+        base: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, trust_remote_code=False)
     model = with_adapter(base, str(adapter), merge=True).eval()
     tokenizer = load_tokenizer(adapter)
     before = model.generation_config
@@ -44,7 +46,8 @@ def load_tokenizer(adapter: Path) -> Any:
     """The tokenizer that the adapter was trained with, chat template included."""
     from transformers import AutoTokenizer
 
-    return AutoTokenizer.from_pretrained(adapter)
+    with loading(adapter):
+        return AutoTokenizer.from_pretrained(adapter, trust_remote_code=False)
 
 
 def save_merged(folder: Path, model: Any, adapter: Path, dtype: str) -> None:

@@ -13,7 +13,7 @@ from trl.trainer import utils
 
 from builders.artifacts.files import dump_json
 from builders.errors import KitError
-from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
+from builders.expanders.checkpoint import Checkpoint, loading, resolve_checkpoint
 from train.loop import is_sharded
 
 
@@ -26,7 +26,8 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     Raises:
         KitError: the vocabulary has no other token to pad with.
     """
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.path)
+    with loading(checkpoint.path):
+        tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, trust_remote_code=False)
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         special = ("<|endoftext|>", "<|finetune_right_pad_id|>", "<pad>", tokenizer.unk_token)
         spare = [token for token in special if token in tokenizer.get_vocab() and token != tokenizer.eos_token]
@@ -51,13 +52,16 @@ def load_base(checkpoint: Checkpoint, model_args: ModelConfig) -> Any:
 
     state = PartialState()
     place = state.process_index if state.device.type == "cuda" else state.device.type
-    return AutoModelForCausalLM.from_pretrained(
-        checkpoint.path,
-        dtype=getattr(torch, model_args.dtype) if model_args.dtype not in (None, "auto") else "auto",
-        quantization_config=get_quantization_config(model_args),
-        attn_implementation=model_args.attn_implementation,
-        device_map=None if is_sharded() else {"": place},
-    )
+    quantization = get_quantization_config(model_args)
+    with loading(checkpoint.path):
+        return AutoModelForCausalLM.from_pretrained(
+            checkpoint.path,
+            dtype=getattr(torch, model_args.dtype) if model_args.dtype not in (None, "auto") else "auto",
+            quantization_config=quantization,
+            attn_implementation=model_args.attn_implementation,
+            device_map=None if is_sharded() else {"": place},
+            trust_remote_code=False,
+        )
 
 
 def continued(checkpoint: Checkpoint, model_args: ModelConfig, adapter: Path) -> Any:
