@@ -8,13 +8,12 @@ from enum import Enum
 from typing import Any, TypeVar
 
 from builders.errors import KitError
-from builders.http_failures import may_pass, one_line, retry_after
+from builders.http_failures import may_pass, one_line
+from builders.publishing.hub_client import LONGEST_WAIT, asked_wait
 
 
 # Seconds before the second, third and fourth try, where the Hub does not name a time.
 PAUSES = (1.0, 3.0, 8.0)
-# Seconds: a rate limit's window is five minutes; who has to wait longer is told so.
-LONGEST_WAIT = 310.0
 TRIES_AGAINST_OTHERS = 10
 OFFLINE = "HF_HUB_OFFLINE is set: unset it to publish"
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{16,}")
@@ -92,7 +91,7 @@ def failure_of(error: Exception, where: str) -> Failure:
 
 def _failure_of_status(response: Any, where: str, said: str) -> Failure:
     status = response.status_code
-    wait = _wait(response)
+    wait = asked_wait(response)
     if status >= 500:
         return Failure(Cause.LOST, f"{where}: the Hub failed ({status}, {said})", wait)
     if status == 412:
@@ -107,39 +106,35 @@ def _failure_of_status(response: Any, where: str, said: str) -> Failure:
     return Failure(Cause.FINAL, f"{where}: {final.get(status, 'the Hub refused')} ({status}, {said})")
 
 
-def _wait(response: Any) -> float | None:
-    """Seconds that the answer asks to wait."""
-    from huggingface_hub.utils import parse_ratelimit_headers
+class Patience:
+    """What one piece of work may cost in tries and in waiting."""
 
-    limit = parse_ratelimit_headers(response.headers)
-    if limit is not None and limit.remaining == 0:
-        return limit.reset_in_seconds + 1.0
-    return retry_after(response.headers.get("Retry-After"))
+    def __init__(self) -> None:
+        self.tries, self.waited = 0, 0.0
 
+    def pause(self, failure: Failure) -> None:
+        """Wait before the next try.
 
-def pause(failure: Failure, number: int) -> None:
-    """Wait before the next try.
+        Args:
+            failure (`Failure`):
+                Why the last try failed.
 
-    Args:
-        failure (`Failure`):
-            Why the last try failed.
-        number (`int`):
-            How many tries there were, from 1.
-
-    Raises:
-        KitError: the tries are used up, the failure is final, or the Hub asks for more time than is sensible.
-    """
-    if failure.cause is Cause.FINAL:
-        raise KitError(failure.line)
-    moved = failure.cause is Cause.MOVED
-    if number > (TRIES_AGAINST_OTHERS if moved else len(PAUSES)):
-        raise KitError(f"{failure.line} (given up after {number} tries)")
-    if moved:
-        return
-    seconds = PAUSES[number - 1] if failure.wait is None else failure.wait
-    if seconds > LONGEST_WAIT:
-        raise KitError(f"{failure.line}: try again in {seconds:.0f} s")
-    time.sleep(seconds)
+        Raises:
+            KitError: the tries are used up, the failure is final, or the Hub asks for more time than is sensible.
+        """
+        self.tries += 1
+        if failure.cause is Cause.FINAL:
+            raise KitError(failure.line)
+        moved = failure.cause is Cause.MOVED
+        if self.tries > (TRIES_AGAINST_OTHERS if moved else len(PAUSES)):
+            raise KitError(f"{failure.line} (given up after {self.tries} tries)")
+        if moved:
+            return
+        seconds = PAUSES[self.tries - 1] if failure.wait is None else failure.wait
+        self.waited += seconds
+        if self.waited > LONGEST_WAIT:
+            raise KitError(f"{failure.line}: try again in {seconds:.0f} s")
+        time.sleep(seconds)
 
 
 def patiently(call: Callable[[], Result], where: str) -> Result:
@@ -148,13 +143,12 @@ def patiently(call: Callable[[], Result], where: str) -> Result:
     Raises:
         KitError: it failed for good.
     """
-    number = 0
+    patience = Patience()
     while True:
-        number += 1
         try:
             return call()
         except failure_errors() as error:
-            pause(failure_of(error, where), number)
+            patience.pause(failure_of(error, where))
 
 
 def scrub(text: str) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
 from builders.publishing.failure import Result, patiently
+from builders.publishing.hub_client import use_bounded_client
 
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class HubCollection:
         ):
             if len(text) > most:
                 raise KitError(f"{name}: {len(text)} characters, the Hub allows {most}")
+        use_bounded_client()
         self.api, self.owner, self.title, self.description = api, owner, title, description
         self._slug: str | None = None
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from builders.artifacts.dataset_folder import CARD
 from builders.cli import say
 from builders.errors import KitError
-from builders.publishing.failure import Cause, Failure, failure_errors, failure_of, patiently, pause
+from builders.publishing.failure import Cause, Failure, Patience, failure_errors, failure_of, patiently
 from builders.publishing.publish_plan import PublishPlan, holds, make_plan, published_id
 from builders.publishing.repository import Repository, State
 from builders.publishing.staging.staged_folder import StagedFolder
@@ -154,7 +154,7 @@ class Publisher:
 
     def _settle(self, state: State, plan: PublishPlan) -> Published:
         """Bring the branch to hold the folder, or propose that; what is there already is not done again."""
-        start, failures, uploads = state.head, 0, 0
+        start, patience, uploads = state.head, Patience(), 0
         landed = self._landed(start) if self.options.create_pr else None
         while landed is None:
             if plan.is_done:
@@ -163,13 +163,12 @@ class Publisher:
             if isinstance(outcome, Published):
                 self._verify(plan, outcome)
                 return outcome
-            failures += 1
             uploads += uploading
             if uploading and uploads >= UPLOADS and outcome.cause is Cause.LOST:
                 raise KitError(outcome.line)
             given_up = None
             try:
-                pause(outcome, failures)
+                patience.pause(outcome)
             except KitError as error:
                 if outcome.cause is Cause.FINAL:
                     raise

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builders.publishing.failure import patiently
+from builders.publishing.hub_client import use_bounded_client
 
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class Repository:
     """
 
     def __init__(self, api: "HfApi", id: str, type: str, branch: str = "main") -> None:
+        use_bounded_client()
         self.api, self.id, self.type, self.branch = api, id, type, branch
 
     @property

@@ -12,7 +12,7 @@ from typing import Any
 from .messages import Request
 
 
-DROPS = ("before", "mid_request", "after", "mid_response", "mid_response_fin")
+DROPS = ("before", "mid_request", "after", "mid_response", "mid_response_fin", "silent", "mid_response_silent")
 
 
 @dataclass
@@ -22,7 +22,8 @@ class Fault:
     `status` answers without doing the work; with `applied=True` the work is done first and its answer thrown away.
     `headers` and `body` without `status` change the route's own answer. `hook` runs before the route. `drop` cuts the
     connection: `before` anything is read, `mid_request` (half the body read), `after` the work, `mid_response` (half
-    the answer's body, then a reset) and `mid_response_fin` (half, then an orderly close).
+    the answer's body, then a reset) and `mid_response_fin` (half, then an orderly close). With `silent` nothing is
+    answered, and with `mid_response_silent` only half: the connection stays open until the client closes it.
     """
 
     method: str

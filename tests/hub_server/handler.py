@@ -107,6 +107,9 @@ class Handler(BaseHTTPRequestHandler):
         if fault is not None and fault.drop == "before":
             self._reset()
         body = self._read_body(half=fault is not None and fault.drop == "mid_request")
+        if fault is not None and fault.drop == "silent":
+            self._stay_silent()
+            raise _Cut
         raw_path, _, query = self.path.partition("?")
         arguments = parse_qs(query, keep_blank_values=True)
         request = Request(hub, self.command, raw_path, arguments, self.headers, body)
@@ -185,7 +188,18 @@ class Handler(BaseHTTPRequestHandler):
             # Let the half arrive: a reset throws away what the other side has not read yet.
             time.sleep(0.2)
             self._close_hard()
+        if drop == "mid_response_silent":
+            self._stay_silent()
         self.close_connection = True
+
+    def _stay_silent(self) -> None:
+        """Wait until the client goes away, or the server stops."""
+        self.close_connection = True
+        try:
+            while self.connection.recv(1 << 16):
+                pass
+        except OSError:
+            pass
 
     def _close_hard(self) -> None:
         # Lingering for no time makes the close a reset.
