@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from json import JSONDecodeError
 from typing import Any, TypeVar
 
 from builders.errors import KitError
@@ -17,6 +18,9 @@ PAUSES = (1.0, 3.0, 8.0)
 TRIES_AGAINST_OTHERS = 10
 OFFLINE = "HF_HUB_OFFLINE is set: unset it to publish"
 TOKEN = re.compile(r"hf_[A-Za-z0-9]{16,}")
+
+# What the library makes of an answer that is no JSON, or other JSON than it reads.
+SENSELESS = (JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError)
 
 Result = TypeVar("Result")
 
@@ -48,13 +52,17 @@ class Failure:
     wait: float | None = None
 
 
+class NotSeen(Exception):
+    """What was asked for, and answered as if it was done, is not there."""
+
+
 def failure_errors() -> tuple[type[Exception], ...]:
     """The exception classes that the Hub's client lets out; everything else is a bug and stays a traceback."""
     from huggingface_hub.utils import httpx
 
-    # OSError: builtin ConnectionError (xet) and HfHubHTTPError. RuntimeError: hf_xet. ValueError: answers and
-    # metadata that make no sense.
-    return (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError)
+    # OSError: builtin ConnectionError (xet) and HfHubHTTPError. RuntimeError: hf_xet. ValueError: metadata that makes
+    # no sense.
+    return (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError, RuntimeError, NotSeen, *SENSELESS)
 
 
 def failure_of(error: Exception, where: str) -> Failure:
@@ -78,6 +86,11 @@ def failure_of(error: Exception, where: str) -> Failure:
         inner = failure_of(error.__cause__, where)
         refused = getattr(getattr(error.__cause__, "response", None), "status_code", None) in (401, 403)
         return inner if refused else Failure(Cause.LOST, f"{inner.line}: {said}", inner.wait)
+    if isinstance(error, NotSeen):
+        return Failure(Cause.LOST, f"{where}: {said}")
+    if isinstance(error, SENSELESS):
+        why = f"{type(error).__name__}: {said}"
+        return Failure(Cause.LOST, f"{where}: an answer that makes no sense ({why}): is this a Hub?")
     if response is not None:
         return _failure_of_status(response, where, said)
     if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):

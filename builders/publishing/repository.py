@@ -10,7 +10,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from builders.publishing.failure import patiently
+from builders.publishing.failure import SENSELESS, NotSeen, patiently
 from builders.publishing.hub_client import use_bounded_client
 
 
@@ -101,7 +101,12 @@ class Repository:
             return None
         except RevisionNotFoundError:
             info, branch_exists = self._info("main"), False
-        return State(info.sha, branch_exists, bool(info.private), getattr(info, "sdk", None), self._tree(info.sha))
+        if not isinstance(info.sha, str) or not isinstance(info.private, bool):
+            raise NotSeen("an answer without the head, or without who may see it: is this a Hub?")
+        tree = self._tree(info.sha)
+        if not {file.rfilename for file in info.siblings or ()} <= set(tree):
+            raise NotSeen("the list of files came without some that are there")
+        return State(info.sha, branch_exists, info.private, getattr(info, "sdk", None), tree)
 
     def _info(self, revision: str) -> Any:
         return self.api.repo_info(self.id, repo_type=self.type, revision=revision)
@@ -166,7 +171,16 @@ class Repository:
     def create(self) -> None:
         """Create the repository, private, unless it is there."""
         options: Any = {"private": True, "space_sdk": "gradio" if self.type == "space" else None}
-        patiently(lambda: self.api.create_repo(self.id, repo_type=self.type, exist_ok=True, **options), self.url)
+
+        def create() -> None:
+            try:
+                self.api.create_repo(self.id, repo_type=self.type, exist_ok=True, **options)
+            except SENSELESS:
+                # It may be there all the same.
+                if self._read() is None:
+                    raise
+
+        patiently(create, self.url)
 
     def create_branch(self, start: str) -> None:
         """Create the branch from a commit, unless it is there."""
