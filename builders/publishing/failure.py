@@ -3,7 +3,7 @@
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from json import JSONDecodeError
 from typing import Any, TypeVar
@@ -150,8 +150,14 @@ class Patience:
         time.sleep(seconds)
 
 
-def patiently(call: Callable[[], Result], where: str) -> Result:
+def patiently(call: Callable[[], Result], where: str, fresh: bool = False) -> Result:
     """Make a request that does no harm when it is made twice, and make it again where that may help.
+
+    Args:
+        call (`Callable`), where (`str`):
+            The request, and the address of the repository for the message.
+        fresh (`bool`):
+            It asks for what was only just made, and what all of the Hub may not know yet: not found is asked again.
 
     Raises:
         KitError: it failed for good.
@@ -161,7 +167,10 @@ def patiently(call: Callable[[], Result], where: str) -> Result:
         try:
             return call()
         except failure_errors() as error:
-            patience.pause(failure_of(error, where))
+            failure = failure_of(error, where)
+            if fresh and getattr(getattr(error, "response", None), "status_code", None) == 404:
+                failure = replace(failure, cause=Cause.LOST)
+            patience.pause(failure)
 
 
 def scrub(text: str) -> str:

@@ -4,6 +4,7 @@ Check, one commit on top of the head that was read, tag, and only then public. A
 read again, and what is there decides. The same command run again finishes what was interrupted.
 """
 
+import re
 from dataclasses import dataclass, field, replace
 
 from builders.artifacts.dataset_folder import CARD
@@ -17,6 +18,7 @@ from builders.publishing.staging.staged_folder import StagedFolder
 
 # The client itself tries six times to upload; when it gives up on a failing server, once more is enough.
 UPLOADS = 2
+COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,10 @@ class Publisher:
         return make_plan(self.staged, self.repository, state, self.options.allow_shrink)
 
     def _read_again(self) -> State:
-        state = self.repository.read()
-        if state is None:
-            raise KitError(f"{self.repository.url}: was deleted meanwhile; run the same command to make it anew")
+        patience, gone = Patience(), f"{self.repository.url}: is not there (any more); run the same command again"
+        while (state := self.repository.read()) is None:
+            # What was only just made may not be seen at once.
+            patience.pause(Failure(Cause.LOST, gone))
         return state
 
     # Before anything is changed.
@@ -170,19 +173,20 @@ class Publisher:
             try:
                 patience.pause(outcome)
             except KitError as error:
-                if outcome.cause is Cause.FINAL:
+                if uploading and outcome.cause is Cause.FINAL:
                     raise
                 given_up = error
+            # A commit was asked for: whatever the answer said, only looking tells whether it was made.
             say(f"{outcome.line}: looking what is there")
             try:
                 state = self._read_again()
                 landed = self._landed(start)
             except KitError as error:
-                if outcome.cause is Cause.LOST:
-                    raise KitError(
-                        f"{error}; whether it was published is not known: run the same command again"
-                    ) from error
-                raise
+                if uploading:
+                    raise
+                raise KitError(
+                    f"{outcome.line}, then {error}; whether it was published is not known: run the same command again"
+                ) from error
             if landed is None:
                 plan = self._plan(state)
                 if given_up is not None and not plan.is_done:
@@ -200,6 +204,8 @@ class Publisher:
             )
         except failure_errors() as error:
             return failure_of(error, self.repository.url), uploading
+        if not COMMIT_ID.fullmatch(str(made.oid)):
+            return Failure(Cause.LOST, f"{self.repository.url}: an answer without a commit"), False
         return Published(made.pr_url or self.repository.url, made.oid, None, True), False
 
     def _message(self) -> str:
@@ -220,7 +226,12 @@ class Publisher:
 
     def _verify(self, plan: PublishPlan, published: Published) -> None:
         """See with our own eyes that the commit holds the folder."""
-        tree = self.repository.tree(str(published.commit))
+        try:
+            tree = self.repository.tree(str(published.commit), fresh=True)
+        except KitError as error:
+            raise KitError(
+                f"published as commit {published.commit}, but not seen there afterwards: {error}; run it again"
+            ) from error
         wrong = [path for path, content in plan.content.items() if not holds(tree, path, content)]
         wrong += [path for path in plan.deletions if path in tree]
         if wrong:
@@ -238,7 +249,7 @@ class Publisher:
             if self.tagged_commit() is None:
                 self.repository.create_tag(str(self.options.tag), commit)
 
-        patiently(tag, self.repository.url)
+        patiently(tag, self.repository.url, fresh=True)
 
     def _report(self, published: Published, state: State) -> Published:
         word = "published" if published.changed else "up to date"

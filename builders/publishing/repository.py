@@ -111,9 +111,9 @@ class Repository:
     def _info(self, revision: str) -> Any:
         return self.api.repo_info(self.id, repo_type=self.type, revision=revision)
 
-    def tree(self, revision: str) -> dict[str, Stored]:
-        """The files at a revision."""
-        return patiently(lambda: self._tree(revision), self.url)
+    def tree(self, revision: str, fresh: bool = False) -> dict[str, Stored]:
+        """The files at a revision; a `fresh` one was only just made."""
+        return patiently(lambda: self._tree(revision), self.url, fresh)
 
     def _tree(self, revision: str) -> dict[str, Stored]:
         from huggingface_hub.hf_api import RepoFile
