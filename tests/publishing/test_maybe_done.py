@@ -1,4 +1,4 @@
-"""Once a commit was asked for, only looking tells whether it was made: whatever the answer, and however late it shows."""
+"""Once a commit was asked for, only looking tells whether it was made: whatever the answer, however late it shows."""
 
 from __future__ import annotations
 
