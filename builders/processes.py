@@ -1,4 +1,4 @@
-"""The processes: how many share the work, under `accelerate launch` or alone."""
+"""Joins the processes that share the work, under `accelerate launch` or alone."""
 
 import datetime
 import os

@@ -1,4 +1,4 @@
-"""The trainings' and evaluations' commands: `accelerate launch -m train <command> …`, or `python -m train …`."""
+"""Starts training and evaluation: `accelerate launch -m train <command> …`, or `python -m train …`."""
 
 import importlib
 import sys

@@ -1,4 +1,4 @@
-"""The kit's cache folder: what is made once and read often; deleting it costs time, never data."""
+"""Finds the kit's cache folder; deleting it costs time, never data."""
 
 import os
 from pathlib import Path

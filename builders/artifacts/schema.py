@@ -1,4 +1,4 @@
-"""The schema: the rows of every published config, field by field. The features and the cards are made from it."""
+"""Columns of every published config; features and cards are made from them."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""The adapter: LoRA weights that belong to one base model."""
+"""Reads LoRA adapters: the base model that one belongs to, and its weights on that model."""
 
 import json
 import warnings

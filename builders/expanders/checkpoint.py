@@ -1,4 +1,4 @@
-"""The checkpoint: where a base model's weights come from, and under which Hub id it is known."""
+"""Finds a base model: where its weights come from, and under which Hub id it is known."""
 
 import hashlib
 import importlib.metadata

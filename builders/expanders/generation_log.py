@@ -1,4 +1,4 @@
-"""The generation log: every answer on disk before the next counts as done, so that no answer is paid for twice."""
+"""Logs every generation on disk before the next counts as done, so that no answer is paid for twice."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""A trained filter of candidates: a cross-encoder that reads query and expansion together."""
+"""Filters candidates by a trained cross-encoder, which reads query and expansion together."""
 
 import functools
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The ratio of two means over the same queries: how much of a teacher a student keeps."""
+"""Ratio of two means over the same queries, with its interval: how much of a teacher a student keeps."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""The baselines: other retrievers, which search the plain query."""
+"""Baselines of an evaluation, other retrievers that search the plain query, as far as they are installed."""
 
 import importlib.util
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The systems of an evaluation: what each expander adds to the queries, searched and graded, or the query as it is."""
+"""Searches and grades the systems of an evaluation: queries as they are, and with what each expander adds."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence

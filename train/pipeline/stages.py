@@ -1,4 +1,4 @@
-"""The stages: the kit's own commands, each in a process of its own, and what they took."""
+"""Runs stages, the kit's own commands, each in a process of its own, and measures what they take."""
 
 import contextlib
 import json

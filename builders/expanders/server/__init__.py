@@ -1,1 +1,1 @@
-"""A chat server as an expander: requests, retries, budget."""
+"""Expands by a chat server: requests, retries, budget."""

@@ -1,4 +1,4 @@
-"""The budget: what requests may cost and have cost, kept on disk so that the cap holds across interrupted runs."""
+"""Caps what requests may cost, and keeps the account on disk so that the cap holds across interrupted runs."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The answer of a chat server: what of it is the expansion, and what it took."""
+"""Reads a chat server's answer: what of it is the expansion, and what it took."""
 
 from dataclasses import dataclass
 from typing import Any

@@ -1,4 +1,4 @@
-"""The chat session: many requests to one server at once, each tried until it is answered or hopeless."""
+"""Sends many requests to one chat server at once, and retries each until it is answered or hopeless."""
 
 import asyncio
 import hashlib

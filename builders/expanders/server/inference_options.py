@@ -1,4 +1,4 @@
-"""The settings of a chat server: where it is, who pays, how patiently and how dearly it may be asked."""
+"""Options of a chat server: its address, its key, patience, prices and budget."""
 
 import json
 import os
