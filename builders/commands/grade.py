@@ -20,7 +20,17 @@ from builders.collections.collection import SPLITS, Collection, Query, collectio
 from builders.collections.load import collection_help, load_collection
 from builders.errors import KitError
 from builders.expanders.recordings import parse_where, read_recorded
-from builders.grading.comparison import PLAIN, Row, legend, parquet_bytes, query_row, subject, system_row, table_lines
+from builders.grading.comparison import (
+    PLAIN,
+    Row,
+    legend,
+    parquet_bytes,
+    query_row,
+    silence_row,
+    subject,
+    system_row,
+    table_lines,
+)
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
 from builders.grading.joining import join_expansions, join_run
 from builders.retrievers.formulation import formulation_help, load_formation
@@ -113,7 +123,11 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
         grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
         searched = {"retriever": grader.retriever.name, "formation": grader.formation.name}
         systems = {
-            name: Graded(_grades(grader, queries, texts, name), texts, notes if name != PLAIN else {})
+            name: Graded(
+                _grades(grader, queries, texts, name),
+                texts,
+                {**notes, **silence_row(queries, texts)} if name != PLAIN else {},
+            )
             for name, texts in written.items()
         }
     # An option that is younger than recorded results stands among the settings where it is given.

@@ -1,7 +1,7 @@
 """Compare systems on the same queries: rows of `results.json`, and the tables that people read."""
 
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from statistics import mean
 from typing import Any
@@ -10,11 +10,15 @@ from builders.collections.assembly import POOLED
 from builders.collections.collection import Query
 from builders.grading.grader import Grade
 from builders.measures.significance import significance
+from builders.prompts.output_check import is_silent
+from builders.prompts.script import segments
 
 
 PLAIN = "plain"
 # Differences of nDCG@10 below this are rounding.
 SAME = 1e-9
+# Titles of the columns of `silence_row`, and their keys.
+SILENCE = {"no new word": "silent", "echoes": "echoes"}
 
 Row = dict[str, Any]
 
@@ -39,6 +43,13 @@ def system_row(grades: Sequence[Grade], plain: Sequence[Grade], seed: int) -> Ro
         "unchanged": sum(abs(delta) <= SAME for delta in deltas) / len(deltas),
         **difference_row(deltas, seed),
     }
+
+
+def silence_row(queries: Iterable[Query], expansions: Iterable[str]) -> Row:
+    """Shares of expansions without a word beyond their query: `echoes` repeat it, `silent` counts empty ones too."""
+    pairs = list(zip(queries, expansions, strict=True))
+    silent = [text for query, text in pairs if is_silent(text, query.text)]
+    return {"silent": len(silent) / len(pairs), "echoes": sum(map(bool, map(segments, silent))) / len(pairs)}
 
 
 def differences(grades: Sequence[Grade], base: Sequence[Grade]) -> list[float]:
@@ -116,7 +127,7 @@ def table_lines(
         baseline (`str`, *optional*, defaults to `"plain"`):
             The system that the others are compared with.
     """
-    extra = more or {}
+    extra = {**(more or {}), **silence_cells(systems.values())}
     p_title, p_key = ("p (Holm)", "p_corrected") if _corrected(systems) else ("p", "p_value")
     titles = ["system", "nDCG@10", "MRR@10", "Recall@100", "helped", "hurt", "unchanged"]
     titles += ["Δ nDCG@10 (95 % interval)", p_title, *extra]
@@ -160,6 +171,16 @@ def delta_cell(row: Row) -> str:
 def p_cell(value: float) -> str:
     """A p-value, as tables show it."""
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def silence_cells(rows: Iterable[Row]) -> dict[str, Callable[[Row], str]]:
+    """Title → cell of the columns about silence that any row has a figure for."""
+    known = {name for row in rows for name in row}
+    return {title: _silence_cell(name) for title, name in SILENCE.items() if name in known}
+
+
+def _silence_cell(name: str) -> Callable[[Row], str]:
+    return lambda row: f"{100 * row[name]:.1f} %" if name in row else ""
 
 
 def _corrected(systems: Mapping[str, Row]) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 from builders.collections.collection import Collection, Split
 from builders.errors import KitError
 from builders.expanders.trained import QueryExpander
-from builders.grading.comparison import PLAIN, Row, legend, query_row, system_row, table_lines
+from builders.grading.comparison import PLAIN, Row, legend, query_row, silence_row, system_row, table_lines
 from builders.grading.grader import Grader
 from builders.retrievers.formulation import load_formation
 from builders.retrievers.retriever import Retriever
@@ -96,7 +96,14 @@ def evaluate(
         for name, texts in searched.items()
     }
     return EvaluationTable(
-        [{"system": name, **system_row(found, grades[PLAIN], seed)} for name, found in grades.items()],
+        [
+            {
+                "system": name,
+                **system_row(found, grades[PLAIN], seed),
+                **(silence_row(queries, searched[name]) if name != PLAIN else {}),
+            }
+            for name, found in grades.items()
+        ],
         [
             query_row(name, query, text, grade, plain)
             for name, texts in searched.items()

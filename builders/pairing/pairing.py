@@ -6,6 +6,7 @@ from typing import Any
 
 from builders.artifacts.query_statistics import QueryStatistics
 from builders.pairing.rule import Rule
+from builders.prompts.output_check import is_silent
 
 
 def usable_candidates(candidates: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -40,6 +41,13 @@ class Pair:
         return self.chosen_score - self.rejected_score
 
 
+def _place(one: Scored) -> tuple[float, bool, int, str]:
+    """Where a candidate stands among those of its query; what an echo scores, the query's own words have done."""
+    row = one.candidate
+    echo = bool(row["candidate"].strip()) and is_silent(row["candidate"], row["query"])
+    return -one.score, echo, row["gold_rank"], row["candidate_id"]
+
+
 @dataclass
 class PairStatistics(QueryStatistics):
     """What became of the queries: queries in, pairs out, and one reason for every query that gave none."""
@@ -72,8 +80,8 @@ class Pairing:
     def pairs(self, candidates: Sequence[dict[str, Any]], into: PairStatistics) -> list[Pair]:
         """The pairs of one query: best against worst, then second best against second worst, and so on.
 
-        Ties in the score are broken by the rank of the gold document, then by the candidate's id. `into` is updated
-        with what was kept and why the rest was not.
+        Of equal scores an echo of the query comes last; further ties are broken by the rank of the gold document, then
+        by the candidate's id. `into` is updated with what was kept and why the rest was not.
         """
         into.take(candidates)
         usable = usable_candidates(candidates)
@@ -83,7 +91,7 @@ class Pairing:
         if isinstance(scores, str):
             return into.drop(scores)
         pool = [Scored(*one) for one in zip(usable, scores, strict=True)]
-        pool.sort(key=lambda one: (-one.score, one.candidate["gold_rank"], one.candidate["candidate_id"]))
+        pool.sort(key=_place)
         if pool[0].score == pool[-1].score:
             return into.drop("all candidates tie")
         if pool[0].score - pool[-1].score < self.min_margin:

@@ -48,7 +48,7 @@ class OutputCheck:
         trigrams = list(zip(words, words[1:], words[2:], strict=False))
         if finish_reason == "length" and len(trigrams) >= 8 and len(set(trigrams)) < DISTINCT_TRIGRAMS * len(trigrams):
             return "repeats"
-        if not set(words) - set(segments(query)):
+        if is_silent(text, query):
             return "echo"
         if _matches(PREAMBLES.get(self.language, ()), text):
             return "preamble"
@@ -61,6 +61,11 @@ class OutputCheck:
         if len(words) > self.max_words:
             return "too long"
         return "forbidden" if _matches(self.forbidden, text) else None
+
+
+def is_silent(text: str, query: str) -> bool:
+    """Whether a text says no word that the query does not say: it is empty, or an echo."""
+    return not set(segments(text)) - set(segments(query))
 
 
 def _matches(patterns: Iterable[str], text: str) -> bool:

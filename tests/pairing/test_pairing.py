@@ -12,6 +12,7 @@ from builders.pairing.pairing import Pairing, PairStatistics
 def candidate(number, ndcg, tokens=10, rank=5, check="ok", text=None):
     return {
         "candidate_id": f"q#{number}",
+        "query": "sort a list",
         "candidate": text or f"text {number}",
         "ndcg_at_10": ndcg,
         "gold_rank": rank,
@@ -138,3 +139,11 @@ def test_the_yield_of_other_margins_is_what_they_would_leave():
 def test_an_unknown_rule_is_refused():
     with pytest.raises(KitError, match="ndcg-margin, gold-rank or reward"):
         load_rule("best-guess")
+
+
+def test_an_echo_is_never_chosen_over_a_candidate_of_equal_score():
+    """Nor spared where two are as bad: it is the one to be rejected."""
+    rows = [candidate(0, 0.9, rank=1, text="List, sort a list!"), candidate(1, 0.9, rank=2), candidate(2, 0.1)]
+    assert names(pairing(most=1).pairs(rows, PairStatistics())) == [("q#1", "q#2")]
+    rows = [candidate(0, 0.1, rank=1, text="list"), candidate(1, 0.9), candidate(2, 0.1, rank=3)]
+    assert names(pairing(most=1).pairs(rows, PairStatistics())) == [("q#1", "q#0")]

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from builders.grading.comparison import Row, differences, query_row, system_row
+from builders.grading.comparison import Row, differences, query_row, silence_row, system_row
 from builders.grading.results_form import COMPARED
 from builders.measures.ratio import ratio
 from builders.measures.significance import holm
@@ -53,6 +53,7 @@ def result_rows(plan: Plan, measured: Sequence[Audited]) -> list[Row]:
                 "peak_mib": max(system.peak_mib, facts.get("peak_memory_mib", 0.0)),
                 **facts,
                 **({"checks": dict(sorted(Counter(_checks(plan, expanded)).items()))} if expanded else {}),
+                **(silence_row(plan.queries, [one.text for one in expanded.expansions]) if expanded else {}),
                 **one.row(seed),
                 **_beside_teacher(one, teacher, seed),
             }

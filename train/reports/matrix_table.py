@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from builders.grading.comparison import Row, delta_cell, left_out, p_cell
+from builders.grading.comparison import Row, delta_cell, left_out, p_cell, silence_cells
 from builders.grading.results_form import NONE, in_one_form, rows_by_system
 from train.reports.markdown import table
 from train.reports.results_table import leakage_lines
@@ -85,12 +85,14 @@ def _scores(results: Mapping[str, Any]) -> list[str]:
 def _expansions(results: Mapping[str, Any]) -> list[str]:
     """The comparison with the same retriever without expansion, and cost."""
     titles = ["Δ to no expansion (95 % interval)", *COMPARISON]
-    titles += ["tokens / query", "ms writing", "ms searching", "peak MiB"]
+    silence = silence_cells(results["rows"])
+    titles += ["tokens / query", "ms writing", "ms searching", "peak MiB", *silence]
     lines = []
     for row in results["rows"]:
         compared = [""] * 5 if row["expander"] == NONE else _compared(row["own"])
         cost = [f"{row.get('tokens_per_query', 0.0):.1f}", f"{row.get('ms_per_query', 0.0):.0f}"]
-        lines.append([*compared, *cost, f"{row['search_ms_per_query']:.1f}", f"{row['peak_mib']:.0f}"])
+        cost += [f"{row['search_ms_per_query']:.1f}", f"{row['peak_mib']:.0f}"]
+        lines.append([*compared, *cost, *(cell(row) for cell in silence.values())])
     return [
         *_by_retriever(results["rows"], titles, lines),
         "",

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from builders.grading.comparison import PLAIN, Row, delta_cell, legend, p_cell, subject, table_lines
+from builders.grading.comparison import PLAIN, Row, delta_cell, legend, p_cell, silence_cells, subject, table_lines
 from builders.grading.results_form import in_one_form, one_retriever
 from train.reports.markdown import table
 
@@ -49,6 +49,7 @@ def short_table(results: Mapping[str, Any]) -> str:
         "helped": lambda row: f"{100 * row['helped']:.0f} %",
         "hurt": lambda row: f"{100 * row['hurt']:.0f} %",
         "ms / query": COST["ms / query"],
+        **silence_cells(systems.values()),
     }
     rows = [
         [name, *("" if name == PLAIN and cell is not columns["nDCG@10"] else cell(row) for cell in columns.values())]
