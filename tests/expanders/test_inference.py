@@ -242,6 +242,37 @@ def test_an_empty_answer_is_asked_for_again_and_then_believed(server, tmp_path):
     assert ask(server, tmp_path, number=1, empty_retries=2)["q0#0"].text
 
 
+def test_a_model_that_only_thinks_is_noticed(server, tmp_path):
+    """Its thoughts have eaten the tokens: the option that gives it more is named, once it is no accident."""
+
+    def thoughts(answer):
+        answer["choices"][0]["finish_reason"] = "length"
+        answer["choices"][0]["message"] |= {"content": "<think>They ask for", "reasoning_content": None}
+
+    server.faults = [Fault(10_000, change=thoughts)]
+    line, keys = stopped(server, tmp_path, number=30, empty_retries=0, reasoning_tokens=4)
+    assert "all 8 answers are empty" in line and "--reasoning_tokens (now 4)" in line and len(keys) < 12
+    line, _ = stopped(server, tmp_path / "few", number=2, empty_retries=0)
+    assert "all 2 answers are empty" in line and "limit of 16 tokens" in line
+    server.faults = [Fault(2, change=thoughts)]
+    assert len(ask(server, tmp_path / "some", number=4, empty_retries=0)) == 4, "some wrote"
+
+
+def test_a_server_may_call_the_limit_otherwise(server, tmp_path):
+    refused = b'{"error": {"message": "Unsupported parameter: max_tokens. Use max_completion_tokens instead."}}'
+    server.faults = [Fault(4, status=400, body=refused)]
+    assert all(one.text for one in ask(server, tmp_path, number=8).values())
+    good = [one.body for one in server.seen if one.answered]
+    assert len(server.seen) == 12 and all("max_tokens" not in one for one in good)
+    assert {one["max_completion_tokens"] for one in good} == {16}
+
+
+def test_a_refused_seed_is_named(server, tmp_path):
+    server.faults = [Fault(50, status=400, body=b'{"error": {"message": "Unsupported parameter: seed"}}')]
+    line, _ = stopped(server, tmp_path, number=2)
+    assert "--send_seed false" in line and "Unsupported parameter: seed" in line
+
+
 def test_a_runaway_is_cut_and_its_price_known(server, tmp_path, caplog):
     def runaway(answer):
         answer["choices"][0]["message"]["content"] = "word " * 10_000

@@ -52,7 +52,10 @@ def name_of(body: Mapping[str, Any]) -> str:
 def answer_to(body: Mapping[str, Any]) -> str:
     """A known answer to each request: its name, and words drawn by it."""
     name = name_of(body)
-    picked = [WORDS[int(digit, 16)] for digit in name[: min(8, body["max_tokens"] - 1)]]
+    picked = [
+        WORDS[int(digit, 16)]
+        for digit in name[: min(8, body.get("max_tokens", body.get("max_completion_tokens")) - 1)]
+    ]
     return " ".join([name, *picked])
 
 

@@ -20,6 +20,10 @@ TOKENS_PER_TURN, TOKENS_PER_PROMPT = 16, 256
 # Who is asked to wait longer had better come back later.
 LONGEST_PAUSE = 600.0
 NOTICE_EVERY = 15.0
+# Two names of one field.
+MAX_TOKENS, MAX_COMPLETION_TOKENS = "max_tokens", "max_completion_tokens"
+# So many first answers without a word are no accident.
+SURELY_EATEN = 8
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +64,7 @@ class ChatSession:
         self._stopping, self._settled = asyncio.Event(), asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._resume_at = self._noticed_at = 0.0
+        self._limit, self._wrote, self.eaten = MAX_TOKENS, False, 0
 
     def stop(self) -> None:
         """Let requests in flight end, and begin no other."""
@@ -75,12 +80,16 @@ class ChatSession:
         """
         empty = failures = 0
         while True:
+            limit = self._limit
             try:
                 expansion = await self._ask(request, empty)
             except Exception as error:
                 failure = self._failure(error)
                 if failure is None:
                     raise
+                if limit == MAX_TOKENS and MAX_COMPLETION_TOKENS in failure.reason:
+                    self._limit = MAX_COMPLETION_TOKENS  # What OpenAI's reasoning models call it.
+                    continue
                 failures += 1
                 if not failure.again:
                     raise KitError(failure.reason) from None
@@ -89,8 +98,37 @@ class ChatSession:
                 await self._pause(failure.wait, backoff(failures), failure.reason)
                 continue
             if expansion.text or empty == self._options.empty_retries:
+                self._look_at(expansion)
                 return expansion
             empty += 1
+
+    def _look_at(self, expansion: Expansion) -> None:
+        """Notice a model that thinks until the token limit and writes nothing.
+
+        Raises:
+            KitError: so it has done from the first answer on.
+        """
+        if expansion.text or expansion.finish_reason != "length":
+            self._wrote = True
+            return
+        self.eaten += 1
+        self._notice(f"an answer is empty: {self._thought()}")
+        if self.eaten == SURELY_EATEN:
+            self.check_eaten()
+
+    def check_eaten(self) -> None:
+        """Refuse a run without an answer that is more than thoughts.
+
+        Raises:
+            KitError: there is none.
+        """
+        if self.eaten and not self._wrote:
+            raise KitError(f"all {self.eaten} answers are empty: {self._thought()}")
+
+    def _thought(self) -> str:
+        given = self._options.reasoning_tokens
+        limit = f"the limit of {self._max_tokens} tokens"
+        return f"the model thought until {limit}; give more --reasoning_tokens (now {given})"
 
     async def _ask(self, request: Request, attempt: int) -> Expansion:
         """One attempt, counted in the budget whatever becomes of it."""
@@ -101,13 +139,14 @@ class ChatSession:
         used: Usage | None = None
         try:
             async with asyncio.timeout(self._options.request_timeout):
+                named = self._limit == MAX_TOKENS
                 completion = await self._complete(
                     list(request.messages),
-                    max_tokens=self._max_tokens,
+                    max_tokens=self._max_tokens if named else None,
                     temperature=self._sampling.temperature,
                     top_p=self._sampling.top_p if self._sampling.top_p < 1 else None,
                     seed=_seed(self._sampling.seed, request.key, attempt) if self._options.send_seed else None,
-                    extra_body=self._body,
+                    extra_body=self._body if named else {**self._body, self._limit: self._max_tokens},
                 )
             answer = read_answer(completion, prompt, self._sampling.max_new_tokens, self._max_tokens)
             used = answer.usage or Usage(bound.prompt_tokens, max(bound.completion_tokens, answer.written_tokens))

@@ -138,6 +138,8 @@ class InferenceExpander(Expander):
             complete = functools.partial(client.chat_completion, model=self._model)
             session = ChatSession(complete, self._options, sampling, self.budget, client.token)
             await asyncio.gather(*(work() for _ in range(min(self._options.concurrency, len(waiting)))))
+        if not failures:
+            session.check_eaten()
         if failures and isinstance(failures[0], KitError):
             raise KitError(f"{failures[0]}; answers so far are kept, and the same command goes on from them")
         if failures:

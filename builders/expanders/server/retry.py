@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,6 +73,8 @@ def _refusal(error: Any) -> Failure:
     reason = f"status {status}{f', {said}' if said else ''}"
     if status in HINTS:
         return Failure(f"{HINTS[status]} ({reason})", again=False, unpaid=True)
+    if status in (400, 422) and re.search(r"\bseed\b", said):
+        return Failure(f"{reason}: the server takes no seed; give --send_seed false", again=False, unpaid=True)
     wait = retry_after(error.response.headers.get("Retry-After"))
     # Behind a gateway that gave up waiting, the model may have gone on.
     return Failure(reason, again=may_pass(status), wait=wait, unpaid=status != 504)
