@@ -74,14 +74,15 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
 
 
 def expander_json(folder: Path, results_path: Path) -> bytes:
-    """The adapter's `expander.json` with the settings that it was measured with.
+    """The adapter's `expander.json` with the settings that it was measured with, and the weights that were measured.
 
     Raises:
         KitError: the adapter, its results or the prompt of its evaluation are missing.
     """
     results = read_evaluation(results_path)
     prompt = load_prompt(results["settings"]["prompt"])
-    return dump_json(expander_record(read_training(folder, ADAPTER), prompt, results)).encode()
+    record = expander_record(read_training(folder, ADAPTER), prompt, results)
+    return dump_json({**(record or {}), "measured": adapter_name(str(folder))}).encode()
 
 
 def _searched(formation: str) -> str:

@@ -1,11 +1,12 @@
 """Renders a folder that is a Space from an evaluation's results."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.files import atomic_folder
+from builders.artifacts.files import atomic_folder, file_hash
 from builders.artifacts.model_folder import adapter_name
 from builders.artifacts.ownership import SPACE, require_own
 from builders.errors import KitError
@@ -61,11 +62,11 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
     recorded = pick(_read_rows(results), settings.student)
     files |= {
         **sources(),
-        SETTINGS: settings.to_json().encode(),
         EXAMPLES: to_json(recorded).encode(),
         "requirements.txt": requirements(settings.collection, left_out, packages(settings.retriever)).encode(),
         "README.md": _readme(settings).encode(),
     }
+    files[SETTINGS] = settings.to_json(_hashes(files)).encode()
     if _same(files, output):
         return False
     with atomic_folder(output, SPACE) as work:
@@ -204,6 +205,15 @@ def _readme(settings: SpaceSettings) -> str:
         significance=significance(settings.runs) if settings.runs else "",
     )
     return str(card).rstrip() + "\n"
+
+
+def _hashes(files: Files) -> dict[str, str]:
+    """Name → sha256 of all files but the card, which its owner may edit."""
+    return {
+        name: hashlib.sha256(content).hexdigest() if isinstance(content, bytes) else file_hash(content)
+        for name, content in sorted(files.items())
+        if name != "README.md"
+    }
 
 
 def _same(files: Mapping[str, bytes | Path], folder: Path) -> bool:

@@ -86,9 +86,9 @@ class SpaceSettings:
         """What was measured of the student that this Space runs, if it was measured."""
         return self.measured.get(self.student)
 
-    def to_json(self) -> str:
-        """The content of `space.json`."""
-        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+    def to_json(self, files: Mapping[str, str]) -> str:
+        """The content of `space.json`; `files` are the sha256 of the others in the folder, by their names."""
+        return json.dumps({**asdict(self), "files": files}, indent=2, ensure_ascii=False) + "\n"
 
 
 def read_settings(folder: Path) -> SpaceSettings:
@@ -99,6 +99,7 @@ def read_settings(folder: Path) -> SpaceSettings:
     """
     try:
         fields: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        fields.pop("files", None)
         measured = {name: System(**row) for name, row in fields.pop("measured").items()}
         return SpaceSettings(**fields, measured=measured)
     except FileNotFoundError as error:

@@ -16,7 +16,7 @@ from transformers.integrations import is_deepspeed_zero3_enabled
 
 from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.locks import locked
-from builders.artifacts.model_folder import TIMING, TRAINING, is_trained
+from builders.artifacts.model_folder import TIMING, TRAINING, hashed_files, is_trained
 from builders.artifacts.ownership import MODEL
 from builders.artifacts.provenance import made_by
 from builders.cli import say
@@ -152,19 +152,15 @@ def _train(training: Training, state: PartialState) -> None:
         }
         with atomic_folder(folder, MODEL) as made:
             training.save(made, trainer, weights)
-            _add_files(made, {TRAINING: dump_json(record), TIMING: dump_json(timing)}, training.files(record))
+            for name, content in training.files(record).items():
+                (made / name).write_bytes(content)
+            (made / TRAINING).write_text(dump_json({**record, "files": hashed_files(made)}))
+            (made / TIMING).write_text(dump_json(timing))
+            for path in made.rglob("*"):  # safetensors writes files that only their owner can read.
+                path.chmod(0o755 if path.is_dir() else 0o644)
         shutil.rmtree(work, ignore_errors=True)
         say(f"{folder}: {training.said(record)}")
     state.wait_for_everyone()
-
-
-def _add_files(folder: Path, records: Mapping[str, str], files: Mapping[str, bytes]) -> None:
-    for name, text in records.items():
-        (folder / name).write_text(text)
-    for name, content in files.items():
-        (folder / name).write_bytes(content)
-    for path in folder.rglob("*"):  # safetensors writes files that only their owner can read.
-        path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def is_sharded() -> bool:

@@ -13,6 +13,8 @@ from builders.errors import KitError
 TRAINING = "training.json"
 TIMING = "timing.json"
 ADAPTER, RETRIEVER, FILTER = "adapter", "retriever", "filter"
+# What the record of a training does not vouch for: itself, what differs from run to run, and what cards renew.
+RENEWED = frozenset({TRAINING, TIMING, "README.md", "expander.json"})
 
 
 @dataclass(frozen=True)
@@ -89,3 +91,9 @@ def adapter_name(adapter: str) -> str:
     if not weights.is_file():
         return adapter
     return f"{Path(adapter).name}@sha256:{file_hash(weights)[:16]}"
+
+
+def hashed_files(folder: Path) -> dict[str, str]:
+    """Name → sha256 of the files that the record of a training vouches for."""
+    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {name: file_hash(path) for name, path in names.items() if name not in RENEWED}

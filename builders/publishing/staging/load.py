@@ -1,13 +1,12 @@
 """Recognise a folder (dataset, adapter, retriever, export or Space) and check that it may be published."""
 
-import re
 from pathlib import Path
 
 from builders.artifacts.dataset_folder import BUILD
 from builders.artifacts.model_folder import RETRIEVER, TRAINING, kind_of_model
 from builders.artifacts.swap import recover
 from builders.errors import KitError
-from builders.publishing.failure import TOKEN
+from builders.publishing.staging.secret_scan import refuse_secrets
 from builders.publishing.staging.staged_dataset import open_staged_dataset
 from builders.publishing.staging.staged_export import EXPORT, open_export
 from builders.publishing.staging.staged_folder import StagedFolder
@@ -22,6 +21,8 @@ def open_staged(folder: Path) -> StagedFolder:
         KitError: it is no folder of the kit's, is unfinished, was made by edited code, or holds something secret.
     """
     recover(folder)
+    from huggingface_hub import get_token
+
     if not folder.is_dir():
         raise KitError(f"{folder}: no such folder")
     open_trained = open_retriever if kind_of_model(folder) == RETRIEVER else open_adapter
@@ -33,20 +34,6 @@ def open_staged(folder: Path) -> StagedFolder:
             f"(one of {', '.join(opens)} would be there)"
         )
     staged = opens[found[0]](folder)
-    _refuse_secrets(staged)
-    return staged
-
-
-def _refuse_secrets(staged: StagedFolder) -> None:
-    """Look for access tokens in every file; a token's shape is enough, whoever it belongs to."""
-    from huggingface_hub import get_token
-
-    secret = (get_token() or "").encode()
-    shape = re.compile(TOKEN.pattern.encode())
     for name, path in staged.files.items():
-        with path.open("rb") as file:
-            tail = b""
-            while block := file.read(1 << 22):
-                if (secret and secret in tail + block) or shape.search(tail + block):
-                    raise KitError(f"{path}: {name} holds what looks like an access token; take it out first")
-                tail = block[-128:]
+        refuse_secrets(name, path, (get_token() or "").encode())
+    return staged

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
-from builders.artifacts.files import file_hash
 from builders.errors import KitError
-from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, stage
+from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, require_files, stage
 
 
 EXPORT = "export.json"
@@ -39,11 +38,7 @@ def open_export(folder: Path) -> StagedFolder:
     record, again = read_export(folder), _again(folder)
     names = {*record["files"], EXPORT, CARD}
     staged = stage(folder, record["kind"], "model", record, names.__contains__)
-    for name, expected in record["files"].items():
-        if name not in staged.files:
-            raise KitError(f"{folder}: {name} is missing; {again}")
-        if file_hash(folder / name) != expected:
-            raise KitError(f"{folder / name}: truncated or edited (its hash is not the one in {EXPORT}); {again}")
+    require_files(folder, record["files"], EXPORT, again)
     data = read_card_data(folder, f"{CARD} is missing, so the export is unfinished", again)
     require_base(folder, data, record["base"]["model_id"], RELATIONS[record["kind"]], again)
     return staged

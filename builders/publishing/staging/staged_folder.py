@@ -82,12 +82,14 @@ def stage(
             Whether the file of a name is published.
 
     Raises:
-        KitError: it was made by edited code.
+        KitError: it was made by edited code, or a file lies outside of it or is no file.
     """
     refuse_dirty(folder, record)
     inside = files_below(folder)
     left_out = tuple(name for name in inside if not goes_up(name))
     files = {name: path for name, path in inside.items() if name not in left_out}
+    for path in files.values():
+        _refuse_odd(folder, path)
     return StagedFolder(folder, kind, repo_type, files, left_out, str(record.get("code_version", "")), rows or {})
 
 
@@ -111,6 +113,44 @@ def files_below(folder: Path) -> dict[str, Path]:
     """Relative path, as the Hub writes it → file, for all files of a folder."""
     paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
     return dict(sorted((path.relative_to(folder).as_posix(), path) for path in paths))
+
+
+def require_files(folder: Path, files: object, record: str, remedy: str) -> frozenset[str]:
+    """Check the files that a folder's record vouches for.
+
+    Args:
+        folder (`Path`), record (`str`):
+            The folder, and the name of its record.
+        files (`object`):
+            What the record says: name → sha256.
+        remedy (`str`):
+            What to do.
+
+    Returns:
+        Their names.
+
+    Raises:
+        KitError: one is missing, truncated or edited.
+    """
+    if not isinstance(files, dict):
+        raise KitError(f"{folder}: {record} is broken; {remedy}")
+    inside = files_below(folder)
+    for name, expected in files.items():
+        if name not in inside:
+            raise KitError(f"{folder}: {name} is missing; {remedy}")
+        _refuse_odd(folder, inside[name])
+        if file_hash(inside[name]) != expected:
+            what = "its weights differ from those measured" if name.endswith(".safetensors") else "truncated or edited"
+            raise KitError(f"{inside[name]}: {what} (its hash is not the one in {record}); {remedy}")
+    return frozenset(files)
+
+
+def _refuse_odd(folder: Path, path: Path) -> None:
+    """Refuse a link that leads out of the folder, whose target nobody meant to publish, and what is no plain file."""
+    if folder.resolve() not in path.resolve().parents:
+        raise KitError(f"{path}: a link to {os.readlink(path)}, outside of the folder: put the file itself there")
+    if not path.is_file():
+        raise KitError(f"{path}: no plain file; take it out")
 
 
 def refuse_dirty(folder: Path, record: object) -> None:

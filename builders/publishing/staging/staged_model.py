@@ -5,14 +5,16 @@ Weights, tokenizer, card and training record go up; checkpoints, optimizer state
 
 import json
 import re
+from collections.abc import Callable
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
-from builders.artifacts.model_folder import ADAPTER, KINDS, RETRIEVER, TRAINING, read_training
+from builders.artifacts.model_folder import ADAPTER, KINDS, RENEWED, RETRIEVER, TRAINING, adapter_name, read_training
 from builders.errors import KitError
-from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, stage
+from builders.expanders.expander_file import EXPANDER
+from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, require_files, stage
 
 
 CONFIG, WEIGHTS = "adapter_config.json", KINDS[ADAPTER].weights
@@ -35,10 +37,11 @@ def open_adapter(folder: Path) -> StagedFolder:
     """Check an adapter folder.
 
     Raises:
-        KitError: it is unfinished, not yet evaluated and carded, was made by edited code, or its base model is not
-            named by a Hub id.
+        KitError: it is unfinished, edited, not yet evaluated and carded, was made by edited code, or its base model is
+            not named by a Hub id.
     """
-    staged = stage(folder, ADAPTER, "model", read_training(folder, ADAPTER), _goes_up)
+    training = read_training(folder, ADAPTER)
+    staged = stage(folder, ADAPTER, "model", training, _goes_up(training))
     carded_adapter(folder)
     return staged
 
@@ -47,11 +50,13 @@ def carded_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Training record and card's front matter of an adapter.
 
     Raises:
-        KitError: it is unfinished, not yet evaluated and carded, or its base model is not named by a Hub id.
+        KitError: it is unfinished, edited, not yet evaluated and carded, or its base model is not named by a Hub id.
     """
     training = read_training(folder, ADAPTER)
     base = _base_of(folder, training)
     _check_weights(folder / WEIGHTS)
+    _vouched(folder, training)
+    _require_measured(folder)
     first = f"first evaluate it (train/evaluate.py), then: python -m model_cards --adapters {folder} --results RESULTS"
     data = read_card_data(folder, "has no card yet", first)
     try:
@@ -68,16 +73,17 @@ def open_retriever(folder: Path) -> StagedFolder:
     """Check a retriever's folder.
 
     Raises:
-        KitError: it is unfinished or has no card yet, was made by edited code, or its base model is not named by a Hub
-            id.
+        KitError: it is unfinished, edited or has no card yet, was made by edited code, or its base model is not named
+            by a Hub id.
     """
     training = read_training(folder, RETRIEVER)
-    staged = stage(folder, RETRIEVER, "model", training, _goes_up)
+    staged = stage(folder, RETRIEVER, "model", training, _goes_up(training))
     weights = [path for name, path in staged.files.items() if re.search(r"(^|/)model[^/]*\.safetensors$", name)]
     if not weights:
         raise KitError(f"{folder}: no weights in safetensors; train the retriever again")
     for path in weights:
         _check_weights(path)
+    _vouched(folder, training)
     first = f"first: python -m model_cards --retrievers {folder} --matrix MATRIX"
     data = read_card_data(folder, "has no card yet", first)
     base = _require_hub_id(folder, training["base"]["model_id"])
@@ -85,10 +91,42 @@ def open_retriever(folder: Path) -> StagedFolder:
     return staged
 
 
-def _goes_up(name: str) -> bool:
-    """Whether a file is published: neither what trainers leave behind, nor what is hidden."""
-    hidden = any(part.startswith(".") for part in name.split("/"))
-    return not hidden and not any(fnmatch(name, pattern) for pattern in LEFT_OUT)
+def _goes_up(training: dict[str, Any]) -> Callable[[str], bool]:
+    """Whether a file is published: of what the record vouches for, what trainers do not leave behind, nor hide.
+
+    Earlier records vouch for nothing.
+    """
+    vouched = training.get("files")
+
+    def goes_up(name: str) -> bool:
+        hidden = any(part.startswith(".") for part in name.split("/"))
+        known = not isinstance(vouched, dict) or name in vouched or name in RENEWED
+        return known and not hidden and not any(fnmatch(name, pattern) for pattern in LEFT_OUT)
+
+    return goes_up
+
+
+def _vouched(folder: Path, training: dict[str, Any]) -> None:
+    """Refuse what was altered since the training."""
+    if "files" in training:
+        require_files(folder, training["files"], TRAINING, "put back what was trained, or train and evaluate it again")
+
+
+def _require_measured(folder: Path) -> None:
+    """Refuse weights that are not those whose results the card shows; earlier cards do not say which they were."""
+    try:
+        record = json.loads((folder / EXPANDER).read_text())
+        measured = record.get("measured")
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError) as error:
+        raise KitError(f"{folder / EXPANDER}: broken; render the card again: python -m model_cards") from error
+    # The folder may have another name by now.
+    if measured is not None and str(measured).split("@")[-1] != adapter_name(str(folder)).split("@")[-1]:
+        raise KitError(
+            f"{folder / WEIGHTS}: weights differ from those measured ({measured}): evaluate them, and render the card "
+            "again"
+        )
 
 
 def _base_of(folder: Path, training: dict[str, Any]) -> str:

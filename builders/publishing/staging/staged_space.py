@@ -5,7 +5,7 @@ from pathlib import Path
 
 from builders.artifacts.dataset_folder import CARD
 from builders.errors import KitError
-from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, stage
+from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_files, stage
 
 
 SPACE = "space.json"
@@ -17,14 +17,18 @@ def open_space(folder: Path) -> StagedFolder:
     """Check a Space folder.
 
     Raises:
-        KitError: it is unfinished, or its card does not make it a Gradio Space.
+        KitError: it is unfinished or edited, or its card does not make it a Gradio Space.
     """
     data = read_card_data(folder, f"{CARD} is missing", AGAIN)
     try:
-        settings = dict(json.loads((folder / SPACE).read_text()))
-    except (OSError, ValueError, TypeError) as error:
+        settings = json.loads((folder / SPACE).read_text())
+        if not isinstance(settings, dict) or not settings:
+            raise ValueError("no settings")
+    except (OSError, ValueError) as error:
         raise KitError(f"{folder}: {SPACE} is missing or broken; {AGAIN}") from error
-    staged = stage(folder, "space", "space", settings, _goes_up)
+    # Earlier Spaces vouch for nothing.
+    vouched = require_files(folder, settings["files"], SPACE, AGAIN) | {SPACE, CARD} if "files" in settings else None
+    staged = stage(folder, "space", "space", settings, vouched.__contains__ if vouched else _goes_up)
     app = data.get("app_file", APP)
     if data.get("sdk") != "gradio":
         raise KitError(f"{folder / CARD}: its sdk is {data.get('sdk')!r}, not gradio; {AGAIN}")
