@@ -150,17 +150,24 @@ def _train(training: Training, state: PartialState) -> None:
             "peak_memory_mib": round(memory.mebibytes),
             "hardware": hardware(trainer.accelerator.device),
         }
-        with atomic_folder(folder, MODEL) as made:
-            training.save(made, trainer, weights)
-            for name, content in training.files(record).items():
-                (made / name).write_bytes(content)
-            (made / TRAINING).write_text(dump_json({**record, "files": hashed_files(made)}))
-            (made / TIMING).write_text(dump_json(timing))
-            for path in made.rglob("*"):  # safetensors writes files that only their owner can read.
-                path.chmod(0o755 if path.is_dir() else 0o644)
+        _save(folder, training, trainer, weights, record, timing)
         shutil.rmtree(work, ignore_errors=True)
         say(f"{folder}: {training.said(record)}")
     state.wait_for_everyone()
+
+
+def _save(
+    folder: Path, training: "Training", trainer: Any, weights: Any, record: Mapping[str, Any], timing: Any
+) -> None:
+    """Write the model's folder, whole or not at all; its record vouches for every file by its hash."""
+    with atomic_folder(folder, MODEL) as made:
+        training.save(made, trainer, weights)
+        for name, content in training.files(record).items():
+            (made / name).write_bytes(content)
+        (made / TRAINING).write_text(dump_json({**record, "files": hashed_files(made)}))
+        (made / TIMING).write_text(dump_json(timing))
+        for path in made.rglob("*"):  # safetensors writes files that only their owner can read.
+            path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def is_sharded() -> bool:
