@@ -49,10 +49,8 @@ NOTE = "Of an interrupted stage only the run that ended it is counted; answers t
 def _subject(results: Row, rounds: list[Row]) -> str:
     name = results["collection"]["name"]
     queries = next((f"{entry['queries']} " for entry in rounds if "queries" in entry), "")
-    without = left_out(results["collection"], "validation")
-    return (
-        f"{queries}validation queries of {name}{without}, dense retrieval, query formed as `{results['formation']}`."
-    )
+    name += left_out(results["collection"], "validation")
+    return f"{queries}validation queries of {name}, dense retrieval, query formed as `{results['formation']}`."
 
 
 def _name(number: int) -> str:
