@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from builders.collections.collection import Collection, Query
 from builders.collections.sampling import sample_queries
 from builders.expanders.expander import Request, greedy
-from builders.grading.comparison import SAME, differences
+from builders.grading.comparison import SAME, differences, silence_row
 from builders.grading.grader import Grade, Grader
 from builders.prompts.context.load import shown_texts
 from builders.prompts.load import load_prompt, require_language
@@ -50,7 +50,7 @@ class HeldOutQueries:
     def figures(
         self, grader: Grader, texts: Mapping[str, str], plain: Sequence[Grade] | None = None
     ) -> dict[str, float]:
-        """Mean nDCG@10 of the expanded and of the plain queries; shares of the queries helped and hurt.
+        """Mean nDCG@10 of the expanded and of the plain queries; shares of the queries helped, hurt, told nothing new.
 
         Args:
             grader ([`Grader`]):
@@ -69,4 +69,5 @@ class HeldOutQueries:
             "plain_ndcg_at_10": sum(grade.ndcg_at_10 for grade in plain) / count,
             "helped": sum(delta > SAME for delta in deltas) / count,
             "hurt": sum(delta < -SAME for delta in deltas) / count,
+            **silence_row(self.queries, [texts[query.id] for query in self.queries]),
         }

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from builders.grading.comparison import left_out
+from builders.grading.comparison import left_out, silence_cells
 from train.reports.markdown import table
 
 
@@ -64,18 +64,18 @@ def _line(expander: str, retriever: str, figures: Row, mark: str) -> list[str]:
 
 def rounds_table(results: Row) -> str:
     """The rounds as Markdown, from the content of `rounds.json` alone."""
-    first = results["rounds"][0]
+    first, silence = results["rounds"][0], silence_cells(results["rounds"])
+    titles = ["round", "pairs", "validation nDCG@10", "helped", "hurt", *silence, ""]
     lines = [
         f"{first['queries']} validation queries of {results['collection']}, {results['retriever']}, query formed as "
         f"`{results['formation']}`; plain nDCG@10 {first['plain_ndcg_at_10']:.4f}.",
         "",
-        "| round | pairs | validation nDCG@10 | helped | hurt | |",
-        "| --- | --- | --- | --- | --- | --- |",
     ]
+    rows = []
     for entry in results["rounds"]:
         mark = "best" if entry["adapter"] == results["best"] else ""
-        lines.append(
-            f"| {entry['round']} | {entry['pairs']} | {entry['ndcg_at_10']:.4f} | {100 * entry['helped']:.0f} % | "
-            f"{100 * entry['hurt']:.0f} % | {mark} |"
-        )
-    return "\n".join([*lines, ""])
+        shares = [f"{100 * entry[name]:.0f} %" for name in ("helped", "hurt")]
+        shares += [cell(entry) for cell in silence.values()]
+        rows.append([str(entry["round"]), str(entry["pairs"]), f"{entry['ndcg_at_10']:.4f}", *shares, mark])
+    head, *body = table(titles, rows)
+    return "\n".join([*lines, head.removesuffix(" |") + "|", *body, ""])
