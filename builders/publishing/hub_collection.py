@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
-from builders.publishing.failure import Result, patiently
+from builders.publishing.failure import Cause, Failure, NotSeen, Patience, Result, patiently
 from builders.publishing.hub_client import use_bounded_client
 
 
@@ -83,30 +83,44 @@ class HubCollection:
         Raises:
             KitError: the Hub refuses, or does not answer.
         """
-        there = self.read()
-        changed = there is None
+        changed, patience = False, Patience()
+        while not self._is_written(there := self.read(), items):
+            if changed:
+                patience.pause(Failure(Cause.LOST, f"{self.name}: was written, and does not hold all of it"))
+            changed = True
+            self._write(there, items)
+        return changed
+
+    def _is_written(self, there: "Collection | None", items: Sequence[Item]) -> bool:
+        described = there is not None and self.description in (None, there.description)
+        return described and holds(there, items)
+
+    def _write(self, there: "Collection | None", items: Sequence[Item]) -> None:
         if there is None:
             of = {"namespace": self.owner, "description": self.description}
             there = self._ask(lambda: self.api.create_collection(self.title, private=True, exists_ok=True, **of))
         slug = self._slug = there.slug
         if self.description is not None and there.description != self.description:
-            changed = True
             self._ask(lambda: self.api.update_collection_metadata(slug, description=self.description))
         for number, item in enumerate(items):
             found = _find(there, item)
             if found is None:
-                there, changed = self._add(slug, item, items[:number]), True
+                there = self._add(slug, item, items[:number])
             elif found.note != item.note:
-                changed = True
                 self._update(slug, found, note=item.note)
-        return changed
 
     def make_public(self) -> None:
         """Let everybody see the collection, if it is there."""
         there = self.read()
         if there is not None and there.private:
             slug = there.slug
-            self._ask(lambda: self.api.update_collection_metadata(slug, private=False))
+
+            def open_up() -> None:
+                self.api.update_collection_metadata(slug, private=False)
+                if self.api.get_collection(slug).private is not False:
+                    raise NotSeen("was made public, and is private still")
+
+            self._ask(open_up)
 
     def _add(self, slug: str, item: Item, before: Sequence[Item]) -> "Collection":
         """Add an item, behind the last one of those that stand before it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from builders.artifacts.dataset_folder import CARD
 from builders.cli import say
 from builders.errors import KitError
-from builders.publishing.failure import Cause, Failure, Patience, failure_errors, failure_of, patiently
+from builders.publishing.failure import Cause, Failure, NotSeen, Patience, failure_errors, failure_of, patiently
 from builders.publishing.publish_plan import PublishPlan, holds, make_plan, published_id
 from builders.publishing.repository import Repository, State
 from builders.publishing.staging.staged_folder import StagedFolder
@@ -81,6 +81,8 @@ class Publisher:
         if not state.branch_exists and not self.options.create_pr:
             self.repository.create_branch(state.head)
             state = self._read_again()
+            if not state.branch_exists:
+                raise KitError(f"{self.repository.url}: branch {self.options.revision!r} was made, and is not there")
             plan = self._plan(state)
         published = self._settle(state, plan)
         if self.options.create_pr:
@@ -88,7 +90,7 @@ class Publisher:
             return published
         try:
             if self.options.tag and tagged is None:
-                self._tag(str(published.commit))
+                self.tag(str(published.commit))
             if self.options.public and state.private:
                 self.repository.make_public()
         except KitError as error:
@@ -165,7 +167,7 @@ class Publisher:
             outcome, uploading = self._attempt(plan, state)
             if isinstance(outcome, Published):
                 self._verify(plan, outcome)
-                return outcome
+                return self._seen_proposal(outcome) if self.options.create_pr else outcome
             uploads += uploading
             if uploading and uploads >= UPLOADS and outcome.cause is Cause.LOST:
                 raise KitError(outcome.line)
@@ -217,8 +219,10 @@ class Publisher:
     def _landed(self, start: str) -> Published | None:
         """Our own commit, made although its answer was lost, and whatever was committed on top of it."""
         if self.options.create_pr:
-            url = self.repository.proposal(self.staged.publish_id)
-            return Published(url, None, None, True) if url else None
+            urls = self.repository.proposals(self.staged.publish_id)
+            for other in urls[1:]:
+                say(f"{other}: proposes the same as {urls[0]}: close it")
+            return Published(urls[0], None, None, True) if urls else None
         for commit, message in self.repository.commits_since(start):
             if self._description() in message:
                 return Published(self.repository.url, commit, None, True)
@@ -240,14 +244,32 @@ class Publisher:
                 f"({', '.join(wrong[:3])}): do not use it, and run the same command again"
             )
 
+    def _seen_proposal(self, published: Published) -> Published:
+        """See that the pull request is there, and only once."""
+        patience = Patience()
+        while (seen := self._landed("")) is None:
+            patience.pause(Failure(Cause.LOST, f"{published.url}: was opened, and is not there; run it again"))
+        return replace(published, url=seen.url)
+
     # Afterwards.
 
-    def _tag(self, commit: str) -> None:
-        """Tag the commit; a tag that is there already has to stand on this very folder."""
+    def untagged_commit(self) -> str | None:
+        """The commit of the branch that holds this folder and lost its tag; `None` where there is none."""
+        commit = self.repository.commit_of(self._description())
+        if commit is None or published_id(self.repository, commit) != self.staged.publish_id:
+            return None
+        tree = self.repository.tree(commit)
+        files = ((path, content) for path, content in self.staged.files.items() if path != CARD)
+        return commit if all(holds(tree, path, content) for path, content in files) else None
+
+    def tag(self, commit: str) -> None:
+        """Tag the commit, and see it; a tag that is there already has to stand on this very folder."""
 
         def tag() -> None:
             if self.tagged_commit() is None:
                 self.repository.create_tag(str(self.options.tag), commit)
+                if self.tagged_commit() is None:
+                    raise NotSeen(f"tag {self.options.tag!r} was set, and is not there")
 
         patiently(tag, self.repository.url, fresh=True)
 

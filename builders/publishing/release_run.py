@@ -117,6 +117,10 @@ class Release:
             state = item.repository.read()
             commit = publisher.tagged_commit() if state is not None else None
             if commit is None:
+                untagged = publisher.untagged_commit() if state is not None else None
+                if untagged is not None:
+                    # What was published after it names this commit, and goes on doing so.
+                    self.commits[item.id] = untagged
                 lines += publisher.describe(publisher.look(state), state)
             else:
                 self.commits[item.id] = commit
@@ -188,7 +192,10 @@ class Release:
             return target.write(self._collected())
         publisher, changed = self._publisher(target), False
         commit = publisher.tagged_commit() if target.repository.read() is not None else None
-        if commit is None:
+        if commit is None and target.id in self.commits:
+            commit, changed = self.commits[target.id], True
+            publisher.tag(commit)
+        elif commit is None:
             published = publish_folder(target.staged.folder, target.id, self.options, target.repository.api)
             changed = published.changed
             # Where the tag stands, and not the head, which others may have moved on.

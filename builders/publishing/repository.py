@@ -188,8 +188,14 @@ class Repository:
         patiently(lambda: self.api.create_branch(self.id, repo_type=self.type, exist_ok=True, **branch), self.url)
 
     def make_public(self) -> None:
-        """Let everybody see the repository."""
-        patiently(lambda: self.api.update_repo_settings(self.id, visibility="public", repo_type=self.type), self.url)
+        """Let everybody see the repository; read back, for an answer alone may come from somebody else."""
+
+        def open_up() -> None:
+            self.api.update_repo_settings(self.id, visibility="public", repo_type=self.type)
+            if self._info("main").private is not False:
+                raise NotSeen("was made public, and is private still")
+
+        patiently(open_up, self.url)
 
     def commits_since(self, start: str) -> list[tuple[str, str]]:
         """Id and message of the branch's commits after a commit, newest first."""
@@ -199,18 +205,26 @@ class Repository:
         later = takewhile(lambda commit: commit.commit_id != start, commits)
         return [(commit.commit_id, commit.message) for commit in later]
 
-    def proposal(self, publish_id: str) -> str | None:
-        """The address of an open pull request that carries a publish id."""
+    def commit_of(self, description: str) -> str | None:
+        """The newest commit of the branch whose message holds a text."""
+        commits = patiently(
+            lambda: self.api.list_repo_commits(self.id, repo_type=self.type, revision=self.branch), self.url
+        )
+        return next((commit.commit_id for commit in commits if description in commit.message), None)
 
-        def look() -> str | None:
+    def proposals(self, publish_id: str) -> list[str]:
+        """The addresses of the open pull requests that carry a publish id, the first one first."""
+
+        def look() -> list[str]:
+            found = []
             # A list, so that all pages are read before other requests are made.
             for discussion in list(self.api.get_repo_discussions(self.id, repo_type=self.type)):
                 if discussion.is_pull_request and discussion.status in ("open", "draft"):
                     revision = f"refs/pr/{discussion.num}"
                     commits = self.api.list_repo_commits(self.id, repo_type=self.type, revision=revision)
                     if any(publish_id in commit.message for commit in commits):
-                        return discussion.url
-            return None
+                        found.append((discussion.num, str(discussion.url)))
+            return [url for _, url in sorted(found)]
 
         return patiently(look, self.url)
 
