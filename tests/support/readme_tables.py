@@ -13,6 +13,7 @@ from builders.collections.folder import KINDS, PATHS
 from builders.collections.load import SOURCES
 from builders.collections.open_qa import OPEN_QA
 from builders.collections.source import FolderKind
+from builders.collections.training_pairs import PAIRS
 from builders.prompts.context.load import CONTEXTS
 from builders.retrievers.formulation import FORMULATIONS
 from builders.retrievers.load import RETRIEVERS
@@ -29,9 +30,8 @@ def forms(named: Iterable[str]) -> str:
 
 
 def of_kind(kind: FolderKind) -> str:
-    return (
-        "the folder, an archive of it, or the file" if kind in (CLICKS, OPEN_QA) else "the folder, or an archive of it"
-    )
+    alone = kind in (CLICKS, OPEN_QA, PAIRS)
+    return "the folder, an archive of it, or the file" if alone else "the folder, or an archive of it"
 
 
 def tables() -> dict[str, str]:
