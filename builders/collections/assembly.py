@@ -120,6 +120,7 @@ def assemble(parts: Parts) -> Collection:
         relevance_level=facts.relevance_level or 1,
         answers={key: found for key, found in parts.topics.answers.items() if key in queries},
         ignore_identical_ids=bool(own),
+        excluded={key: found for key, found in parts.topics.excluded.items() if key in queries},
         remarks=remarks,
     )
 

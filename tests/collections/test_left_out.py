@@ -116,6 +116,18 @@ def test_excluded_documents(tmp_path: Path) -> None:
     assert collection_provenance(collection)["excluded"] == 2
 
 
+def test_excluded_documents_in_the_queries_themselves(tmp_path: Path) -> None:
+    """As BRIGHT writes them, with N/A where there are none."""
+    folder = debate(tmp_path / "bright", {"con-1": "q1", "con-2": "q2"})
+    rows = [json.loads(line) for line in (folder / "queries.jsonl").read_text().splitlines()]
+    for row, excluded in zip(rows, (["other"], ["N/A"]), strict=True):
+        row["excluded_ids"] = excluded
+    (folder / "queries.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert dict(load_collection(str(folder)).excluded) == {"q1": ("other",)}
+    (folder / "excluded.tsv").write_text("q1\tq1\n")
+    assert load_collection(str(folder)).left_out("q1") == {"q1", "other"}
+
+
 def test_a_run_is_measured_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = debate(tmp_path / "debate")
     run = tmp_path / "run.txt"

@@ -21,7 +21,7 @@ def with_excluded(collection: Collection, folder: Path) -> Collection:
     path = folder / FILE
     if not path.is_file():
         return collection
-    excluded: dict[str, set[str]] = {}
+    excluded = {name: set(found) for name, found in collection.excluded.items()}
     for place, cells in tsv_cells(path):
         if cells[0] == _HEADER:
             continue

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.collections.files.documents import id_field, text_field
-from builders.collections.files.lines import Place, form_of, read_lines
+from builders.collections.files.lines import Place, Record, form_of, read_lines
 from builders.collections.files.tables import RECORD_FORMS, first_line, read_pairs, read_records
 from builders.errors import KitError
 
@@ -15,6 +15,8 @@ from builders.errors import KitError
 ID_FIELDS = ("_id", "id", "qid", "query_id", "topic_id")
 # A few empty queries are found in published collections; many mean that the wrong field was read.
 EMPTY_SHARE = 0.01
+# What BRIGHT lists where nothing is excluded.
+NONE_EXCLUDED = "N/A"
 TEXT_FIELDS = ("text", "query", "question", "title")
 
 _TOPICS = ("top", "topic")
@@ -31,10 +33,11 @@ _LABEL = re.compile(r"^Topic:\s*", re.IGNORECASE)
 
 @dataclass
 class Topics:
-    """Query id → text, in the order of the files, the accepted answers of those that have some, and the empty ones."""
+    """Query id → text, in the order of the files, the empty ones, and what some accept as answers or exclude."""
 
     texts: dict[str, str] = field(default_factory=dict)
     answers: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    excluded: dict[str, tuple[str, ...]] = field(default_factory=dict)
     empty: dict[str, Place] = field(default_factory=dict)
 
     def add(self, place: Place, id: str, text: str, again: bool = False) -> None:
@@ -81,7 +84,7 @@ def same_topic(id: str, ids: Container[str]) -> str:
 def read_topics(paths: Iterable[Path]) -> Topics:
     """The queries of JSONL, TSV, TREC and XML topic files together.
 
-    * JSONL: `_id` (`id`, `qid`, …) and `text` (`query`, `question`, …), perhaps a list `answers`;
+    * JSONL: `_id` (`id`, `qid`, …) and `text` (`query`, `question`, …), perhaps lists `answers`, `excluded_ids`;
     * TSV: id and text, without header;
     * TREC: `<top>` … `<num>` … `<title>` …, the title being the query; where there is none, `<query>` or `<question>`;
     * XML: `<topic number="1">`, with the same fields or the query itself in it.
@@ -94,31 +97,37 @@ def read_topics(paths: Iterable[Path]) -> Topics:
     topics = Topics()
     for path in paths:
         seen: set[str] = set()
-        for place, id, text, answers in _read(path):
+        for place, id, text, record in _read(path):
             topics.add(place, id, text, again=id not in seen)
             seen.add(id)
-            if answers:
+            if answers := _listed(record, "answers"):
                 topics.answers[id] = answers
+            if excluded := [one for one in _listed(record, "excluded_ids") if one != NONE_EXCLUDED]:
+                topics.excluded[id] = tuple(excluded)
         if not seen:
             raise KitError(f"{path}: no queries in it")
     return topics
 
 
-def _read(path: Path) -> Iterator[tuple[Place, str, str, tuple[str, ...]]]:
+def _listed(record: Record, name: str) -> tuple[str, ...]:
+    """The texts of a field that is a list of them."""
+    listed = record.get(name)
+    known = isinstance(listed, list) and all(isinstance(one, str) for one in listed)
+    return tuple(one for one in listed if one.strip()) if known and listed else ()
+
+
+def _read(path: Path) -> Iterator[tuple[Place, str, str, Record]]:
     if form_of(path) in RECORD_FORMS and form_of(path) != "tsv":
         for place, record in read_records(path):
-            listed = record.get("answers")
-            known = isinstance(listed, list) and all(isinstance(answer, str) for answer in listed)
-            answers = tuple(answer for answer in listed if answer.strip()) if known and listed else ()
-            yield place, id_field(place, record, ID_FIELDS), text_field(place, record, TEXT_FIELDS), answers
+            yield place, id_field(place, record, ID_FIELDS), text_field(place, record, TEXT_FIELDS), record
     elif _starts_with_a_tag(path):
         for place, id, text in _marked_up(path):
-            yield place, id, text, ()
+            yield place, id, text, {}
     else:
         for place, id, text in read_pairs(path, "query id, text"):
             if not id.strip():
                 raise KitError(f"{place}: the query has no id; give the row one")
-            yield place, id.strip(), text.strip(), ()
+            yield place, id.strip(), text.strip(), {}
 
 
 def holds_markup(path: Path) -> bool:
