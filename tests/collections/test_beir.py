@@ -118,10 +118,18 @@ def test_truncated_gzip(folder, name, kept):
     fails(folder, f"{name}.jsonl.gz", "gzip data cut off or damaged")
 
 
-@pytest.mark.parametrize("name", ["corpus.jsonl", "queries.jsonl"])
-def test_missing_file(folder, name):
-    (folder / name).unlink()
-    fails(folder, name, "missing")
+def test_missing_queries(folder):
+    (folder / "queries.jsonl").unlink()
+    fails(folder, "queries.jsonl", "missing")
+
+
+def test_without_a_corpus_there_is_nothing_to_search_but_runs_can_be_graded(folder):
+    (folder / "corpus.jsonl").unlink()
+    found = load_collection(str(folder))
+    assert found.qrels
+    with pytest.raises(KitError) as caught:
+        list(found.documents)
+    assert "\n" not in str(caught.value) and "corpus" in str(caught.value)
 
 
 def test_missing_judgments(folder):
