@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.hub_server import HubServer
-from tests.publishing.client import publish, refusal, repo
+from tests.support.publishing_client import publish, refusal, repo
 
 
 COMMIT = ("POST", "/commit/main")

@@ -7,19 +7,9 @@ from typing import Any
 import pytest
 
 from tests.hub_server import HubServer, routing
-from tests.publishing.client import publish, refusal, repo
-from tests.publishing.test_release import (  # noqa: F401
-    TITLE,
-    assert_released,
-    collection,
-    made,
-    push,
-    settings,
-)
-from tests.publishing.test_release import refusal as release_refusal
+from tests.support.publishing_client import HTML, publish, refusal, repo
 
 
-HTML: dict[str, Any] = {"status": 200, "body": b"<html>Sign in</html>", "headers": {"Content-Type": "text/html"}}
 WISHES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "tag": ("POST", "/tag/", {"tag": "v2"}, "tag 'v2'"),
     "visibility": ("PUT", "/settings", {"public": True}, "private still"),
@@ -71,46 +61,3 @@ def test_a_pull_request_that_somebody_between_made_twice_is_told(hub: HubServer,
     hub.fault("POST", "/commit/", hook=replay)
     first = publish(hub, new, create_pr=True)
     assert first.url.endswith("/1") and "/2: proposes the same" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "changes"),
-    [
-        ("PATCH", "/items/", {}),
-        ("PATCH", "/api/collections/[^/]+/[^/]+$", {"public": True}),
-        ("POST", "/items$", {}),
-        ("POST", "/spaces/.*/tag/", {}),
-    ],
-)
-def test_a_release_is_not_called_done_for_a_page(
-    hub: HubServer,
-    made: dict,  # noqa: F811
-    tmp_path,
-    method: str,
-    path: str,
-    changes: dict,
-) -> None:
-    arguments = settings(made, tmp_path / "release", **changes)
-    if "items/" in path:
-        push(hub, arguments)
-        collection(hub)["items"][0]["note"] = {"html": "another", "text": "another"}
-    fault = hub.fault(method, path, times=99, **HTML)
-    assert TITLE in (line := release_refusal(hub, arguments)) or "tag 'v1.0'" in line
-    assert fault.fired >= 1
-    hub.faults.clear()
-    assert push(hub, arguments)["complete"]
-    assert_released(hub)
-
-
-def test_a_release_whose_tag_was_lost_is_finished_by_running_it_again(
-    hub: HubServer,
-    made: dict,  # noqa: F811
-    tmp_path,
-) -> None:
-    arguments = settings(made, tmp_path / "release")
-    push(hub, arguments)
-    pairs = hub.repo("dataset", "kit-owner/pairs")
-    tagged = pairs.record.refs.pop("refs/tags/v1.0")
-    # Somebody goes on meanwhile: the tag belongs on what the others name.
-    pairs.commit({"theirs.txt": b"t"})
-    assert push(hub, arguments)["complete"] and pairs.refs["refs/tags/v1.0"] == tagged

@@ -27,6 +27,7 @@ from tests.hub_server.fixtures import client_environment
 from tests.hub_server.view import RepoView
 from tests.support.commands import DATA_RECIPES, ROOT, Demo, refused
 from tests.support.commands import command as python
+from tests.support.publishing_client import HTML
 from tests.support.rendered_folders import BASE, VERSION, adapter, build, expansions, preference_row, space
 
 
@@ -413,6 +414,49 @@ def test_a_part_that_vanishes_meanwhile_is_not_called_up(hub: HubServer, made: d
     assert "preferences kit-owner/pairs" in line and "changed it meanwhile" in line and "5 of 6" in line
     report = json.loads((tmp_path / "release" / REPORT).read_text())
     assert report["entries"][1]["state"] == "failed" and report["entries"][1]["tag"] is None
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "changes"),
+    [
+        ("PATCH", "/items/", {}),
+        ("PATCH", "/api/collections/[^/]+/[^/]+$", {"public": True}),
+        ("POST", "/items$", {}),
+        ("POST", "/spaces/.*/tag/", {}),
+    ],
+)
+def test_a_release_is_not_called_done_for_a_page(
+    hub: HubServer,
+    made: dict,
+    tmp_path: Path,
+    method: str,
+    path: str,
+    changes: dict,
+) -> None:
+    arguments = settings(made, tmp_path / "release", **changes)
+    if "items/" in path:
+        push(hub, arguments)
+        collection(hub)["items"][0]["note"] = {"html": "another", "text": "another"}
+    fault = hub.fault(method, path, times=99, **HTML)
+    assert TITLE in (line := refusal(hub, arguments)) or "tag 'v1.0'" in line
+    assert fault.fired >= 1
+    hub.faults.clear()
+    assert push(hub, arguments)["complete"]
+    assert_released(hub)
+
+
+def test_a_release_whose_tag_was_lost_is_finished_by_running_it_again(
+    hub: HubServer,
+    made: dict,
+    tmp_path: Path,
+) -> None:
+    arguments = settings(made, tmp_path / "release")
+    push(hub, arguments)
+    pairs = hub.repo("dataset", "kit-owner/pairs")
+    tagged = pairs.record.refs.pop("refs/tags/v1.0")
+    # Somebody goes on meanwhile: the tag belongs on what the others name.
+    pairs.commit({"theirs.txt": b"t"})
+    assert push(hub, arguments)["complete"] and pairs.refs["refs/tags/v1.0"] == tagged
 
 
 # ------------------------------------------------------------------------------------------------- the command

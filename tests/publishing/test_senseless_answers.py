@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 
 from tests.hub_server import HubServer
-from tests.publishing.client import publish, refusal, repo
-from tests.publishing.test_silence import STEPS
+from tests.support.publishing_client import STEPS, publish, refusal, repo
 
 
 HTML = b"<!doctype html><title>Sign in to the network</title>"

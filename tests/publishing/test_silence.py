@@ -11,23 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.hub_server import HubServer
-from tests.publishing.client import NAME, command, publish, refusal, repo
+from tests.support.publishing_client import NAME, STEPS, command, publish, refusal, repo
 
 
-STEPS = {
-    "head": ("GET", "/revision/main"),
-    "tree": ("GET", "/tree/"),
-    "refs": ("GET", "/refs"),
-    "file": ("GET", "/resolve/"),
-    "validation": ("POST", "/validate-yaml"),
-    "preupload": ("POST", "/preupload/"),
-    "batch": ("POST", "/info/lfs/objects/batch"),
-    "put": ("PUT", "/storage/upload"),
-    "verify": ("POST", "lfs/verify"),
-    "commit": ("POST", "/commit/main"),
-    "tag": ("POST", "/tag/"),
-    "settings": ("PUT", "/settings"),
-}
 FAR = {"seconds": "100000", "date": format_datetime(datetime.now(UTC) + timedelta(days=2), usegmt=True)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,23 @@ from tests.support.rendered_folders import REPO_TYPES
 
 KINDS = tuple(REPO_TYPES)
 NAME = "kit-owner/thing"
+# The requests of a publish: what each is for, its method and path.
+STEPS = {
+    "head": ("GET", "/revision/main"),
+    "tree": ("GET", "/tree/"),
+    "refs": ("GET", "/refs"),
+    "file": ("GET", "/resolve/"),
+    "validation": ("POST", "/validate-yaml"),
+    "preupload": ("POST", "/preupload/"),
+    "batch": ("POST", "/info/lfs/objects/batch"),
+    "put": ("PUT", "/storage/upload"),
+    "verify": ("POST", "lfs/verify"),
+    "commit": ("POST", "/commit/main"),
+    "tag": ("POST", "/tag/"),
+    "settings": ("PUT", "/settings"),
+}
+# What a network that wants a login answers to everything.
+HTML: dict[str, Any] = {"status": 200, "body": b"<html>Sign in</html>", "headers": {"Content-Type": "text/html"}}
 
 
 @dataclass(frozen=True)
