@@ -4,6 +4,7 @@ Reading is repeated where that may help; what changes something is sent once, an
 """
 
 import hashlib
+import io
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import takewhile
@@ -37,10 +38,11 @@ class Stored:
         """Whether it has exactly these bytes."""
         if self.size != size_of(content):
             return False
-        data = content if isinstance(content, bytes) else content.read_bytes()
-        if self.sha256 is not None:
-            return self.sha256 == hashlib.sha256(data).hexdigest()
-        return self.blob_id == hashlib.sha1(b"blob %d\0" % len(data) + data).hexdigest()
+        digest = hashlib.sha256() if self.sha256 is not None else hashlib.sha1(b"blob %d\0" % self.size)
+        with io.BytesIO(content) if isinstance(content, bytes) else content.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+        return digest.hexdigest() == (self.sha256 or self.blob_id)
 
 
 @dataclass(frozen=True)
