@@ -41,6 +41,7 @@ def publish_folder(
 
     options, api = options or PublishOptions(), api or HfApi()
     check_repo_id(repo_id)
+    _refuse_special_files(Path(folder))
     staged = replace(open_staged(Path(folder)), repo_id=repo_id)
     if options.create_pr and (options.tag or options.public or options.revision):
         raise KitError("--create_pr proposes a commit for main: --tag, --public and --revision do not go with it")
@@ -52,6 +53,13 @@ def publish_folder(
         raise KitError("no access token: run `hf auth login`, or set HF_TOKEN to one that may write")
     repository = Repository(api, repo_id, staged.repo_type, options.revision or "main")
     return Publisher(staged, repository, options).publish()
+
+
+def _refuse_special_files(folder: Path) -> None:
+    """Raise KitError where there is something that cannot be read to its end: reading a named pipe waits for ever."""
+    for path in sorted(folder.rglob("*")):
+        if not path.is_file() and not path.is_dir():
+            raise KitError(f"{path}: neither a file nor a folder: take it out, then publish")
 
 
 def check_repo_id(repo_id: str | None) -> None:

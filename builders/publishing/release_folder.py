@@ -93,7 +93,14 @@ def render_release(
             open_staged(item.folder)
     with atomic_folder(output, RELEASE) as work:
         for item in given:
-            shutil.copytree(item.folder, work / item.name, copy_function=_link_or_copy)
+            try:
+                shutil.copytree(item.folder, work / item.name, copy_function=_link_or_copy)
+            except shutil.Error as error:
+                # All that went wrong with its files, as (from, to, why).
+                why = error.args[0][0][-1]
+                raise KitError(
+                    f"{item.folder}: cannot be copied into {output}: {why}; mend that, then release"
+                ) from error
         _write_cards(given, work, measured, licence)
         if (output / REPORT).is_file():
             shutil.copy(output / REPORT, work / REPORT)
