@@ -22,7 +22,7 @@ from builders.collections.load import load_collection
 from builders.expanders.recordings import read_recorded
 from builders.grading.comparison import legend, system_row, table_lines
 from builders.grading.grader import Grader
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 
 
@@ -54,7 +54,7 @@ def main() -> None:
     results = {}
     lines = [f"{len(queries)} test queries of SciFact; passages by {TEACHER} (query2doc prompts), recorded."]
     for name, formation in ENGINES.items():
-        grader = Grader(collection, load_retriever(name, collection), load_formation(formation))
+        grader = Grader(collection, load_retriever(name, collection), load_formulation(formation))
         plain = grader.plain(queries)
         systems = {"plain": system_row(plain, plain, SEED)}
         for kind, texts in passages.items():

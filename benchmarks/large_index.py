@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from builders.artifacts.provenance import cores, made_by
 from builders.collections.load import load_collection
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 
 
@@ -100,7 +100,7 @@ def search(folder: Path) -> dict[str, float]:
     import numpy as np
 
     started = time.perf_counter()
-    retriever, formation = load(folder), load_formation(FORMATION)
+    retriever, formation = load(folder), load_formulation(FORMATION)
     loaded = time.perf_counter() - started
     draw = Words(np.random.default_rng(1))
     asked = [(draw.text(QUERY_LENGTH), [draw.text(EXPANSION_LENGTH)]) for _ in range(QUERIES)]

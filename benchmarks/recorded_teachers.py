@@ -31,7 +31,7 @@ from builders.grading.grader import DEPTH, Grader
 from builders.pairing.ndcg_margin import NdcgMargin
 from builders.pairing.pairing import Pairing
 from builders.prompts.load import load_prompt
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 from builders.retrievers.retriever import Hit, Retriever
 
@@ -94,7 +94,7 @@ def graded(data: Path, name: str) -> dict[str, Any]:
     by_retriever, yields = {}, {}
     retrievers: list[Retriever] = [load_retriever("bm25s", collection), SnowballBm25(collection)]
     for retriever in retrievers:
-        grader = Grader(collection, retriever, load_formation(FORMATION))
+        grader = Grader(collection, retriever, load_formulation(FORMATION))
         plain = grader.plain(queries)
         rows = {PLAIN: system_row(plain, plain, SEED)}
         candidates: dict[str, list[dict[str, Any]]] = {}

@@ -16,7 +16,7 @@ from builders.expanders.trained import QueryExpander
 from builders.measures.retrieval_measures.ranking import measure
 from builders.prompts.load import load_prompt
 from builders.retrievers.analysis.load import analyzer_for
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.left_out import ranked_without
 from builders.retrievers.load import load_retriever
 from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever
@@ -87,7 +87,7 @@ class Engine:
 
     def search(self, query: str, expansion: str = "") -> Ranking:
         """Search for a query as it is, or with an expansion."""
-        formation, asked = load_formation(self.settings.formation), [(query, (expansion,))]
+        formation, asked = load_formulation(self.settings.formation), [(query, (expansion,))]
         judged = self.judged(query)
         ids = [judged.id if judged else ""]
         started = time.perf_counter()

@@ -29,7 +29,7 @@ from builders.grading.selection import distillation_rows, require_selection
 from builders.prompts.context.load import shown_texts
 from builders.prompts.exemplars import draw_exemplars
 from builders.prompts.load import load_prompt, require_language
-from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.formulation import formulation_help, load_formulation
 from builders.retrievers.load import encoder_folders, folder_revisions, load_retriever, retriever_help
 
 
@@ -113,7 +113,7 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
         args, collection, student, generation = self.args, self.collection, self.student, self.generation
         queries = self._sampled()
         # Before anything is generated: a retriever that cannot be had, or asked so, must cost no answers.
-        formulation = load_formation(args.formation)
+        formulation = load_formulation(args.formation)
         if self.processes.is_main:
             self.grader = Grader(collection, load_retriever(args.retriever, collection), formulation)
         exemplars = {one.id: draw_exemplars(collection, one.exemplars, args.seed) for one in generation.prompts}

@@ -33,7 +33,7 @@ from builders.grading.comparison import (
 )
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
 from builders.grading.joining import join_expansions, join_run
-from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.formulation import formulation_help, load_formulation
 from builders.retrievers.load import load_retriever, retriever_help
 
 
@@ -120,7 +120,7 @@ def grade(args: GradeArguments) -> tuple[dict[str, Any], list[Row]]:
             if name == PLAIN:
                 raise KitError(f"{PLAIN!r} is the query without expansion; give the system another name with --system")
             written[name], notes = join_expansions(args.expansions, recorded, collection, queries)
-        grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
+        grader = Grader(collection, load_retriever(args.retriever, collection), load_formulation(args.formation))
         searched = {"retriever": grader.retriever.name, "formation": grader.formation.name}
         systems = {
             name: Graded(

@@ -18,7 +18,7 @@ from builders.commands.build import DerivedBuild, DerivedOptions
 from builders.grading.candidates import grading_record, grading_report, regraded_candidates
 from builders.grading.grader import Grader
 from builders.grading.selection import distillation_rows, require_selection
-from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.formulation import formulation_help, load_formulation
 from builders.retrievers.load import encoder_folders, load_retriever, retriever_help
 
 
@@ -57,7 +57,7 @@ class RegradeBuild(DerivedBuild[RegradeArguments]):
         require_selection(self.select)
         self.student = self.student_prompt(args.student_prompt)
         collection = load_recorded_collection(self.expansions, args.expansions, args.collection)
-        self.grader = Grader(collection, load_retriever(args.retriever, collection), load_formation(args.formation))
+        self.grader = Grader(collection, load_retriever(args.retriever, collection), load_formulation(args.formation))
 
     def _settings(self) -> dict[str, Any]:
         return {

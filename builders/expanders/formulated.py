@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from builders.errors import KitError
-from builders.retrievers.formulation import Repeated, load_formation
+from builders.retrievers.formulation import Repeated, load_formulation
 
 
 # What Lucene's query parser, and those of Elasticsearch and OpenSearch after it, read as syntax.
@@ -61,7 +61,7 @@ def formulate_query(query: str, expansion: str, formulation: str) -> FormulatedQ
     Raises:
         KitError: the formulation is no single text: only `q*5+e`, with any number of repeats, is one everywhere.
     """
-    how = load_formation(formulation)
+    how = load_formulation(formulation)
     if not isinstance(how, Repeated):
         raise KitError(f"formulation {formulation!r} is no text that any engine takes: give formulation='q*5+e'")
     return FormulatedQuery(" ".join(query.split()), " ".join(expansion.split()), how.repeats)

@@ -8,7 +8,7 @@ from builders.errors import KitError
 from builders.expanders.trained import QueryExpander
 from builders.grading.comparison import PLAIN, Row, legend, query_row, silence_row, system_row, table_lines
 from builders.grading.grader import Grader
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.retriever import Retriever
 
 
@@ -85,7 +85,7 @@ def evaluate(
         >>> retriever = load_retriever("bm25s", collection)  # doctest: +SKIP
         >>> print(evaluate(load_expander("you/my-expander"), collection, retriever))  # doctest: +SKIP
     """
-    grader = Grader(collection, retriever, load_formation(formulation or expander.formulation))
+    grader = Grader(collection, retriever, load_formulation(formulation or expander.formulation))
     queries = collection.split(split)
     if not queries:
         raise KitError(f"collection {collection.name!r} has no judged {split} queries: give another split")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from builders.collections.collection import Collection
 from builders.measures.retrieval_measures.ranking import gold_rank, measure
-from builders.retrievers.formulation import Formation
+from builders.retrievers.formulation import Formulation
 from builders.retrievers.left_out import ranked_without
 from builders.retrievers.retriever import Hit, Retriever
 
@@ -38,7 +38,7 @@ class Grader:
         KitError: the retriever cannot be asked as the formation wants to.
     """
 
-    def __init__(self, collection: Collection, retriever: Retriever, formation: Formation) -> None:
+    def __init__(self, collection: Collection, retriever: Retriever, formation: Formulation) -> None:
         formation.check(retriever)
         self.collection = collection
         self.retriever = retriever

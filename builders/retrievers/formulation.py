@@ -21,7 +21,7 @@ DEFAULT = "q*5+e"
 Asked = tuple[str, Sequence[str]]
 
 
-class Formation(ABC):
+class Formulation(ABC):
     """A way to search with a query and its expansions.
 
     Attributes:
@@ -32,7 +32,7 @@ class Formation(ABC):
     ranks_by: ClassVar[str]
 
     @classmethod
-    def from_name(cls, name: str, load: Callable[[str], "Formation"]) -> Self | None:
+    def from_name(cls, name: str, load: Callable[[str], "Formulation"]) -> Self | None:
         """The formulation of a name, `None` where the name is not its own; `load` makes those inside of it.
 
         Raises:
@@ -43,7 +43,7 @@ class Formation(ABC):
     @property
     @abstractmethod
     def name(self) -> str:
-        """How provenance records it, and what [`load_formation`] takes, e.g. `q*5+e`."""
+        """How provenance records it, and what [`load_formulation`] takes, e.g. `q*5+e`."""
 
     def check(self, retriever: Retriever) -> None:  # noqa: B027 (most need nothing but a text)
         """Refuse a retriever that cannot be asked so; every one can be asked for a text.
@@ -62,7 +62,7 @@ class Formation(ABC):
 
 
 @dataclass(frozen=True)
-class Repeated(Formation):
+class Repeated(Formulation):
     """`q*k+e`: the query k times, then its expansions, as one text (query2doc, Wang et al. 2023, §3: k = 5).
 
     The repeats keep the few words of the query from drowning in the many of the expansion.
@@ -75,17 +75,17 @@ class Repeated(Formation):
 
     @classmethod
     def from_name(cls, name: str, load: object = None) -> Self | None:
-        """See `Formation.from_name`."""
+        """See `Formulation.from_name`."""
         fixed = re.fullmatch(r"q\*([1-9]\d{0,3})\+e", name)
         return cls(int(fixed[1])) if fixed else None
 
     @property
     def name(self) -> str:
-        """See `Formation.name`."""
+        """See `Formulation.name`."""
         return f"q*{self.repeats}+e"
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
-        """See `Formation.search`."""
+        """See `Formulation.search`."""
         return retriever.search([self.text(query, written(expansions)) for query, expansions in asked], depth)
 
     def text(self, query: str, expansions: Sequence[str]) -> str:
@@ -94,7 +94,7 @@ class Repeated(Formation):
 
 
 @dataclass(frozen=True)
-class Adaptive(Formation):
+class Adaptive(Formulation):
     """`q*adaptive+e`: as `q*k+e`, with k = max(1, ⌊terms(e) / (3 · terms(q))⌋) for each query.
 
     The formula of ThinkQE (Lei et al. 2025), which counts words between spaces. Counted here are the retriever's own
@@ -105,11 +105,11 @@ class Adaptive(Formation):
     ranks_by = "the query as often as the expansion is long, counted in the retriever's terms (lexical)"
 
     def check(self, retriever: Retriever) -> None:
-        """See `Formation.check`: only a lexical retriever has terms to count."""
+        """See `Formulation.check`: only a lexical retriever has terms to count."""
         _lexical(retriever, self.name)
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
-        """See `Formation.search`."""
+        """See `Formulation.search`."""
         lexical = _lexical(retriever, self.name)
         texts = []
         for query, expansions in asked:
@@ -125,7 +125,7 @@ class Adaptive(Formation):
 
 
 @dataclass(frozen=True)
-class Mean(Formation):
+class Mean(Formulation):
     """`mean`: the vector (f(q) + Σ f(eᵢ)) / (1 + n) over n expansions, every part of length 1.
 
     With one expansion it is ExpandR's (f(q) + f(e)) / 2 (Yao et al. 2025), with several HyDE's mean (Gao et al. 2023).
@@ -136,11 +136,11 @@ class Mean(Formation):
     ranks_by = "the mean of the vectors of query and expansions (dense)"
 
     def check(self, retriever: Retriever) -> None:
-        """See `Formation.check`: only a dense retriever has vectors to average."""
+        """See `Formulation.check`: only a dense retriever has vectors to average."""
         _encoding(retriever, self.name)
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
-        """See `Formation.search`."""
+        """See `Formulation.search`."""
         encoder = _encoding(retriever, self.name)
         vectors = encoder.encode_queries([query for query, _ in asked])
         kept = [written(expansions) for _, expansions in asked]
@@ -153,31 +153,31 @@ class Mean(Formation):
 
 
 @dataclass(frozen=True)
-class Fused(Formation):
+class Fused(Formulation):
     """`rrf(q,F)`: reciprocal rank fusion of the plain query's ranking and that of another formulation."""
 
-    other: Formation
+    other: Formulation
 
     form = f"rrf(q,{DEFAULT})"
     ranks_by = "reciprocal rank fusion of the plain query and another of these"
 
     @classmethod
-    def from_name(cls, name: str, load: Callable[[str], Formation]) -> Self | None:
-        """See `Formation.from_name`."""
+    def from_name(cls, name: str, load: Callable[[str], Formulation]) -> Self | None:
+        """See `Formulation.from_name`."""
         inner = re.fullmatch(r"rrf\(q,([^()]+)\)", name)
         return cls(load(inner[1])) if inner else None
 
     @property
     def name(self) -> str:
-        """See `Formation.name`."""
+        """See `Formulation.name`."""
         return f"rrf(q,{self.other.name})"
 
     def check(self, retriever: Retriever) -> None:
-        """See `Formation.check`."""
+        """See `Formulation.check`."""
         self.other.check(retriever)
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
-        """See `Formation.search`. Without an expansion the plain ranking stays as it is."""
+        """See `Formulation.search`. Without an expansion the plain ranking stays as it is."""
         plain = retriever.search([query for query, _ in asked], depth)
         wanted = [number for number, (_, expansions) in enumerate(asked) if written(expansions)]
         rankings = list(plain)
@@ -189,33 +189,33 @@ class Fused(Formation):
 
 
 @dataclass(frozen=True)
-class PerPart(Formation):
+class PerPart(Formulation):
     """`hybrid(F,G,…)`: each part of a hybrid retriever forms its own query, and their rankings are fused."""
 
-    parts: tuple[Formation, ...]
+    parts: tuple[Formulation, ...]
 
     form = f"hybrid({DEFAULT},mean)"
     ranks_by = "one of these for each part of a hybrid retriever"
 
     @classmethod
-    def from_name(cls, name: str, load: Callable[[str], Formation]) -> Self | None:
-        """See `Formation.from_name`."""
+    def from_name(cls, name: str, load: Callable[[str], Formulation]) -> Self | None:
+        """See `Formulation.from_name`."""
         inner = re.fullmatch(r"hybrid\((.+)\)", name)
         # A comma inside of rrf(…) does not part.
         return cls(tuple(load(part) for part in re.split(r",(?![^(]*\))", inner[1]))) if inner else None
 
     @property
     def name(self) -> str:
-        """See `Formation.name`."""
+        """See `Formulation.name`."""
         return f"hybrid({','.join(part.name for part in self.parts)})"
 
     def check(self, retriever: Retriever) -> None:
-        """See `Formation.check`: a hybrid retriever with as many parts."""
+        """See `Formulation.check`: a hybrid retriever with as many parts."""
         for formation, part in zip(self.parts, self._parts(retriever), strict=True):
             formation.check(part)
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
-        """See `Formation.search`."""
+        """See `Formulation.search`."""
         pairs = zip(self.parts, self._parts(retriever), strict=True)
         reach = HybridRetriever.reach(depth)
         rankings = [formation.search(part, asked, reach) for formation, part in pairs]
@@ -230,17 +230,17 @@ class PerPart(Formation):
         return retriever.parts
 
 
-FORMULATIONS: tuple[type[Formation], ...] = (Repeated, Adaptive, Mean, Fused, PerPart)
+FORMULATIONS: tuple[type[Formulation], ...] = (Repeated, Adaptive, Mean, Fused, PerPart)
 
 
-def load_formation(name: str) -> Formation:
+def load_formulation(name: str) -> Formulation:
     """The formulation of a recorded name, in one of the forms of [`FORMULATIONS`].
 
     Raises:
         KitError: there is no such formulation.
     """
     for kind in FORMULATIONS:
-        formulation = kind.from_name(name, load_formation)
+        formulation = kind.from_name(name, load_formulation)
         if formulation is not None:
             return formulation
     raise KitError(f"no formation {name!r}: give one of {_forms()}")

@@ -17,7 +17,7 @@ from builders.grading.grader import Grader
 from builders.hard_negatives.ranked import mine
 from builders.prompts.context.prf_passages import PrfPassages
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from space.engine import Engine
 from train.evaluation.systems import baseline_system
 
@@ -48,7 +48,7 @@ def debate(folder: Path, names: dict[str, str] | None = None, **stated: object) 
 
 
 def ndcg(collection: Collection) -> list[float]:
-    grader = Grader(collection, Bm25sRetriever(collection), load_formation("q*5+e"))
+    grader = Grader(collection, Bm25sRetriever(collection), load_formulation("q*5+e"))
     return [grade.ndcg_at_10 for grade in grader.plain(list(collection.queries))]
 
 

@@ -15,7 +15,7 @@ from builders.expanders.expander_file import EXPANDER, expander_record
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.grading.grader import Grader
 from builders.publishing.staging.load import open_staged
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from model_cards.adapter_card import expander_json
 from tests.hub_server.fixtures import hub, run_client
 from tests.support.commands import ROOT, command
@@ -130,7 +130,7 @@ def test_evaluate_agrees_with_the_grader(tiny, words):
     table = evaluate(expander, words, retriever, split="train")
     assert [row["system"] for row in table.rows] == ["plain", "sft"]
     queries = words.split("train")
-    grader = Grader(words, retriever, load_formation("q*5+e"))
+    grader = Grader(words, retriever, load_formulation("q*5+e"))
     texts = expander.expand_queries(queries, words)
     grades = grader.expanded([(query.id, text) for query, text in zip(queries, texts, strict=True)])
     assert table.rows[1]["ndcg_at_10"] == pytest.approx(sum(grade.ndcg_at_10 for grade in grades) / len(grades))
@@ -181,7 +181,7 @@ def test_lucene_ranks_every_form_as_the_kit_does():
         page = " ".join(by_id[min(collection.gold(query.id))].split()[:12])
         expansion = f'{page} np.dot(a, b): [x] AND "y" && z* ~1 a/b NOT -w'
         formulated = formulate_query(query.text, expansion, "q*5+e")
-        (wanted,) = load_formation("q*5+e").search(retriever, [(query.text, (expansion,))], 10)
+        (wanted,) = load_formulation("q*5+e").search(retriever, [(query.text, (expansion,))], 10)
         assert [hit.document_id for hit in retriever.search([formulated.text], 10)[0]] == [
             h.document_id for h in wanted
         ]

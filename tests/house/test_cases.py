@@ -80,6 +80,8 @@ def test_the_best_of_each_query_is_never_below_plain(tmp_path: Path, capsys):
     make_expansions(["--collection", str(case), *recorded, *size])
     counts = read_build(tmp_path / "out")["yield"]
     assert counts["mean_plain_ndcg_at_10"] == counts["mean_best_ndcg_at_10"] == 1.0
-    rejected = [json.loads(line)["expansion"].startswith("I'm") for line in (case / "teacher.jsonl").read_text().splitlines()]
+    rejected = [
+        json.loads(line)["expansion"].startswith("I'm") for line in (case / "teacher.jsonl").read_text().splitlines()
+    ]
     assert counts["queries_without_candidate"] == sum(rejected) == 4
     assert "best of each query 1.0 (plain for 4 without a valid one)" in capsys.readouterr().err

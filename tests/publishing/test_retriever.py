@@ -14,7 +14,7 @@ from builders.collections.collection import Collection, Document
 from builders.errors import KitError
 from builders.publishing.staging.load import open_staged
 from builders.retrievers.encoder import Encoder
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 from model_cards.retriever_card import retriever_card
 from tests.hub_server import HubServer
@@ -48,7 +48,7 @@ def test_the_recipe_in_the_card_runs_and_is_the_kits_own_mean(
     assert capsys.readouterr().out.count("[[") == 2
     documents = [Document(f"d{number}", "", text) for number, text in enumerate(space["documents"])]
     collection = Collection("fruit", "en", documents, {}, {}, "made up", "CC0", "made up")
-    found = load_formation("mean").search(
+    found = load_formulation("mean").search(
         load_retriever(f"dense:{retriever}", collection), [(space["query"], [space["expansion"]])], 2
     )[0]
     scores = (space["expanded_vectors"] @ space["document_vectors"].T)[0]

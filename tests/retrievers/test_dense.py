@@ -14,7 +14,7 @@ from builders.grading.grader import Grader
 from builders.retrievers import dense_index, vectors
 from builders.retrievers.document_ids import DocumentIds
 from builders.retrievers.encoder import Encoder
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 from builders.retrievers.nearest import Exact, best
 from builders.retrievers.vectors import document_vectors
@@ -216,7 +216,7 @@ def test_a_real_encoder(cache, minilm, monkeypatch):
     assert markets[0].document_id == "d"
     assert retriever.search(["x"], 0) == [[]] and retriever.search([], 3) == []
     # (f(q) + f(e)) / 2, the scores being linear in it.
-    [mixed] = load_formation("mean").search(retriever, [("a sleeping cat", ["equities lost value"])], 5)
+    [mixed] = load_formulation("mean").search(retriever, [("a sleeping cat", ["equities lost value"])], 5)
     alone = [
         {hit.document_id: hit.score for hit in retriever.search([text], 5)[0]}
         for text in ("a sleeping cat", "equities lost value")
@@ -224,7 +224,7 @@ def test_a_real_encoder(cache, minilm, monkeypatch):
     assert {hit.document_id: hit.score for hit in mixed} == pytest.approx(
         {key: (alone[0][key] + alone[1][key]) / 2 for key in texts}, abs=2e-6
     )
-    assert load_formation("mean").search(retriever, [("a sleeping cat", [""])], 3) == [cats]
+    assert load_formulation("mean").search(retriever, [("a sleeping cat", [""])], 3) == [cats]
     hybrid = load_retriever(f"hybrid(bm25s,{minilm})", collection)
     assert [hit.document_id for hit in hybrid.search(["cat"], 2)[0]] == ["a", "b"]
     if importlib.util.find_spec("faiss"):
@@ -237,7 +237,7 @@ def test_a_real_encoder(cache, minilm, monkeypatch):
 def test_minilm_on_scifact(shared_data, minilm):
     """The published figure; encoding takes minutes."""
     collection = load_collection(str(shared_data / "scifact"))
-    grader = Grader(collection, load_retriever(minilm, collection), load_formation("mean"))
+    grader = Grader(collection, load_retriever(minilm, collection), load_formulation("mean"))
     grades = grader.plain([query.id for query in collection.split("test")])
     assert len(grades) == 300
     assert sum(grade.ndcg_at_10 for grade in grades) / 300 == pytest.approx(0.645, abs=0.01)

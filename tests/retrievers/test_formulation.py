@@ -7,7 +7,7 @@ from builders.collections.collection import Collection, Document, Query
 from builders.errors import KitError
 from builders.grading.grader import Grader
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formulation import Adaptive, Repeated, load_formation
+from builders.retrievers.formulation import Adaptive, Repeated, load_formulation
 from builders.retrievers.fusion import HybridRetriever, fused
 from builders.retrievers.retriever import Hit, LexicalRetriever, VectorRetriever
 
@@ -73,7 +73,7 @@ def ids(hits):
     + ["hybrid(q*5+e,mean)", "hybrid(rrf(q,q*5+e),mean,q*adaptive+e)"],
 )
 def test_the_name_is_what_loads_it(name):
-    assert load_formation(name).name == name
+    assert load_formulation(name).name == name
 
 
 @pytest.mark.parametrize(
@@ -81,22 +81,22 @@ def test_the_name_is_what_loads_it(name):
 )
 def test_unknown_names_list_the_forms(name):
     with pytest.raises(KitError, match=r"no formation .*q\*5\+e.*q\*adaptive\+e, mean, rrf\(q,q\*5\+e\)"):
-        load_formation(name)
+        load_formulation(name)
 
 
 def test_fixed_repeats(bm25):
     assert Repeated(3).text("q w", ["e one", "e two"]) == "q w q w q w e one e two"
-    formation = load_formation("q*2+e")
+    formation = load_formulation("q*2+e")
     assert formation.search(bm25, [("red", ["whale", "sings"])], 5) == bm25.search(["red red whale sings"], 5)
 
 
 @pytest.mark.parametrize("name", ["q*5+e", "q*adaptive+e", "rrf(q,q*5+e)"])
 def test_a_blank_expansion_is_the_plain_query(bm25, name):
     asked = [("red fox", []), ("red fox", [""]), ("red fox", [" \n", "\t"]), ("whale", ["sings"])]
-    found = load_formation(name).search(bm25, asked, 5)
+    found = load_formulation(name).search(bm25, asked, 5)
     assert found[:3] == bm25.search(["red fox"] * 3, 5)
     assert found[3] != bm25.search(["whale"], 5)[0]
-    assert load_formation(name).search(bm25, [("whale", [" ", "sings"])], 5) == [found[3]]
+    assert load_formulation(name).search(bm25, [("whale", [" ", "sings"])], 5) == [found[3]]
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_a_blank_expansion_is_the_plain_query(bm25, name):
 def test_adaptive_repeats(bm25, query, expansions, repeats):
     assert Adaptive.repeats(bm25, query, expansions) == repeats
     text = Repeated(repeats).text(query, expansions)
-    assert load_formation("q*adaptive+e").search(bm25, [(query, expansions)], 5) == bm25.search([text], 5)
+    assert load_formulation("q*adaptive+e").search(bm25, [(query, expansions)], 5) == bm25.search([text], 5)
 
 
 def test_fused_ranks_by_hand():
@@ -131,7 +131,7 @@ def test_fused_ranks_by_hand():
 
 
 def test_fusion_of_plain_and_expanded(bm25):
-    [found] = load_formation("rrf(q,q*5+e)").search(bm25, [("sings", ["whale"])], 5)
+    [found] = load_formulation("rrf(q,q*5+e)").search(bm25, [("sings", ["whale"])], 5)
     plain, expanded = bm25.search(["sings", "sings " * 5 + "whale"], 5)
     assert (ids(plain), ids(expanded)) == (["e", "c"], ["e", "c", "d"])
     assert found == [Hit("e", 2 / 61), Hit("c", 2 / 62), Hit("d", 1 / 63)]
@@ -140,7 +140,7 @@ def test_fusion_of_plain_and_expanded(bm25):
 def test_mean_of_vectors():
     plane = Plane({"q": (1.0, 0.0), "up": (0.0, 1.0), "left": (-1.0, 0.0)})
     asked = [("q", []), ("q", ["up"]), ("q", ["up", "up", " "]), ("up", ["left"])]
-    found = load_formation("mean").search(plane, asked, 3)
+    found = load_formulation("mean").search(plane, asked, 3)
     assert plane.passages == ["up", "up", "up", "left"]
     assert ids(found[0]) == ["east", "north-east", "north"]
     # (q + up) / 2 = (½, ½); (q + 2 up) / 3 = (⅓, ⅔).
@@ -159,12 +159,12 @@ def test_hybrid_parts_form_their_own_queries(bm25):
     assert hybrid.name == f"hybrid({bm25.name},plane)"
     assert hybrid.search(["sings"], 2) == [fused([bm25.search(["sings"], 9)[0], plane.search(["sings"], 9)[0]], 2)]
     asked = [("sings", ["whale"]), ("sings", [])]
-    lexical = load_formation("q*2+e").search(bm25, asked, 9)
-    dense = load_formation("mean").search(plane, asked, 9)
-    found = load_formation("hybrid(q*2+e,mean)").search(hybrid, asked, 3)
+    lexical = load_formulation("q*2+e").search(bm25, asked, 9)
+    dense = load_formulation("mean").search(plane, asked, 9)
+    found = load_formulation("hybrid(q*2+e,mean)").search(hybrid, asked, 3)
     assert found == [fused(pair, 3) for pair in zip(lexical, dense, strict=True)]
     # The depth cuts; it does not change what stands above.
-    assert load_formation("hybrid(q*2+e,mean)").search(hybrid, asked, 1) == [hits[:1] for hits in found]
+    assert load_formulation("hybrid(q*2+e,mean)").search(hybrid, asked, 1) == [hits[:1] for hits in found]
     assert hybrid.search(["sings"], 0) == [[]]
 
 
@@ -185,16 +185,16 @@ def test_a_formation_unfit_for_the_retriever(bm25):
     ]
     for name, retriever, message in unfit:
         with pytest.raises(KitError, match=message):
-            Grader(sample(), retriever, load_formation(name))
+            Grader(sample(), retriever, load_formulation(name))
         with pytest.raises(KitError, match=message):
-            load_formation(name).search(retriever, [("red", ["whale"])], 5)
+            load_formulation(name).search(retriever, [("red", ["whale"])], 5)
     with pytest.raises(KitError, match="at least two parts"):
         HybridRetriever([bm25])
 
 
 def test_grading_takes_one_expansion_or_several(bm25):
     queries = {"1": Query("1", "red", "test")}
-    grader = Grader(sample(queries=queries, qrels={"1": {"e": 1}}), bm25, load_formation("q*1+e"))
+    grader = Grader(sample(queries=queries, qrels={"1": {"e": 1}}), bm25, load_formulation("q*1+e"))
     plain, blank, one, several = grader.expanded(
         [("1", []), ("1", " "), ("1", "whale songs"), ("1", ["whale", "songs"])]
     )

@@ -9,7 +9,7 @@ from builders.errors import KitError
 from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.analysis.snowball import STEMMERS
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formulation import Adaptive, load_formation
+from builders.retrievers.formulation import Adaptive, load_formulation
 
 
 needs_jieba = pytest.mark.skipif(importlib.util.find_spec("jieba") is None, reason="the extra chinese is missing")
@@ -100,7 +100,7 @@ def test_adaptive_repeats_count_chinese_words():
     ]:
         assert Adaptive.repeats(index, bare["query"], expansions) == repeats
         text = " ".join([bare["query"]] * repeats + expansions)
-        found = load_formation("q*adaptive+e").search(index, [(bare["query"], expansions)], 5)
+        found = load_formulation("q*adaptive+e").search(index, [(bare["query"], expansions)], 5)
         assert found == index.search([text], 5)
     # Words between spaces would be 1 to 1: never more than one repeat.
     assert [len(text.split()) for text in bare.values()] == [1, 1, 1]

@@ -4,7 +4,7 @@ import pytest
 
 from builders.collections.load import load_collection
 from builders.grading.grader import Grader
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 from tests.support.java import needs_java
 
@@ -19,7 +19,7 @@ def judged(collection, split=None):
 
 
 def ndcg(collection, retriever, split=None):
-    grades = Grader(collection, load_retriever(retriever, collection), load_formation("q*5+e")).plain(
+    grades = Grader(collection, load_retriever(retriever, collection), load_formulation("q*5+e")).plain(
         judged(collection, split)
     )
     return sum(grade.ndcg_at_10 for grade in grades) / len(grades)

@@ -22,7 +22,7 @@ from builders.grading.results_form import in_one_form, one_retriever
 from builders.measures.diversity import mean_pairwise_cosine
 from builders.prompts.script import opening, segments
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from tests.support.collection_folders import jsonl
 from tests.support.commands import ROOT, command, launch
 from tests.support.evaluation_collection import TEST, WRITES, collection
@@ -209,7 +209,7 @@ def test_queries_whose_gold_was_trained_on_are_measured_apart(results, rows):
 
 def test_the_oracle_takes_the_best_candidate_at_the_cost_of_all(made, results, rows):
     tiny = load_collection(made.args.collection)
-    grader = Grader(tiny, Bm25sRetriever(tiny), load_formation("q*5+e"))
+    grader = Grader(tiny, Bm25sRetriever(tiny), load_formulation("q*5+e"))
     pool, oracle = log(made, SAMPLES), results["systems"]["oracle"]
     assert set(pool) == set(TEST)
     for row in rows["oracle"]:
@@ -288,7 +288,7 @@ def test_what_the_prompt_shows_is_a_row_that_students_are_held_against(made, tmp
     found = load_collection(made.args.collection)
     retriever = Bm25sRetriever(found)
     text_of = {document.id: document.text for document in found.documents}
-    grader = Grader(found, retriever, load_formation(made.args.formation))
+    grader = Grader(found, retriever, load_formulation(made.args.formation))
     for row in rows["passages alone"]:
         (hits,) = retriever.search([row["query"]], 3)
         assert row["expansion"] == " ".join(opening(text_of[hit.document_id], 25) for hit in hits)

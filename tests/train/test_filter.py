@@ -21,7 +21,7 @@ from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.filtering.oracle import OracleFilter
 from builders.grading.grader import Grader
 from builders.retrievers.bm25s_index import Bm25sRetriever
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from tests.support.commands import ROOT, command, refused
 from tests.support.rendered_folders import build, raw_row
 from tests.support.word_encoder import tiny_bert
@@ -68,7 +68,7 @@ def test_the_oracle_picks_by_the_grade_then_by_the_gold_rank():
     ]
     queries = {"q": query("q", "frame")}
     collection = Collection("t", "en", documents, queries, {"q": {"gold": 1}}, "made up", "CC0", "made up", {}, {})
-    grader = Grader(collection, Bm25sRetriever(collection), load_formation("q*1+e"))
+    grader = Grader(collection, Bm25sRetriever(collection), load_formulation("q*1+e"))
     far, farther, near = "nothing", "merge", "array"
     grades = grader.expanded([("q", text) for text in (far, farther, near)])
     assert [grade.ndcg_at_10 > 0 for grade in grades] == [False, False, True]

@@ -212,7 +212,7 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
     from builders.expanders.local import LocalExpander
     from builders.grading.grader import Grader
     from builders.prompts.load import load_prompt
-    from builders.retrievers.formulation import load_formation
+    from builders.retrievers.formulation import load_formulation
     from builders.retrievers.load import load_retriever
 
     monkeypatch.setattr("train.pipeline.driver.run_stage", Stages(world, adapter))
@@ -229,7 +229,7 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
     ):
         expander = LocalExpander(str(world.base), writer and str(writer), block=8)
         answers = dict(expander.expand(requests, greedy(4)))
-        grader = Grader(fruit, load_retriever(f"dense:{retriever}", fruit), load_formation("mean"))
+        grader = Grader(fruit, load_retriever(f"dense:{retriever}", fruit), load_formulation("mean"))
         grades = grader.expanded([(query.id, answers[query.id][0].text) for query in queries])
         plain = grader.plain([query.id for query in queries])
         seen.append((figures["ndcg_at_10"], figures["plain_ndcg_at_10"]))

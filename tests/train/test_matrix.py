@@ -13,7 +13,7 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.grading.grader import Grader
 from builders.grading.results_form import NONE, rows_by_system
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 from tests.support.evaluation_collection import TEST, WRITES, collection
 from tests.support.tiny_student import base_model, student
@@ -85,7 +85,7 @@ def graded(made, results, answers) -> dict[str, list]:
     ids = [query.id for query in tiny.split("test")]
     found = {}
     for name, one in results["retrievers"].items():
-        grader = Grader(tiny, load_retriever(one["spec"], tiny), load_formation(FORMATIONS[name]))
+        grader = Grader(tiny, load_retriever(one["spec"], tiny), load_formulation(FORMATIONS[name]))
         for expander in EXPANDERS:
             found[f"{expander}/{name}"] = grader.expanded([(key, answers[expander][key]) for key in ids])
     return found
@@ -128,7 +128,7 @@ def test_what_a_prompt_shows_stands_beside_what_a_model_makes_of_it(made, tmp_pa
     plan = make_matrix_plan(args)
     tiny, ids = plan.collection, [query.id for query in plan.queries]
     texts = plan.shown_texts()
-    grader = Grader(tiny, load_retriever("bm25s", tiny), load_formation("q*2+e"))
+    grader = Grader(tiny, load_retriever("bm25s", tiny), load_formulation("q*2+e"))
     found = grader.expanded(list(zip(ids, texts, strict=True)))
     shown = results["rows"][1]
     assert all(texts) and shown["ndcg_at_10"] == pytest.approx(average(grade.ndcg_at_10 for grade in found))

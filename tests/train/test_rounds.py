@@ -11,7 +11,7 @@ from builders.expanders.expander import Request, greedy
 from builders.expanders.local import LocalExpander
 from builders.grading.grader import Grader
 from builders.prompts.load import load_prompt
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 from tests.support.commands import RECIPES, ROOT, command
 from tests.support.small_training import PROMPT, make_world
@@ -97,7 +97,7 @@ def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
     requests = [Request(query.id, tuple(load_prompt(PROMPT).messages(query.text)), 1) for query in asked]
     expander = LocalExpander(str(world.base), adapter=str(adapter), block=64)
     answers = {key: found[0].text for key, found in expander.expand(requests, greedy(6))}
-    grader = Grader(fruit, load_retriever("bm25s", fruit), load_formation("q*1+e"))
+    grader = Grader(fruit, load_retriever("bm25s", fruit), load_formulation("q*1+e"))
     grades = grader.expanded(list(answers.items()))
     for entry in results["rounds"]:
         assert entry["ndcg_at_10"] == pytest.approx(sum(grade.ndcg_at_10 for grade in grades) / len(asked))

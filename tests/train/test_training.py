@@ -45,7 +45,7 @@ def test_the_adapter_of_the_best_check_is_saved(world, trained):
     """Measured anew from the folder, as an evaluation would: by another path than the training's own."""
     from builders.collections.load import load_collection
     from builders.grading.grader import Grader
-    from builders.retrievers.formulation import load_formation
+    from builders.retrievers.formulation import load_formulation
     from builders.retrievers.load import load_retriever
 
     validation = record(trained)["validation"]
@@ -56,7 +56,7 @@ def test_the_adapter_of_the_best_check_is_saved(world, trained):
     assert best > scores[0], "the student learned nothing that helps the search"
 
     collection = load_collection(str(world.collection))
-    grader = Grader(collection, load_retriever("bm25s", collection), load_formation("q*1+e"))
+    grader = Grader(collection, load_retriever("bm25s", collection), load_formulation("q*1+e"))
     asked = [query for query in collection.split("validation") if query.split == "validation"]
     requests = [Request(query.id, tuple(load_prompt(PROMPT).messages(query.text)), 1) for query in asked]
     for adapter, step in ((str(trained), validation["kept_step"]), (None, 0)):

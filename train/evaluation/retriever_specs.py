@@ -8,7 +8,7 @@ from typing import Any
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.grading.grader import Grader
-from builders.retrievers.formulation import DEFAULT, Formation, Mean, PerPart, load_formation
+from builders.retrievers.formulation import DEFAULT, Formulation, Mean, PerPart, load_formulation
 from builders.retrievers.fusion import HybridRetriever
 from builders.retrievers.load import load_retriever
 from builders.retrievers.retriever import Retriever, VectorRetriever
@@ -27,7 +27,7 @@ class Searcher:
         spec (`str`):
             What it is: see `builders.retrievers.load.load_retriever`.
         formation (`str`, *optional*):
-            How it is asked; by default as [`usual_formation`] says.
+            How it is asked; by default as [`usual_formulation`] says.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Searcher:
         """
         try:
             retriever = load_retriever(self.spec, collection)
-            formation = load_formation(self.formation) if self.formation else usual_formation(retriever)
+            formation = load_formulation(self.formation) if self.formation else usual_formulation(retriever)
             return Grader(collection, retriever, formation)
         except KitError as error:
             if self.name == self.spec:
@@ -76,8 +76,8 @@ def load_searchers(texts: Sequence[str]) -> list[Searcher]:
     return found
 
 
-def usual_formation(retriever: Retriever) -> Formation:
+def usual_formulation(retriever: Retriever) -> Formulation:
     """The mean of vectors for what has vectors, repeats of the query for what matches terms, both for hybrids."""
     if isinstance(retriever, HybridRetriever):
-        return PerPart(tuple(usual_formation(part) for part in retriever.parts))
-    return Mean() if isinstance(retriever, VectorRetriever) else load_formation(DEFAULT)
+        return PerPart(tuple(usual_formulation(part) for part in retriever.parts))
+    return Mean() if isinstance(retriever, VectorRetriever) else load_formulation(DEFAULT)

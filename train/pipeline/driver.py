@@ -26,7 +26,7 @@ from builders.collections.load import load_collection
 from builders.expanders.local import LocalExpander
 from builders.grading.grader import Grader
 from builders.processes import Processes
-from builders.retrievers.formulation import load_formation
+from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
 from train.evaluation.generation import generate
 from train.evaluation.held_out import HeldOutQueries
@@ -152,7 +152,7 @@ class Rounds(ABC):
             KitError: it cannot be had, or cannot be asked so.
         """
         found = load_retriever(retriever, self.collection)
-        return Grader(self.collection, found, load_formation(self.args.formation))
+        return Grader(self.collection, found, load_formulation(self.args.formation))
 
     def figures(
         self, number: int, expander: Path | None, writer_name: str, grader: Callable[[], Grader], searched_by: str = ""

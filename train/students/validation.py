@@ -9,7 +9,7 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.local import LocalExpander
 from builders.grading.grader import Grader
-from builders.retrievers.formulation import formulation_help, load_formation
+from builders.retrievers.formulation import formulation_help, load_formulation
 from builders.retrievers.load import load_retriever, retriever_help
 from train.evaluation.held_out import HeldOutQueries
 
@@ -74,7 +74,7 @@ class Validation:
             options.validation_retriever,
         )
         retriever = load_retriever(options.validation_retriever, collection)
-        self._grader = Grader(collection, retriever, load_formation(options.validation_formation))
+        self._grader = Grader(collection, retriever, load_formulation(options.validation_formation))
         self._plain = self._held_out.plain(self._grader)
         revision = None if model_args.model_revision == "main" else model_args.model_revision
         name = str(model_args.model_name_or_path)
