@@ -66,6 +66,11 @@ class DenseRetriever(NamedRetriever):
         match = _NAME.fullmatch(name)
         return [match["model"]] if match and Path(match["model"]).is_dir() else []
 
+    @classmethod
+    def pins(cls, name: str) -> list[str]:
+        """See `NamedRetriever.pins`."""
+        return [Encoder(folder).revision for folder in cls.folders(name)]
+
     def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
         """See `Retriever.search`."""
         return self.search_vectors(self.encode_queries(queries), depth)

@@ -4,7 +4,6 @@ from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.dense_index import DenseRetriever
-from builders.retrievers.encoder import Encoder
 from builders.retrievers.fusion import HybridRetriever
 from builders.retrievers.pyserini_index import PyseriniRetriever
 from builders.retrievers.retriever import NamedRetriever, Retriever
@@ -49,7 +48,7 @@ def folder_revisions(name: str) -> list[str]:
     Raises:
         KitError: a folder holds no encoder, or the extra is not installed.
     """
-    return [Encoder(folder).revision for folder in encoder_folders(name)]
+    return [pin for part in HybridRetriever.part_names(name) for kind in RETRIEVERS for pin in kind.pins(part)]
 
 
 def _forms() -> str:

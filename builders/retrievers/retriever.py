@@ -73,7 +73,16 @@ class NamedRetriever(Retriever):
 
     @classmethod
     def folders(cls, name: str) -> list[str]:
-        """The folders of encoders that a retriever of this name reads."""
+        """The folders beside the collection that a retriever of this name reads."""
+        return []
+
+    @classmethod
+    def pins(cls, name: str) -> list[str]:
+        """What pins the content of those folders: a folder keeps its name when what lies in it is made anew.
+
+        Raises:
+            KitError: a folder does not hold what it should, or an extra is not installed.
+        """
         return []
 
 
