@@ -2,15 +2,14 @@
 
 import argparse
 import errno
-import math
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import fields
 from typing import Any, NoReturn
 
 from builders.errors import KitError
 from builders.recipe_file import read_recipe, refuse_endpoints, typed
+from builders.setting_bounds import require_bounds
 
 
 def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, description: str) -> tuple[Any, ...]:
@@ -65,17 +64,8 @@ def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, descripti
     if unknown:
         raise KitError(f"{where}no such setting: {' '.join(unknown[::2])}; see --help")
     for one in parsed:
-        _refuse_endless(one)
+        require_bounds(one)
     return parsed
-
-
-def _refuse_endless(settings: Any) -> None:
-    """Refuse numbers that are none: every comparison with one is false, so that no bound would hold."""
-    for one in fields(settings):
-        value = getattr(settings, one.name)
-        for number in value if isinstance(value, list) else [value]:
-            if isinstance(number, float) and not math.isfinite(number) and value != one.default:
-                raise KitError(f"--{one.name} {number}: give a finite number")
 
 
 def chosen_command(usage: str, known: Mapping[str, str]) -> str | None:

@@ -9,6 +9,7 @@ from builders.commands.expansions import ExpansionsArguments
 from builders.errors import KitError
 from builders.expanders.load import parse_with_expanders
 from train.run_settings import chosen, given
+from train.students.validation import ValidationOptions
 
 
 @dataclass
@@ -100,6 +101,49 @@ def test_what_is_not_right_in_a_recipe_is_one_line_with_file_and_key(text, messa
 def test_what_is_not_right_on_the_command_line_is_one_line(arguments, message):
     with pytest.raises(KitError, match=message):
         parse(Arguments, arguments, "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("num_train", "-5", "must be at least -1"),
+        ("num_validation", "-2", "must be at least -1"),
+        ("samples", "-1", "must be at least 1"),
+        ("max_new_tokens", "0", "must be at least 1"),
+        ("temperature", "nan", "give a finite number"),
+        ("top_k", "-1", "must be at least 0"),
+        ("top_p", "1.5", "must be at most 1"),
+        ("seed", "-1", "must be at least 0"),
+        ("seed", "4294967296", "must be at most 4294967295"),
+    ],
+)
+def test_numbers_that_make_no_sense_for_a_dataset(name, value, message):
+    with pytest.raises(KitError, match=f"--{name} {value}: {message}"):
+        parse_with_expanders(ExpansionsArguments, ["--output_dir", "out", f"--{name}", value], "", "")
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("learning_rate", "nan", "give a finite number"),
+        ("learning_rate", "-1.0", "must be at least 0"),
+        ("per_device_train_batch_size", "-1", "must be at least 1"),
+        ("gradient_accumulation_steps", "0", "must be at least 1"),
+        ("max_length", "0", "must be at least 1"),
+        ("lora_r", "0", "must be at least 1, the rank of the adapter"),
+        ("lora_dropout", "1.5", "must be at most 1"),
+        ("validation_steps", "-1", "must be at least 0"),
+        ("validation_queries", "-5", "must be at least -1"),
+    ],
+)
+def test_numbers_that_make_no_sense_for_a_training(name, value, message):
+    from trl import ModelConfig, SFTConfig
+
+    types = (ValidationOptions, SFTConfig, ModelConfig)
+    given_all = ["--output_dir", "out", "--use_cpu", "true", "--bf16", "false", "--use_peft", "true"]
+    assert parse(types, given_all, "", "")
+    with pytest.raises(KitError, match=f"--{name} {value}: {message}"):
+        parse(types, [*given_all, f"--{name}", value], "", "")
 
 
 def test_what_was_given_is_what_is_recorded(tmp_path):

@@ -183,6 +183,12 @@ def test_rows_longer_than_max_length_are_told(world, tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+def test_target_modules_that_the_model_has_not_are_one_line(world, tmp_path):
+    with pytest.raises(KitError, match="^sft: .*nothing_of_the_kind") as error:
+        world.sft(tmp_path / "model", max_steps=1, lora_target_modules=["nothing_of_the_kind"])
+    assert "\n" not in str(error.value) and not (tmp_path / "model").exists()
+
+
 @pytest.mark.slow
 def test_commands_say_it_in_one_line_and_exit_with_2(world, trained, tmp_path):
     """As a user starts them, alone and in two processes."""

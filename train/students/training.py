@@ -117,13 +117,17 @@ class StudentTraining(Training):
         self._rendered = render_rows(self.pairs.rows, tokenizer, self.method.answers, self.config, source)
         if (line := self._rendered.said(source)) and PartialState().is_main_process:
             say(line)
-        return resolve_name(self.method.trainer)(
-            model=continued(*student, self.parent) if self.parent else load_base(*student),
-            args=replace(self.config, **overrides),
-            train_dataset=self.method.rows(self._rendered.rows),
-            processing_class=tokenizer,
-            peft_config=None if self.parent else get_peft_config(self.model_args),
-        )
+        model = continued(*student, self.parent) if self.parent else load_base(*student)
+        try:
+            return resolve_name(self.method.trainer)(
+                model=model,
+                args=replace(self.config, **overrides),
+                train_dataset=self.method.rows(self._rendered.rows),
+                processing_class=tokenizer,
+                peft_config=None if self.parent else get_peft_config(self.model_args),
+            )
+        except ValueError as error:  # Settings that do not go together, or not with this model.
+            raise KitError(f"{self.stage}: {' '.join(str(error).split())[:300]}") from error
 
     def callbacks(self, trainer: Any, work: Path) -> Sequence[ValidationCallback]:
         """See [`Training`]."""
