@@ -1,7 +1,6 @@
 """DPO, as `accelerate launch train/dpo.py`: see train/students/methods/direct_preference.py."""
 
 import sys
-from functools import partial
 from pathlib import Path
 
 
@@ -13,5 +12,10 @@ from train.students.methods.direct_preference import DPO
 from train.students.methods.load import train_by
 
 
+def main() -> None:
+    """Train, or take up an interrupted training, and save the adapter folder."""
+    train_by(DPO)
+
+
 if __name__ == "__main__":
-    run(partial(train_by, DPO))
+    run(main)

@@ -1,7 +1,6 @@
 """Supervised fine-tuning, as `accelerate launch train/sft.py`: see train/students/methods/supervised.py."""
 
 import sys
-from functools import partial
 from pathlib import Path
 
 
@@ -13,5 +12,10 @@ from train.students.methods.load import train_by
 from train.students.methods.supervised import SFT
 
 
+def main() -> None:
+    """Train, or take up an interrupted training, and save the adapter folder."""
+    train_by(SFT)
+
+
 if __name__ == "__main__":
-    run(partial(train_by, SFT))
+    run(main)

@@ -111,8 +111,8 @@ def test_exact_search_is_exact_over_blocks(monkeypatch):
     documents, queries = rows(1000), rows(37, seed=1)
     documents[700] = documents[3]  # equal documents in different blocks
     expected = np.round((queries @ documents.T).astype(np.float64), 6)
-    monkeypatch.setattr(dense_index, "DOCUMENTS_TOGETHER", 64)
-    monkeypatch.setattr(dense_index, "QUERIES_TOGETHER", 10)
+    monkeypatch.setattr("builders.retrievers.nearest.DOCUMENTS_TOGETHER", 64)
+    monkeypatch.setattr("builders.retrievers.nearest.QUERIES_TOGETHER", 10)
     found = Exact(documents).nearest(queries, 25)
     assert len(found) == 37
     for number, (places, scores) in enumerate(found):
