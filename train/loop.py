@@ -150,13 +150,13 @@ def _train(training: Training, state: PartialState) -> None:
             "peak_memory_mib": round(memory.mebibytes),
             "hardware": hardware(trainer.accelerator.device),
         }
-        _save(folder, training, trainer, weights, record, timing)
+        save_model(folder, training, trainer, weights, record, timing)
         shutil.rmtree(work, ignore_errors=True)
         say(f"{folder}: {training.said(record)}")
     state.wait_for_everyone()
 
 
-def _save(
+def save_model(
     folder: Path, training: "Training", trainer: Any, weights: Any, record: Mapping[str, Any], timing: Any
 ) -> None:
     """Write the model's folder, whole or not at all; its record vouches for every file by its hash."""

@@ -155,7 +155,9 @@ def test_trainings_evaluations_and_rounds_ask_for_it(tmp_path, holder):
     holder(tmp_path / "results" / EVALUATION.work)
     plan = SimpleNamespace(collection=SimpleNamespace(remarks=()), settings={}, retrievers={})
     with pytest.raises(KitError, match=rf"{EVALUATION.work}: process"):
-        run_evaluation(SimpleNamespace(output_dir=str(tmp_path / "results")), lambda args: plan, EVALUATION)
+        run_evaluation(
+            SimpleNamespace(output_dir=str(tmp_path / "results")), replace(EVALUATION, plan=lambda args: plan)
+        )
     holder(tmp_path / "rounds" / WORK)
     with pytest.raises(KitError, match=rf"{WORK}: process"):
-        Rounds.run(SimpleNamespace(out=tmp_path / "rounds", _args=SimpleNamespace(rounds=1, patience=0)))
+        Rounds.run(SimpleNamespace(out=tmp_path / "rounds", args=SimpleNamespace(rounds=1, patience=0)))

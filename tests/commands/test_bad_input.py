@@ -68,11 +68,6 @@ def beir(folder: Path, judged: str = "d1") -> Path:
     return folder
 
 
-def test_a_query_judged_for_a_document_that_is_not_there(tmp_path):
-    line = refused(expansions(tmp_path / "out", "--collection", beir(tmp_path / "mine", judged="d99")))
-    assert "train.tsv, row 21: 'q0', 'd99'" in line
-
-
 def test_a_query_without_judgment_is_left_out_and_counted(tmp_path):
     from builders.collections.load import load_collection
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,7 +16,7 @@ from builders.publishing.staging.secret_scan import _BLOCK, refuse_secrets
 from model_cards.adapter_card import expander_json
 from tests.support.evaluated_folders import evaluated, sft_and_dpo
 from tests.support.rendered_folders import adapter, preferences, space
-from train.saving import save_model
+from train.loop import save_model
 
 
 WEIGHTS = "adapter_model.safetensors"
@@ -33,7 +34,8 @@ def trained(tmp_path: Path) -> Path:
                 (folder / path.name).write_bytes(path.read_bytes())
         (folder / "expander.json").write_text("{}")
 
-    save_model(tmp_path / "sft", save, record, {"seconds": 1.0}, {"curves.png": b"png"})
+    training = SimpleNamespace(save=lambda made, *_: save(made), files=lambda record: {"curves.png": b"png"})
+    save_model(tmp_path / "sft", training, None, None, record, {"seconds": 1.0})
     card = (adapter(tmp_path / "carded") / "README.md").read_text()
     (tmp_path / "sft/README.md").write_text(card)
     return tmp_path / "sft"
