@@ -86,3 +86,11 @@ def test_what_is_no_code(given):
 
 def test_long_codes():
     assert long_codes("zh") == ("cmn", "zho", "chi") and long_codes("xx") == ()
+
+
+def test_words_that_english_shares_with_others_are_no_evidence():
+    """`a` is a Czech, Portuguese and Hungarian word, too: many of it in few English words say nothing."""
+    assert (
+        guess_language(["a cat", "a dog", "a bird", "no bird"], ["a cat sleeps", "a dog barks", "a bird sings"])
+        == "en"
+    )

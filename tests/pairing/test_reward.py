@@ -51,6 +51,7 @@ class Mirrored(KnownVectors):
 def candidate(number, text, rank=5, tokens=10):
     return {
         "query_id": "q",
+        "query": "asked",
         "candidate_id": f"q#{number}",
         "candidate": text,
         "gold_rank": rank,

@@ -741,7 +741,8 @@ def test_the_demo_is_released_with_cards_of_its_results(hub: HubServer, finished
 
 def test_results_of_other_weights(hub: HubServer, finished: Path, tmp_path: Path) -> None:
     results = json.loads((finished / "results.json").read_text())
-    results["systems"]["dpo"]["identity"]["adapter"] = "dpo@sha256:0000000000000000"
+    (row,) = (row for row in results["rows"] if row["system"] == "dpo")
+    row["identity"]["adapter"] = "dpo@sha256:0000000000000000"
     (tmp_path / "results.json").write_text(json.dumps(results))
     shutil.copy(finished / "per_query.parquet", tmp_path)
     line = refused(demo_release(hub, finished, "--results", tmp_path, "--output_dir", tmp_path / "release"))

@@ -109,9 +109,7 @@ def test_recorded_queries_show_gains_and_losses():
 
 def test_everything_shown_is_escaped():
     evil = "<script>alert(1)</script>\"'&"
-    hit = Shown(
-        evil, evil, 1, 2, "▲1", 2, True, [Piece(evil, "plain"), Piece(evil, "query"), Piece(evil, "expansion")]
-    )
+    hit = Shown(evil, 1, 2, evil, 2, True, [Piece(evil, "plain"), Piece(evil, "query"), Piece(evil, "expansion")])
     side = Side([hit], 0.5, 1.0)
     page = comparison_html(Comparison(evil, "test", side, Written(evil, 3, 10.0, "live"), side))
     page += comparison_html(Comparison(evil, None, side, None, None), notice=evil) + notice_html(evil)
@@ -120,7 +118,7 @@ def test_everything_shown_is_escaped():
 
 def test_the_page_says_what_happened():
     def side(ndcg: float | None) -> Side:
-        return Side([Shown("d", "d", 1, None, "new", 0, False, [])], ndcg, 1.0)
+        return Side([Shown("d", 1, None, "d", 0, False, [])], ndcg, 1.0)
 
     written = Written("some words", 3, 1234.0, "live")
     assert "helped: nDCG@10 0.25 → 0.75" in comparison_html(Comparison("q", "test", side(0.25), written, side(0.75)))

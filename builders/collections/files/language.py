@@ -46,8 +46,10 @@ _FUNCTION_WORDS = {
     "vi": "của và là các có không được cho một những trong với người này",
 }
 # What texts in Latin letters need to be taken for another language than English: its function words are that much more
-# frequent than English ones, make up that share of all words, and are more than so many. Fewer are names.
-_MORE_THAN_ENGLISH, _SHARE, _FEWEST = 1.5, 0.05, 3
+# frequent than English ones, make up that share of all words, are more than so many, and so many different ones that
+# no English text has. Fewer are names, or English: `a` is a Czech word too.
+_MORE_THAN_ENGLISH, _SHARE, _FEWEST, _DIFFERENT = 1.5, 0.05, 3, 3
+_ALSO_ENGLISH = frozenset("a i o s v z do on no so by me are den per pro die is in to as con come sun su el".split())
 # Share of a text's words that are in a script other than Latin; of the Chinese characters that syllables come to in
 # Japanese; of the texts that have a language's own letters.
 _SCRIPT_SHARE, _SYLLABLE_SHARE, _OWN_LETTERS_SHARE = 0.2, 0.1, 0.3
@@ -156,4 +158,5 @@ def _by_words(text: str) -> str:
     counts = {language: sum(words[word] for word in listed.split()) for language, listed in _FUNCTION_WORDS.items()}
     best = max(counts, key=lambda language: counts[language])
     enough = max(_MORE_THAN_ENGLISH * counts["en"], _SHARE * words.total(), _FEWEST)
-    return "" if not words else best if counts[best] > enough else "en"
+    different = {word for word in _FUNCTION_WORDS[best].split() if words[word]} - _ALSO_ENGLISH
+    return "" if not words else best if counts[best] > enough and len(different) >= _DIFFERENT else "en"
