@@ -83,6 +83,8 @@ def _queries(args: ExpandArguments) -> list[str]:
         return [str(args.query)]
     try:
         text = sys.stdin.read() if args.file == "-" else Path(args.file).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise KitError(f"--file {args.file}: no such file") from error
     except (OSError, ValueError) as error:
         raise KitError(f"--file {args.file}: cannot be read as text: {error}") from error
     if not (queries := [line.strip() for line in text.splitlines() if line.strip()]):

@@ -8,7 +8,7 @@ from pathlib import Path
 from builders.errors import KitError
 
 
-INSTALL = "pip install query-expansion-kit[pyserini]"
+INSTALL = "pip install 'query-expansion-kit[pyserini]'"
 OLDEST_JAVA = 21  # the class files of Anserini 1.7
 
 

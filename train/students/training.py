@@ -48,6 +48,11 @@ def train_student(method: Method, data: StudentData, config: Any, model_args: Mo
     source = getattr(data, method.dataset)
     read = (source, data.adapter, model_args.model_name_or_path, *paths(data.validation_collection))
     require_own_folders(Path(config.output_dir), *read)
+    # Before the base model, which may take a download.
+    pairs = load_pairs(
+        source, method.dataset, method.config, data.train_split, getattr(data, f"{method.dataset}_revision")
+    )
+    method.check(pairs, source)
     checkpoint = resolve_base(model_args)
     parent = Path(data.adapter) if data.adapter else None
     if parent:
@@ -58,9 +63,6 @@ def train_student(method: Method, data: StudentData, config: Any, model_args: Mo
             f"{method.name.upper()} begins with an adapter: give --adapter, or use_peft: true and a LoRA shape for a "
             "new one"
         )
-    revision = getattr(data, f"{method.dataset}_revision")
-    pairs = load_pairs(source, method.dataset, method.config, data.train_split, revision)
-    method.check(pairs, source)
     train(StudentTraining(method, data, config, model_args, checkpoint, pairs, parent))
 
 

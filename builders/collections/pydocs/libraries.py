@@ -97,7 +97,7 @@ def _library(distribution: str, package: str) -> Library:
     except importlib.metadata.PackageNotFoundError as error:
         raise KitError(
             f"collection 'pydocs' reads the documentation of {distribution}, which is not installed: "
-            "pip install query-expansion-kit[pydocs]"
+            "pip install 'query-expansion-kit[pydocs]'"
         ) from error
     return Library(package, distribution, version, _licence(metadata))
 
