@@ -216,7 +216,7 @@ def test_missing_library(monkeypatch):
         return "1"
 
     monkeypatch.setattr(importlib.metadata, "version", version)
-    with pytest.raises(KitError, match=r"pandas.*pip install query-expansion-kit\[pydocs\]"):
+    with pytest.raises(KitError, match=r"pandas.*pip install 'query-expansion-kit\[pydocs\]'"):
         load_pydocs()
     with pytest.raises(KitError, match="no_such_package_here"):
         read_package("no_such_package_here")

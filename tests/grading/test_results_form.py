@@ -11,7 +11,7 @@ from tests.support.commands import ROOT
 
 RECORDED = {path.stem: json.loads(path.read_text()) for path in (ROOT / "benchmarks/results").glob("*.json")}
 EVALUATIONS = {name: results for name, results in RECORDED.items() if "systems" in results}
-MATRICES = {name: results for name, results in RECORDED.items() if "reference" in results}
+MATRICES = {name: results for name, results in RECORDED.items() if "expanders" in results}
 
 
 @pytest.mark.parametrize("name", EVALUATIONS)

@@ -208,7 +208,7 @@ def test_the_command_expands_one_query_or_a_file(tiny, tmp_path, monkeypatch, ca
     for wrong, message in (
         ([str(tiny)], "give one query, or --file"),
         ([str(tiny), "x", "--formulate", "sql"], "unknown --formulate 'sql'"),
-        ([str(tiny), "--file", "nowhere.txt"], "--file nowhere.txt: cannot be read"),
+        ([str(tiny), "--file", "nowhere.txt"], "--file nowhere.txt: no such file"),
     ):
         with pytest.raises(KitError, match=message):
             run(*wrong)

@@ -278,7 +278,7 @@ def test_names_of_retrievers():
 def test_missing_extra_is_named(monkeypatch):
     found = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "pyserini" else found(name))
-    with pytest.raises(KitError, match=r"pip install query-expansion-kit\[pyserini\]"):
+    with pytest.raises(KitError, match=r"pip install 'query-expansion-kit\[pyserini\]'"):
         load_retriever("pyserini", sample({"a": "x"}))
 
 

@@ -20,7 +20,7 @@ class Fault:
 
     `status` refuses; `body` replaces the answer's bytes; `change` edits the answer; `cut` closes the connection after
     so many bytes of the answer; `delay` waits before answering, `drip` after every byte of it. Without any of them
-    the request is answered well.
+    the request is answered well. `sent` spares the requests whose body lacks that field.
     """
 
     times: int = 1
@@ -31,6 +31,7 @@ class Fault:
     cut: int | None = None
     delay: float = 0.0
     drip: float = 0.0
+    sent: str | None = None
 
 
 @dataclass(frozen=True)
@@ -99,11 +100,13 @@ class InferenceServer:
         """Tokens read and written in all answers, as their `usage` said."""
         return sum(usage(one.body)["total_tokens"] for one in self.seen if one.answered)
 
-    def next_fault(self) -> Fault:
+    def next_fault(self, body: Mapping[str, Any]) -> Fault:
         """What happens to the request that has just come."""
         if not self.faults:
             return Fault()
         fault = self.faults[0]
+        if fault.sent is not None and fault.sent not in body:
+            return Fault()
         fault.times -= 1
         if fault.times == 0:
             self.faults.pop(0)
@@ -131,7 +134,7 @@ class _Handler(BaseHTTPRequestHandler):
         server: InferenceServer = self.server.owner  # type: ignore[attr-defined]
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         with server.lock:
-            fault = server.next_fault()
+            fault = server.next_fault(body)
             server.busy += 1
             server.most_busy = max(server.most_busy, server.busy)
         well = fault == Fault(fault.times, delay=fault.delay)
