@@ -41,7 +41,7 @@ def render_dataset(
                 if rows:
                     _write_shards(work / "data" / config, config, split, rows)
             if not any(splits.values()):
-                raise KitError(f"config {config!r} has no rows: nothing to publish; see the yield printed above")
+                raise KitError(f"config {config!r} has no rows: nothing to publish; the counts above say why")
         payload = sorted(path for path in work.rglob("*") if path.is_file())
         files = {path.relative_to(work).as_posix(): file_hash(path) for path in payload}
         rows_in = {c: {s: len(rows) for s, rows in splits.items() if rows} for c, splits in tables.items()}

@@ -117,9 +117,10 @@ class DatasetBuild(ABC, Generic[Arguments]):
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
             "total_seconds": round(time.time() - self.started, 1),
         }
-        render_dataset(self.folder, tables, build, timing, self.args.repo_id)
+        # First: where nothing is left to render, these counts say why.
         for line in self._report(tables, build):
             say(line)
+        render_dataset(self.folder, tables, build, timing, self.args.repo_id)
         return self.folder
 
     @abstractmethod

@@ -147,7 +147,10 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
         return self.generation.timing(self.started)
 
     def _report(self, tables: Tables, build: dict[str, Any]) -> list[str]:
-        return [*grading_report(self.folder, build["yield"]), *self.generation.bill()]
+        lines = [*grading_report(self.folder, build["yield"]), *self.generation.bill()]
+        if "distillation" in tables and not any(self.distillation.values()):
+            lines.append(f"  --select {self.args.select} finds none to imitate: ask more queries, or give --select all")
+        return lines
 
     def _sampled(self) -> list[Query]:
         """Train and validation queries, of those that can be asked."""

@@ -68,6 +68,20 @@ def beir(folder: Path, judged: str = "d1") -> Path:
     return folder
 
 
+def test_where_nothing_is_worth_imitating_it_is_said_why(tmp_path):
+    """The counts come before the error, which leaves nothing behind; the same answers are then kept with `all`."""
+    collection, answers = beir(tmp_path / "mine"), tmp_path / "answers.jsonl"
+    rows = [{"query_id": f"q{n}", "prompt_id": "keywords-zero-shot", "model": "you/yours", "text": "nothing alike"} for n in range(20)]
+    answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    given = ["--expander", "recorded", "--recorded", answers, "--collection", collection]
+    given += ["--prompts", "keywords-zero-shot", "--num_train", "8", "--num_validation", "0"]
+    done = expansions(tmp_path / "out", *given)
+    assert "config 'distillation' has no rows" in refused(done) and not (tmp_path / "out").exists()
+    assert "8 candidates, checks" in done.stderr and "0 rows to imitate" in done.stderr
+    assert "--select best finds none to imitate" in done.stderr
+    assert expansions(tmp_path / "out", *given, "--select", "all").returncode == 0
+
+
 def test_a_query_without_judgment_is_left_out_and_counted(tmp_path):
     from builders.collections.load import load_collection
 
