@@ -1,1 +1,1 @@
-"""The commands of `python -m builders`: one file a command."""
+"""Runs the commands of `python -m builders`, one file a command."""

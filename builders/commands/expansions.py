@@ -149,7 +149,8 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
     def _report(self, tables: Tables, build: dict[str, Any]) -> list[str]:
         lines = [*grading_report(self.folder, build["yield"]), *self.generation.bill()]
         if "distillation" in tables and not any(self.distillation.values()):
-            lines.append(f"  --select {self.args.select} finds none to imitate: ask more queries, or give --select all")
+            relaxed = "" if self.args.select == "all" else ", or give --select all"
+            lines.append(f"  --select {self.args.select} finds none to imitate: ask more queries{relaxed}")
         return lines
 
     def _sampled(self) -> list[Query]:

@@ -71,7 +71,10 @@ def beir(folder: Path, judged: str = "d1") -> Path:
 def test_where_nothing_is_worth_imitating_it_is_said_why(tmp_path):
     """The counts come before the error, which leaves nothing behind; the same answers are then kept with `all`."""
     collection, answers = beir(tmp_path / "mine"), tmp_path / "answers.jsonl"
-    rows = [{"query_id": f"q{n}", "prompt_id": "keywords-zero-shot", "model": "you/yours", "text": "nothing alike"} for n in range(20)]
+    rows = [
+        {"query_id": f"q{n}", "prompt_id": "keywords-zero-shot", "model": "you/yours", "text": "nothing alike"}
+        for n in range(20)
+    ]
     answers.write_text("".join(json.dumps(row) + "\n" for row in rows))
     given = ["--expander", "recorded", "--recorded", answers, "--collection", collection]
     given += ["--prompts", "keywords-zero-shot", "--num_train", "8", "--num_validation", "0"]

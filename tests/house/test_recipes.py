@@ -1,4 +1,4 @@
-"""The recipes and launcher configurations: read by the commands they are for, and honest about what was run."""
+"""Reads recipes and launcher configurations by the commands they are for, and checks what they say was run."""
 
 import hashlib
 

@@ -1,4 +1,4 @@
-"""A pairing rule from outside: one file that adds it to the others, with an option and an input file of its own."""
+"""Adds a pairing rule from outside by one file, with an option and an input file of its own, and builds pairs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A server that is silent, or asks for a long wait: the publisher goes on, or ends with a line, and never hangs."""
+"""Publishes to a server that is silent or asks for a long wait: it goes on or ends with a line, and never hangs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A retriever from a file outside of the packages: one line registers it, and every command can use it."""
+"""Adds a retriever from a file outside of the packages, by one line, and runs it through the commands."""
 
 from pathlib import Path
 

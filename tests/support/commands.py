@@ -1,4 +1,4 @@
-"""The kit's commands as a user runs them, from the project's root: in processes of their own, or here."""
+"""Runs the kit's commands as a user does, from the project's root, in processes of their own or in this one."""
 
 import importlib
 import io

@@ -1,4 +1,4 @@
-"""A method for students from a file outside the packages: one record, one line that registers it."""
+"""Adds a training method from a file outside the packages, by one record and one line, and trains with it."""
 
 import json
 
