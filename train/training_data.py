@@ -81,7 +81,7 @@ def require_differing(pairs: Pairs, source: str) -> None:
 
 
 def _download(repo_id: str, revision: str | None) -> Path:
-    what = f"dataset {repo_id!r}: no such folder, and not to be had from the Hub"
+    what = f"dataset {repo_id!r} cannot be had from the Hub"
     folder = download(what, repo_id, revision, repo_type="dataset")
     if read_build(folder) is None:
         raise KitError(f"dataset {repo_id!r} has no {BUILD}: it was not made by this kit (schema {SCHEMA_VERSION})")

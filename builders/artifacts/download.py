@@ -59,7 +59,7 @@ def download(
             )
         )
     except HFValidationError as error:
-        raise KitError(f"{what}: not a repository of the Hub ({_said(error)}); give OWNER/NAME") from error
+        raise KitError(f"{what}: no such folder here, and no name of a repository ({_said(error)})") from error
     except GatedRepoError as error:
         raise KitError(
             f"{what}: a gated {repo_type}; accept its terms on the Hub and log in (hf auth login)"
@@ -72,8 +72,8 @@ def download(
         raise KitError(f"{what}: the {repo_type} has no such branch, tag or commit") from error
     except LocalEntryNotFoundError as error:
         raise KitError(
-            f"{what}: no such folder here, and not in the Hub's cache while the Hub cannot be reached; is "
-            "HF_HUB_OFFLINE set?"
+            f"{what}: no such folder here, and not in the Hub's cache while the Hub cannot be reached (no network, or "
+            "HF_HUB_OFFLINE is set)"
         ) from error
     except (HfHubHTTPError, httpx.HTTPError, ConnectionError, RuntimeError, ValueError) as error:
         raise KitError(f"{what}: the Hub gave no answer that helps ({_said(error)}); try again") from error

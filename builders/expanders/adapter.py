@@ -19,7 +19,7 @@ def adapter_base(adapter: str) -> str:
     if Path(adapter).is_dir():
         path = Path(adapter) / "adapter_config.json"
     else:
-        what = f"adapter {adapter!r}: no such folder, and not to be had from the Hub"
+        what = f"adapter {adapter!r} cannot be had from the Hub"
         path = download(what, adapter, allow=["adapter_config.json"]) / "adapter_config.json"
     try:
         return str(json.loads(path.read_text())["base_model_name_or_path"])

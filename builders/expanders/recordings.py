@@ -137,7 +137,7 @@ def _none_of(fields: Sequence[str], record: Mapping[str, Any]) -> str:
 def _from_hub(source: str) -> Path:
     if source.count("/") != 1 or source.startswith((".", "/", "~")):
         raise KitError(f"recorded expansions {source!r}: no such file or folder, and not a Hub id (owner/name)")
-    what = f"recorded expansions {source!r}: no such file, and not to be had from the Hub"
+    what = f"recorded expansions {source!r} cannot be had from the Hub"
     return download(what, source, repo_type="dataset", allow=["build.json", "data/**"])
 
 

@@ -257,7 +257,7 @@ def _adapter_folder(name: str, revision: str | None) -> Path | None:
             return None
         if name.count("/") != 1 or name.startswith((".", "/", "~")):
             raise KitError(f"no expander {name!r}: give the Hub id or the folder of an adapter or of a base model")
-        what = f"no expander {name!r}: no such folder, and not to be had from the Hub"
+        what = f"expander {name!r} cannot be had from the Hub"
         folder = download(what, name, revision, allow=_FILES)
     return folder if (folder / ADAPTER_CONFIG).is_file() else None
 
