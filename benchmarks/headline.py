@@ -1,4 +1,4 @@
-"""What training gains, at a glance: the README's first table, from the recorded results of the kit's own students.
+"""What training gains, at a glance: a table of the README, and a wider one of `docs/results.md`, of recorded results.
 
     python benchmarks/headline.py
 
@@ -33,23 +33,39 @@ COLLECTIONS = {"pydocs:astropy,networkx,skimage,statsmodels,xarray": "other libr
 
 
 def main() -> None:
-    """Write the table between its marks in README.md."""
-    if not put("headline", headline_table()):
-        sys.exit("README.md: no marks for the headline")
-    print("README.md: headline written")
+    """Write both tables between their marks."""
+    for name, lines in (("headline", short_table()), ("overview", wide_table())):
+        if not put(name, lines):
+            sys.exit(f"README.md, docs: no marks for the {name}")
+    print("README.md, docs/results.md: the gains written")
 
 
 def put(name: str, shown: str) -> int:
-    """Write a table between its marks in README.md; returns how many places there are for it."""
-    readme, marks = ROOT / "README.md", rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)"
-    text, count = re.subn(marks, lambda found: f"{found[1]}{shown}{found[2]}", readme.read_text(), flags=re.DOTALL)
-    readme.write_text(text)
-    return count
+    """Write a table between its marks in README.md and `docs`; returns how many places there are for it."""
+    marks, places = rf"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", 0
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        old = page.read_text()
+        text, count = re.subn(marks, lambda found: f"{found[1]}{shown}{found[2]}", old, flags=re.DOTALL)
+        places += count
+        if text != old:
+            page.write_text(text)
+    return places
 
 
-def headline_table() -> str:
-    """The table, one row for each kind of search and collection; scores are nDCG@10."""
-    rows = [
+def short_table() -> str:
+    """What a reader sees first: without and with the student, and what needs no language model."""
+    rows = [[f"{search}: {queries}", plain, trained, words] for search, queries, plain, trained, *_, words in _rows()]
+    return "\n".join([*table(["search: test queries", *(TITLES[column] for column in (2, 3, 8))], rows), ""])
+
+
+def wide_table() -> str:
+    """The same with gain, significance and harm."""
+    return "\n".join([*table(TITLES, _rows()), ""])
+
+
+def _rows() -> list[list[str]]:
+    """One row for each kind of search and collection; scores are nDCG@10."""
+    return [
         _row("pydocs", "dpo", STUDENT),
         _row("scifact", "dpo", STUDENT),
         _row("pydocs-expandr", "round-1/trained", PAIR),
@@ -57,7 +73,6 @@ def headline_table() -> str:
         _row("otherdocs", "dpo", NEW_STUDENT),
         _row("otherdocs-expandr", "round-1/trained", NEW_RETRIEVER),
     ]
-    return "\n".join([*table(TITLES, rows), ""])
 
 
 def _row(name: str, system: str, search: str) -> list[str]:

@@ -4,8 +4,9 @@
     make results-expandr SCIFACT=folder && python benchmarks/record_results.py pydocs-expandr
 
 Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json`, `.md` and a
-picture. Where README.md has marks for NAME, a short table stands there too; the README's headline is written anew. A
-folder or file outside the project keeps its name alone: where it lay on one machine tells a reader nothing.
+picture. Where README.md or a page of docs has marks for NAME, a short table stands there too; the tables of all gains
+are written anew. A folder or file outside the project keeps its name alone: where it lay on one machine tells a reader
+nothing.
 """
 
 import argparse
@@ -59,7 +60,8 @@ def main() -> None:
         shutil.copyfile(of_rounds, kept / f"{name}-{of_rounds.name}")
     count = headline.put(f"{name} table", result.first_table(results))
     headline.main()
-    print(f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}; README tables: {count}")
+    shown = f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}"
+    print(f"{shown}; tables in README and docs: {count}")
 
 
 def without_places(value: Any) -> Any:

@@ -12,6 +12,7 @@ import pytest
 
 from builders.__main__ import COMMANDS
 from tests.support.commands import ROOT, command
+from tests.support.readme_tables import GUIDES
 
 
 ROOMS = ("builders", "train", "model_cards", "space")
@@ -119,8 +120,8 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
     from train.reports.matrix_table import short_grid_table
     from train.reports.results_table import short_table
 
-    readme = (ROOT / "README.md").read_text()
-    shown = re.findall(r"<!-- ([\w-]+) table -->\n(.*?)<!-- end of \1 table -->", readme, flags=re.DOTALL)
+    text = "".join(path.read_text() for path in GUIDES)
+    shown = re.findall(r"<!-- ([\w-]+) table -->\n(.*?)<!-- end of \1 table -->", text, flags=re.DOTALL)
     assert {name for name, _ in shown} >= {"demo", "pydocs"}
     for name, text in shown:
         rows = [row for row in text.splitlines() if row.startswith("|")]
@@ -129,12 +130,14 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
         assert rows == [row for row in table.splitlines() if row.startswith("|")], name
 
 
-def test_the_readmes_headline_is_made_of_the_recorded_results(monkeypatch):
+def test_the_tables_of_all_gains_are_made_of_the_recorded_results(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from headline import headline_table
+    from headline import short_table, wide_table
 
-    shown = re.search(r"<!-- headline -->\n(.*?)<!-- end of headline -->", (ROOT / "README.md").read_text(), re.DOTALL)
-    assert shown and shown[1] == headline_table()
+    for name, page, table in (("headline", "README.md", short_table), ("overview", "docs/results.md", wide_table)):
+        marked = rf"<!-- {name} -->\n(.*?)<!-- end of {name} -->"
+        shown = re.search(marked, (ROOT / page).read_text(), re.DOTALL)
+        assert shown and shown[1] == table()
 
 
 def test_recorded_results_name_no_folder_outside_the_project(monkeypatch):

@@ -1,4 +1,4 @@
-"""Reads the README's commands and those of the experiments by what they start, and runs some as they stand.
+"""Reads the commands of README, docs and experiments by what they start, and runs some as they stand.
 
 Only servers and sizes that a test cannot have are exchanged.
 """
@@ -12,25 +12,30 @@ from pathlib import Path
 import pytest
 
 from builders.__main__ import main
-from builders.expanders.load import EXPANDERS
 from tests.support.collection_folders import clicks, dpr, jsonl, write
 from tests.support.commands import EXPERIMENTS, ROOT, command, own_words, settings, started
 from tests.support.inference_server import InferenceServer
-from tests.support.readme_tables import renewed
+from tests.support.readme_tables import GUIDES, renewed
+from tests.support.reference import PAGE, page
 from tests.support.word_collection import word_collection
 
 
 README = (ROOT / "README.md").read_text()
+DOCS = ROOT / "docs"
 ROUTER = "huggingface_hub.inference._providers.CONVERSATIONAL_AUTO_ROUTER.base_url"
 TRAIN = 20
-GUIDES = [ROOT / "README.md", *sorted(EXPERIMENTS.glob("*/README.md"))]
+PAGES = [*GUIDES, *sorted(EXPERIMENTS.glob("*/README.md"))]
+LINKED = [*PAGES, ROOT / "CONTRIBUTING.md", EXPERIMENTS / "README.md"]
 
 
-@pytest.mark.parametrize("path", GUIDES, ids=lambda path: path.parent.name)
+def name_of(path: Path) -> str:
+    return path.parent.name if path.name == "README.md" else path.stem
+
+
+@pytest.mark.parametrize("path", PAGES, ids=name_of)
 def test_every_command_is_read_with_all_its_options(path: Path) -> None:
     """Targets stand in the Makefile, recipes and scripts are there, and each option is one of its command's."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    read = 0
     for words in started(path.read_text()):
         if words[0] == "make":
             assert words[1] in targets, words
@@ -42,21 +47,19 @@ def test_every_command_is_read_with_all_its_options(path: Path) -> None:
             assert (ROOT / own[0]).is_file()
         elif own[:2] not in (["-m", "pip"], ["-m", "tests.hub_server"]):
             assert settings(own), words
-            read += 1
-    assert read >= 5
 
 
-def commands(section: str, mark: str) -> list[str]:
-    """The shell lines of a section that hold `mark`."""
-    text = re.split(r"^## ", README.split(f"\n## {section}\n")[1], flags=re.MULTILINE)[0]
+def commands(page: str, mark: str) -> list[str]:
+    """The commands of a page of `docs` that hold `mark`, each as one line."""
+    text = (DOCS / f"{page}.md").read_text().replace(" \\\n", " ")
     lines = [line for block in re.findall(r"```bash\n(.*?)```", text, re.DOTALL) for line in block.splitlines()]
-    return [line for line in lines if mark in line and not line.startswith("#")]
+    return [" ".join(line.split()) for line in lines if mark in line and not line.startswith("#")]
 
 
 def execute(line: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = shlex.split(line)
-    assert words[:3] == ["python", "-m", "builders"], line
-    monkeypatch.setattr(sys, "argv", words[2:])
+    words = own_words(shlex.split(line))
+    assert words[:2] == ["-m", "builders"], line
+    monkeypatch.setattr(sys, "argv", words[1:])
     main()
 
 
@@ -95,10 +98,37 @@ def served(line: str, server: InferenceServer) -> str:
 
 def test_tables_of_what_options_take_are_made_from_the_classes():
     """Where it fails: `python -m tests.support.readme_tables` writes them."""
-    assert renewed(README) == README
+    for path, text in renewed().items():
+        assert path.read_text() == text, path.name
 
 
-@pytest.mark.parametrize("line", commands("Your own data", "builders grade"), ids=lambda line: line[26:70])
+def test_the_reference_is_made_from_the_dataclasses():
+    """Where it fails: `python -m tests.support.reference` writes it."""
+    assert PAGE.read_text() == page()
+
+
+def test_the_readme_is_short():
+    assert len(README.splitlines()) <= 200
+    blocks = re.findall(r"```bash\n(.*?)```", README, re.DOTALL)
+    assert max(len(line) for block in blocks for line in block.splitlines()) <= 120
+
+
+@pytest.mark.parametrize("path", LINKED, ids=name_of)
+def test_every_link_to_a_file_leads_somewhere(path: Path) -> None:
+    """Headings too: GitHub makes their names of lower-case words with hyphens."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if target.startswith(("http://", "https://")):
+            continue
+        file, _, heading = target.partition("#")
+        there = (path.parent / file) if file else path
+        assert there.exists(), f"{path.name}: {target}"
+        if heading:
+            titles = re.findall(r"^#+ (.*)", there.read_text(), re.MULTILINE)
+            assert heading in {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}, target
+
+
+@pytest.mark.parametrize("line", commands("collections", "qexpand grade"), ids=lambda line: line[14:60])
 def test_your_own_data(line, here, monkeypatch, capfd):
     if "pyserini" in line:
         pytest.importorskip("pyserini", reason="needs the extra pyserini")
@@ -106,7 +136,7 @@ def test_your_own_data(line, here, monkeypatch, capfd):
     assert "nDCG@10" in capfd.readouterr().out
 
 
-@pytest.mark.parametrize("line", commands("Your own teacher", "python -m builders"), ids=lambda line: line[31:80])
+@pytest.mark.parametrize("line", commands("teachers", "python -m builders"), ids=lambda line: line[31:80])
 def test_your_own_teacher(line, here, monkeypatch):
     monkeypatch.setenv("HF_TOKEN", "hf_planted")
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
@@ -120,13 +150,8 @@ def test_your_own_teacher(line, here, monkeypatch):
         assert bool(server.answered) == ("inference" in line)
 
 
-def test_the_table_of_expanders_says_what_they_say_of_themselves():
-    table = "".join(f"| `{kind.name}` | {kind.help} |\n" for kind in EXPANDERS)
-    assert f"| --- | --- |\n{table}\n" in README
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("line", commands("Your own teacher", "accelerate launch"))
+@pytest.mark.parametrize("line", commands("teachers", "accelerate launch"))
 def test_two_local_processes(line, here):
     words = shlex.split(line.replace("train/accelerate", str(ROOT / "train/accelerate")))
     # Of so few candidates perhaps none is worth imitating.
@@ -136,7 +161,7 @@ def test_two_local_processes(line, here):
     assert json.loads((here / "out/local/build.json").read_text())["rows"]["raw"] == {"train": 8}
 
 
-@pytest.mark.parametrize("line", commands("Grade what you have", "builders grade"), ids=lambda line: line[53:80])
+@pytest.mark.parametrize("line", commands("retrieval", "builders grade"), ids=lambda line: line[53:80])
 def test_grade_what_you_have(line, here, monkeypatch):
     (here / "teacher.jsonl.gz").write_bytes(gzipped((here / "teacher.jsonl").read_bytes()))
     execute(line, monkeypatch)

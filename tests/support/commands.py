@@ -145,7 +145,8 @@ def settings(words: Sequence[str]) -> dict[str, Any]:
         raise Read(read(parser, **given))
 
     # A recipe for GPUs is read on a machine without one, too.
-    cpu = ["--use_cpu", "true"] if words[0] in TRAININGS else []
+    script = f"train/{words[2]}.py" if words[:2] == ["-m", "train"] else words[0]
+    cpu = ["--use_cpu", "true"] if script in TRAININGS else []
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Read) as told:
         patch.setattr(TrlParser, "parse_args_into_dataclasses", stop)
         patch.setattr(sys, "argv", [*(words[1:] if words[0] == "-m" else words), *cpu])

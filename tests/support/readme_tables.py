@@ -1,4 +1,4 @@
-"""The README's tables of what options take, made from the classes that the options choose from.
+"""The tables of README and `docs` that say what options take, made from the classes that the options choose from.
 
     python -m tests.support.readme_tables
 
@@ -7,6 +7,7 @@ writes them anew, between `<!-- list of NAME -->` and `<!-- end of list of NAME 
 
 import re
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from builders.collections.clicks import CLICKS
 from builders.collections.folder import KINDS, PATHS
@@ -14,10 +15,14 @@ from builders.collections.load import SOURCES
 from builders.collections.open_qa import OPEN_QA
 from builders.collections.source import FolderKind
 from builders.collections.training_pairs import PAIRS
+from builders.expanders.load import EXPANDERS
 from builders.prompts.context.load import CONTEXTS
 from builders.retrievers.formulation import FORMULATIONS
 from builders.retrievers.load import RETRIEVERS
 from tests.support.commands import ROOT
+
+
+GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -47,6 +52,7 @@ def tables() -> dict[str, str]:
         "formulations": markdown(
             ["`--formation`", "ranks by"], [[f"`{kind.form}`", kind.ranks_by] for kind in FORMULATIONS]
         ),
+        "expanders": markdown(["`--expander`", "what writes"], [[f"`{kind.name}`", kind.help] for kind in EXPANDERS]),
         "contexts": markdown(
             ["`grounding` of a prompt", "what it shows beside the query"],
             [[f"`{kind.name}`", kind.shows] for kind in CONTEXTS],
@@ -54,15 +60,24 @@ def tables() -> dict[str, str]:
     }
 
 
-def renewed(readme: str) -> str:
-    """The README with its tables as they should be."""
+def renewed() -> dict[Path, str]:
+    """The README and the pages of `docs`, with their tables as they should be."""
+    pages = {path: path.read_text() for path in GUIDES}
     for name, table in tables().items():
         marks = rf"(<!-- list of {name} -->\n).*?(<!-- end of list of {name} -->)"
-        readme, count = re.subn(marks, lambda found, table=table: found[1] + table + found[2], readme, flags=re.DOTALL)
-        assert count == 1, f"README.md: no place for the list of {name}"
-    return readme
+        places = 0
+        for path, text in pages.items():
+            pages[path], count = re.subn(marks, rf"\1{escaped(table)}\2", text, flags=re.DOTALL)
+            places += count
+        assert places == 1, f"{places} places for the list of {name}"
+    return pages
+
+
+def escaped(text: str) -> str:
+    """As the replacement of a pattern has it."""
+    return text.replace("\\", r"\\")
 
 
 if __name__ == "__main__":
-    path = ROOT / "README.md"
-    path.write_text(renewed(path.read_text()))
+    for path, text in renewed().items():
+        path.write_text(text)
