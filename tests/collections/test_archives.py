@@ -1,16 +1,22 @@
 """Collections in zip and tar files: read where they are sound, refused as a whole where they are not."""
 
+import gzip
 import io
+import random
+import shutil
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
+from builders.collections.files.archive import unpack
 from builders.collections.load import load_collection
 from builders.errors import KitError
-from tests.support.collection_folders import beir, ms_marco
+from tests.support.collection_folders import beir, jsonl, ms_marco
+from tests.support.commands import command, command_here, refused
 
 
 @pytest.fixture(autouse=True)
@@ -131,6 +137,198 @@ def test_an_archive_of_other_things_and_one_that_is_too_large(tmp_path, monkeypa
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("setup.py", "")
     assert "no data files in it" in refusal(path)
-    whole = pack(beir(tmp_path / "one"), tmp_path / "one.zip")
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=10))
-    assert "its files take 0 MiB, and 0 are free" in refusal(whole)
+    for name in ("one.zip", "one.tar.gz"):
+        whole = pack(beir(tmp_path / "one"), tmp_path / name)
+        assert "its files take 0 MiB or more, too many for the 0 that are free" in refusal(whole)
+
+
+# ------------------------------------------------------------------------------------------------ made to do harm
+
+MIB = 2**20
+
+
+def add(path: Path, name: str, data: bytes = b"{}", **more: int) -> None:
+    """One more member; `more` are attributes of its tar header."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "a") as archive, archive.open(name, "w", force_zip64=True) as file:
+            file.write(data)
+        return
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    for key, value in more.items():
+        setattr(info, key, value)
+    with tarfile.open(path, "a") as archive:
+        archive.addfile(info, io.BytesIO(data))
+
+
+def graded(path: Path) -> str:
+    """The line with which a command refuses a collection."""
+    return refused(command_here("-m", "builders", "grade", "--collection", path, "--split", "all"))
+
+
+def bomb(path: Path, size: int) -> Path:
+    """Zeros, packed as small as they can be: a zip or tar file with one member, or a folder with one file."""
+    if path.suffix == ".zip":
+        with (
+            zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+            archive.open("corpus.jsonl", "w", force_zip64=True) as file,
+        ):
+            for _ in range(size // MIB):
+                file.write(bytes(MIB))
+        return path
+    # Files of gzip, one behind the other, are one.
+    mib = gzip.compress(bytes(MIB))
+    if path.suffix == ".gz":
+        info = tarfile.TarInfo("corpus.jsonl")
+        info.size = size
+        path.write_bytes(gzip.compress(info.tobuf()) + mib * (size // MIB) + gzip.compress(bytes(1024)))
+        return path
+    beir(path)
+    (path / "corpus.jsonl").unlink()
+    text = gzip.compress((b" " * 1023 + b"\n") * 1024) if path.suffix == ".lines" else mib
+    (path / "corpus.jsonl.gz").write_bytes(text * (size // MIB))
+    return path
+
+
+@pytest.mark.parametrize("name", ["bomb.zip", "bomb.tar.gz", "bomb.lines", "bomb.zeros"])
+def test_what_was_packed_to_fill_disk_and_memory_is_refused(tmp_path, cache, name):
+    line = graded(bomb(tmp_path / name, 80 * MIB))
+    assert "unpack to more than 100 times as many" in line and "do not trust it" in line
+    assert not [file for file in cache.rglob("*") if file.is_file()]
+
+
+def test_zstandard_too(tmp_path):
+    pyarrow = pytest.importorskip("pyarrow")
+    folder = beir(tmp_path / "one")
+    (folder / "corpus.jsonl").unlink()
+    packed = pyarrow.compress(bytes(80 * MIB), codec="zstd", asbytes=True)
+    (folder / "corpus.jsonl.zst").write_bytes(packed)
+    assert "unpack to more than 100 times as many" in refusal(folder)
+
+
+MEASURED = """
+import resource, subprocess, sys
+done = subprocess.run([sys.executable, *sys.argv[1:]], stderr=sys.stderr)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024)
+sys.exit(done.returncode)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["bomb.zip", "bomb.tar.gz", "bomb.lines", "bomb.zeros"])
+def test_three_gigabytes_of_three_megabytes_take_no_memory(tmp_path, cache, name):
+    path, little = bomb(tmp_path / name, 3200 * MIB), tmp_path / "missing"
+    took = []
+    for collection in (little, path):
+        grade = ("-m", "builders", "grade", "--collection", collection, "--split", "all")
+        done = command("-c", MEASURED, *grade)
+        refused(done)
+        took.append(int(done.stdout))
+    assert took[1] - took[0] < 400, took
+    assert sum(file.stat().st_size for file in cache.rglob("*")) < MIB
+
+
+@pytest.mark.parametrize("name", ["large.zip", "large.tar", "large.tar.gz"])
+def test_a_large_archive_is_unpacked_without_much_memory(tmp_path, name):
+    """Of more than what is never looked at, packed as text is."""
+    folder = beir(tmp_path / "large")
+    noise = random.Random(0)
+    with (folder / "corpus.jsonl").open("a") as file:
+        for number in range(2900):
+            text = noise.randbytes(500).hex() + " beans" * 4000
+            file.write(jsonl([{"_id": f"n{number}", "title": "", "text": text}]))
+    path = pack(folder, tmp_path / name)
+    shutil.rmtree(folder)
+    tracemalloc.start()
+    unpacked = unpack(path)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (unpacked / "corpus.jsonl").stat().st_size > 65 * MIB and taken < 8 * MIB
+
+
+LONG = "n" * 300
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+@pytest.mark.parametrize("name", [f"{LONG}.jsonl", f"{LONG}/x.jsonl", "ü" * 130 + ".jsonl", "x/" * 3000 + "x.jsonl"])
+def test_names_that_no_disk_takes(tmp_path, cache, form, name):
+    path = pack(beir(tmp_path / "one"), tmp_path / f"one.{form}")
+    add(path, name)
+    line = graded(path)
+    assert "has a name that is too long for a disk" in line and len(line) < 400
+    assert not list((cache / "archives").iterdir())
+
+
+@pytest.mark.parametrize("form", ["zip", "tar"])
+@pytest.mark.parametrize("name", ["corpus.jsonl", "./corpus.jsonl", "corpus.jsonl/x.jsonl", "qrels//test.tsv"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_members_that_stand_there_twice(tmp_path, cache, form, name):
+    path = pack(beir(tmp_path / "one"), tmp_path / f"one.{form}")
+    add(path, name)
+    assert f"member {name!r} stands there twice" in graded(path)
+    assert not list((cache / "archives").iterdir())
+
+
+def test_encrypted_zip_files(tmp_path, cache):
+    path = pack(beir(tmp_path / "one"), tmp_path / "one.zip")
+    data = bytearray(path.read_bytes())
+    # The first bit of the flags, in the file's directory.
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(data)
+    assert "is encrypted; unpack it yourself" in graded(path)
+    assert not list((cache / "archives").iterdir())
+
+
+@pytest.mark.parametrize("kind", ["fifo", "zip device", "zip fifo", "sparse"])
+def test_other_things_than_files(tmp_path, cache, kind):
+    path = pack(beir(tmp_path / "one"), tmp_path / ("one.zip" if kind.startswith("zip") else "one.tar"))
+    if path.suffix == ".zip":
+        info = zipfile.ZipInfo("queries.tsv")
+        info.external_attr = {"zip device": 0o020666, "zip fifo": 0o010666}[kind] << 16
+        with zipfile.ZipFile(path, "a") as archive:
+            archive.writestr(info, "")
+    elif kind == "fifo":
+        add(path, "queries.tsv", b"", type=tarfile.FIFOTYPE)
+    else:  # A terabyte of nothing.
+        add(path, "queries.tsv", b"", pax_headers={"GNU.sparse.map": "0,0", "GNU.sparse.size": str(10**12)})
+        with tarfile.open(path) as archive:
+            assert archive.getmembers()[-1].issparse()
+    assert "member 'queries.tsv' is a link or a device" in graded(path)
+    assert not list((cache / "archives").iterdir())
+
+
+def test_headers_that_would_fill_memory(tmp_path, cache):
+    """A long name's header, 3 GB of it; and sizes below nothing, which lead back."""
+    path = tmp_path / "one.tar.gz"
+    for kind, size in ((tarfile.GNUTYPE_LONGNAME, 3 << 30), (tarfile.XHDTYPE, 3 << 30), (tarfile.REGTYPE, -512)):
+        info = tarfile.TarInfo("queries.tsv")
+        info.type, info.size = kind, size
+        path.write_bytes(gzip.compress(info.tobuf(tarfile.GNU_FORMAT) + bytes(4096)))
+        tracemalloc.start()
+        assert "cut off, damaged or encrypted" in refusal(path)
+        assert tracemalloc.get_traced_memory()[1] < 64 * MIB
+        tracemalloc.stop()
+        assert not list((cache / "archives").iterdir())
+
+
+def test_zip_files_that_lie_about_sizes(tmp_path, cache):
+    """Its directory says less than there is: no more is written than it says."""
+    path = bomb(tmp_path / "one.zip", 80 * MIB)
+    path.write_bytes(path.read_bytes().replace((80 * MIB).to_bytes(4, "little"), (MIB).to_bytes(4, "little")))
+    assert "cut off, damaged or encrypted" in graded(path)
+    assert not list((cache / "archives").iterdir())
+
+
+def test_damage_in_the_middle_and_many_members(tmp_path, cache, monkeypatch):
+    path = pack(beir(tmp_path / "one"), tmp_path / "one.tar")
+    with tarfile.open(path) as archive:
+        second = archive.getmembers()[1].offset
+    data = bytearray(path.read_bytes())
+    data[second : second + 512] = b"x" * 512
+    path.write_bytes(data)
+    assert "no end mark" in refusal(path)
+    monkeypatch.setattr("builders.collections.files.archive._MEMBERS", 3)
+    for name in ("two.zip", "two.tar.gz"):
+        assert "more than 3 members" in refusal(pack(beir(tmp_path / "two"), tmp_path / name))
+    assert not list((cache / "archives").iterdir())

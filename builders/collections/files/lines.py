@@ -5,10 +5,10 @@ import io
 import json
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from builders.collections.files.decompressed import BLOCK, Decompressed
 from builders.errors import KitError
 
 
@@ -115,18 +115,8 @@ def _checked(place: Place, record: Any, line: str) -> Record:
     return record
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
+def _opened(path: Path) -> TextIO:
     # Lines end at \n alone: texts may hold other separators. utf-8-sig passes over a byte order mark.
-    kind = path.suffix.lower()
-    if kind == ".gz":
-        with gzip.open(path, "rt", encoding="utf-8-sig", newline="\n") as handle:
-            yield handle
-    elif kind == ".zst":
-        import pyarrow
-
-        with pyarrow.input_stream(str(path), compression="zstd") as stream:
-            yield io.TextIOWrapper(stream, encoding="utf-8-sig", newline="\n")
-    else:
-        with path.open(encoding="utf-8-sig", newline="\n") as handle:
-            yield handle
+    if path.suffix.lower() not in COMPRESSED:
+        return path.open(encoding="utf-8-sig", newline="\n")
+    return io.TextIOWrapper(io.BufferedReader(Decompressed(path), BLOCK), encoding="utf-8-sig", newline="\n")
