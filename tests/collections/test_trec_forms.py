@@ -1,5 +1,7 @@
 """Topics, judgments, runs and documents as they are found in the field: read as trec_eval and Anserini read them."""
 
+import json
+
 import pytest
 
 from builders.collections.load import load_collection
@@ -52,16 +54,51 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
             "sun panels",
         ),
         ("<top>\n<num>1</num>\n<query>sun panels\n</top>\n<top><num>2\n<query>trade sanctions</top>", "sun panels"),
+        (
+            "<top>\n<num> Number: MB001\n<title>sun panels\n</top>\n<top><num>MB002\n<query>trade sanctions</top>",
+            "sun panels",
+        ),
+        (
+            "<queries>\n<query>\n<qid>0001</qid>\n<content>sun &amp; panels</content>\n</query>\n"
+            "<query><qid>0002</qid><content>trade sanctions</content></query></queries>",
+            "sun & panels",
+        ),
+        (
+            "<top lang='hi'>\n<num>1</num><title>sun panels</title><desc>no end</desc>\n\n"
+            "<top lang='hi'>\n<num>2</num><title>trade sanctions</title></top>\n",
+            "sun panels",
+        ),
     ],
-    ids=["trec-covid", "clinical-trials", "touche", "trec-1", "query"],
+    ids=["trec-covid", "clinical-trials", "touche", "trec-1", "query", "microblog", "ntcir", "fire"],
 )
 @pytest.mark.parametrize("name", ["topics.txt", "topics.xml"])
 def test_topics_between_tags(tmp_path, topics, first, name):
     found = load_collection(str(folder(tmp_path / "one", topics, name=name)))
     assert [query.text for query in found.queries.values()] == [first, "trade sanctions"]
-    assert [int(id) for id in found.qrels] == [1, 2] and found.qrels.keys() == found.queries.keys()
+    assert [int(id.removeprefix("MB")) for id in found.qrels] == [1, 2] and found.qrels.keys() == found.queries.keys()
     results, _ = grade(GradeArguments(str(tmp_path / "one")))
     assert results["systems"]["plain"]["ndcg_at_10"] == 1
+
+
+def test_questions_by_what_they_hold_and_not_by_their_name(tmp_path):
+    rows = [
+        {"question_id": "1", "question": "what is sun?", "query": "sun panels"},
+        {"question_id": "2", "query": "trade"},
+    ]
+    epidemic = json.dumps(rows, indent=1)
+    assert queries(folder(tmp_path / "one", epidemic, name="topics.json")) == {"1": "sun panels", "2": "trade"}
+    lines = jsonl([{"id": "1", "title": "sun panels"}, {"id": "2", "title": "trade"}])
+    assert queries(folder(tmp_path / "two", lines)) == {"1": "sun panels", "2": "trade"}
+    documents = "<DOC>\n<DOCNO> 1 </DOCNO>\n\n sun\npanels\n</DOC>\n<DOC>\n<DOCNO> 2 </DOCNO>\ntrade\n</DOC>\n"
+    assert queries(folder(tmp_path / "cacm", documents)) == {"1": "sun panels", "2": "trade"}
+    asked = "who was it\t['Wilhelm Röntgen']\nwhen was it\t[\"May 18\", '2018']\n"
+    with pytest.raises(KitError, match=r"topics.txt, row 1: a question and its answers.*give topics.txt alone"):
+        queries(folder(tmp_path / "three", asked))
+    found = load_collection(str(tmp_path / "three/topics.txt"))
+    assert [*found.answers.values()] == [("Wilhelm Röntgen",), ("May 18", "2018")]
+    (tmp_path / "curated.txt").write_text(jsonl([{"question": "how tall?", "answer": ["6,194"]}]))
+    (found,) = load_collection(str(tmp_path / "curated.txt")).queries.values()
+    assert found.text == "how tall?"
 
 
 def test_a_number_with_zeros_in_front_is_the_same_topic_in_runs_and_expansions(tmp_path):

@@ -13,7 +13,7 @@ from builders.collections.collection import Split, split_of
 from builders.collections.files.documents import id_field
 from builders.collections.files.lines import Place, Record, form_of, read_json, read_lines
 from builders.collections.files.qrels import Judgment, split_named
-from builders.collections.files.tables import count_columns, first_line, read_records, tsv_cells
+from builders.collections.files.tables import count_columns, first_line, form_inside, read_records, tsv_cells
 from builders.collections.files.topics import Topics
 from builders.errors import KitError
 
@@ -21,6 +21,8 @@ from builders.errors import KitError
 _ID_FIELDS = ("_id", "id", "question_id")
 _PASSAGE_ID_FIELDS = ("passage_id", "psg_id", "id")
 _ANSWER_FIELDS = ("answers", "answer")
+# What DPR names its questions with lists of answers; Anserini names them .txt.
+_CELLS = ("csv", "txt")
 _LIST_CELL = re.compile(r'\t"?\[')
 
 
@@ -35,8 +37,11 @@ class Questions:
 
 def holds_questions(path: Path) -> bool:
     """Whether a file's first row is a question with answers; JSON of another shape, whatever it is for, holds none."""
-    form = form_of(path)
-    if form == "csv":
+    try:
+        form = form_inside(path)
+    except KitError:
+        return False  # a note beside the data
+    if form in _CELLS:
         line = first_line(path)
         return bool(_LIST_CELL.search(line)) or {"question", "answers"} <= set(line.split(","))
     if form not in ("jsonl", "json"):
@@ -103,7 +108,7 @@ def _shared(rows: Mapping[Path, Sequence[tuple[Place, Record, str]]]) -> bool:
 
 
 def _records(path: Path) -> Iterator[tuple[Place, Record]]:
-    if form_of(path) != "csv" or "\t" not in first_line(path):
+    if form_inside(path) not in _CELLS or "\t" not in first_line(path):
         yield from read_records(path)
         return
     for place, cells in tsv_cells(path):

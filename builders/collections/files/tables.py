@@ -16,6 +16,12 @@ _OTHER_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars"
 _BATCH = 1024
 
 
+def form_inside(path: Path) -> str:
+    """What a file holds by its name, see `form_of`; of a `.txt` that begins like a JSON object, `jsonl`."""
+    form = form_of(path)
+    return "jsonl" if form == "txt" and first_line(path).lstrip().startswith("{") else form
+
+
 def read_records(path: Path) -> Iterator[tuple[Place, Record]]:
     """The rows of a JSON, CSV, TSV or Parquet file by column name. CSV and TSV name their columns in the first line.
 
@@ -24,7 +30,7 @@ def read_records(path: Path) -> Iterator[tuple[Place, Record]]:
     Raises:
         KitError: the file cannot be read, or a row has more or fewer cells than there are columns.
     """
-    form = form_of(path)
+    form = form_inside(path)
     if form in ("jsonl", "json"):
         yield from read_json(path)
     elif form == "parquet":
@@ -56,7 +62,11 @@ def read_pairs(path: Path, columns: str) -> Iterator[tuple[Place, str, str]]:
         if place.row == 1 and cells[0].strip().lower() in HEADERS:
             raise KitError(f"{place}: a header ({line!r}) where none belongs; remove the line")
         if len(cells) != 2:
-            more = _separator(line, "\t") if len(cells) == 1 else "; name the columns of more in the first line"
+            more = (
+                _separator(line, "\t")
+                if len(cells) == 1
+                else "; a text holds no tabs; name the columns of more in the first line"
+            )
             raise KitError(f"{place}: {count_columns(cells)} where 2 are expected ({columns}){more}")
         yield place, cells[0], cells[1]
 

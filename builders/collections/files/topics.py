@@ -7,26 +7,30 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.collections.files.documents import id_field, text_field
-from builders.collections.files.lines import Place, Record, form_of, read_lines
-from builders.collections.files.tables import RECORD_FORMS, first_line, read_pairs, read_records
+from builders.collections.files.lines import Place, Record, read_lines
+from builders.collections.files.sgml import holds_sgml, read_sgml
+from builders.collections.files.tables import RECORD_FORMS, first_line, form_inside, read_pairs, read_records
 from builders.errors import KitError
 
 
-ID_FIELDS = ("_id", "id", "qid", "query_id", "topic_id")
+ID_FIELDS = ("_id", "id", "qid", "query_id", "topic_id", "question_id")
 # A few empty queries are found in published collections; many mean that the wrong field was read.
 EMPTY_SHARE = 0.01
 # What BRIGHT lists where nothing is excluded.
 NONE_EXCLUDED = "N/A"
 TEXT_FIELDS = ("text", "query", "question", "title")
 
-_TOPICS = ("top", "topic")
+# What a topic stands in: TREC's, XML's, and that of NTCIR.
+_TOPICS = ("top", "topic", "query")
 _TAG = re.compile(r"<(/?)(\w+)(\s+[\w:-]+\s*=[^<>]*)?\s*/?>")
-_OPENING = re.compile(r"<top(ic)?(\s[^<>]*)?>", re.IGNORECASE)
+_OPENING = re.compile(rf"<({'|'.join(_TOPICS)})(\s[^<>]*)?>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(number|num|id)\s*=\s*["']([^"']*)""", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*(?:(?:Number|Topic):)?\s*(\S+)")
 # Where the number and the query stand, in the order of preference.
-_NUMBERS = ("num", "number", "identifier")
-_QUERIES = ("title", "query", "question")
+_NUMBERS = ("num", "number", "identifier", "qid")
+_QUERIES = ("title", "query", "question", "content")
+# A list of answers, as Python writes it.
+_ANSWERS = re.compile(r"""\[\s*["'].*\]\s*$""")
 # What the titles of TREC 1 to 3 begin with.
 _LABEL = re.compile(r"^Topic:\s*", re.IGNORECASE)
 
@@ -74,11 +78,15 @@ class Topics:
 
 
 def same_topic(id: str, ids: Container[str]) -> str:
-    """The id as it stands among `ids`: TREC's topics 051 and 51 are one. An id that is not there is as it was."""
+    """The id as it stands among `ids`: TREC's topics 051 and 51 are one, and so are MB051 of its microblog tracks.
+
+    An id that is not there is as it was.
+    """
     if id in ids or not (id.isascii() and id.isdigit()):
         return id
     bare = id.lstrip("0") or "0"
-    return next((form for width in range(5) if (form := bare.zfill(width)) in ids), id)
+    forms = (f"{track}{bare.zfill(width)}" for track in ("", "MB") for width in range(5))
+    return next((form for form in forms if form in ids), id)
 
 
 def read_topics(paths: Iterable[Path]) -> Topics:
@@ -87,7 +95,8 @@ def read_topics(paths: Iterable[Path]) -> Topics:
     * JSONL: `_id` (`id`, `qid`, …) and `text` (`query`, `question`, …), perhaps lists `answers`, `excluded_ids`;
     * TSV: id and text, without header;
     * TREC: `<top>` … `<num>` … `<title>` …, the title being the query; where there is none, `<query>` or `<question>`;
-    * XML: `<topic number="1">`, with the same fields or the query itself in it.
+    * XML: `<topic number="1">`, with the same fields or the query itself in it; NTCIR's `<query>` with `<qid>`;
+    * `<DOC>` … `<DOCNO>` …, as old collections write queries like documents.
 
     A query may stand in several of the files where it has the same text.
 
@@ -117,16 +126,22 @@ def _listed(record: Record, name: str) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> Iterator[tuple[Place, str, str, Record]]:
-    if form_of(path) in RECORD_FORMS and form_of(path) != "tsv":
+    form = form_inside(path)
+    if form in RECORD_FORMS and form != "tsv":
         for place, record in read_records(path):
             yield place, id_field(place, record, ID_FIELDS), text_field(place, record, TEXT_FIELDS), record
     elif _starts_with_a_tag(path):
         for place, id, text in _marked_up(path):
             yield place, id, text, {}
+    elif holds_sgml(path):
+        for place, document in read_sgml(path):
+            yield place, document.id, f"{document.title} {document.text}".strip(), {}
     else:
         for place, id, text in read_pairs(path, "query id, text"):
             if not id.strip():
                 raise KitError(f"{place}: the query has no id; give the row one")
+            if _ANSWERS.match(text) and " " in id.strip():
+                raise KitError(f"{place}: a question and its answers, not an id and a text; give {path.name} alone")
             yield place, id.strip(), text.strip(), {}
 
 
@@ -144,7 +159,7 @@ def _starts_with_a_tag(path: Path) -> bool:
 
 
 def _marked_up(path: Path) -> Iterator[tuple[Place, str, str]]:
-    """Numbers and titles. Old topics close no tags: a field ends where the next begins."""
+    """Numbers and titles. Old topics close no tags: a field ends where the next begins, and a topic too."""
     start: Place | None = None
     # What opened the topic, and what stands in it: field → text. Its own text and attributes are fields of no name.
     outer, fields, current = "", dict[str, str](), ""
@@ -153,12 +168,13 @@ def _marked_up(path: Path) -> Iterator[tuple[Place, str, str]]:
         for tag in _TAG.finditer(line):
             closing, name = bool(tag[1]), tag[2].lower()
             fields[current] = f"{fields.get(current, '')}{line[at : tag.start()]}"
-            at, current = tag.end(), "" if closing or name in _TOPICS else name
-            if name not in _TOPICS or (start is not None and name != outer):
+            own = name == outer if start is not None else name in _TOPICS
+            at, current = tag.end(), "" if closing or own else name
+            if not own:
                 continue
             if not closing:
-                if start is not None:
-                    raise KitError(f"{start}: this topic has no </{outer}>; the file is damaged")
+                if start is not None:  # nor do all topics end where they should
+                    yield _topic(path, start, fields, outer)
                 start, outer = place, name
                 stated = {key.lower(): value for key, value in _ATTRIBUTE.findall(tag[3] or "")}
                 fields = {"num": next((stated[key] for key in ("number", "num", "id") if key in stated), "")}
@@ -178,4 +194,4 @@ def _topic(path: Path, start: Place | None, fields: dict[str, str], outer: str) 
     names = ("",) if fields.keys() <= {"num", ""} else _QUERIES
     texts = (" ".join(fields.get(name, "").split()) for name in names)
     text = _LABEL.sub("", next((text for text in texts if text), ""))
-    return start, number[1], html.unescape(text) if outer == "topic" else text
+    return start, number[1], text if outer == "top" else html.unescape(text)
