@@ -2,6 +2,7 @@
 
 from html import escape
 
+from builders.retrievers.formulation import with_new_words
 from space.comparison import Comparison, Shown, Side
 from space.engine import Written
 from space.recorded import SAME
@@ -73,7 +74,10 @@ def _expanded(comparison: Comparison, notice: str | None) -> str:
         text = escape(notice) if notice else "The model is writing …"
         state = "qe-notice" if notice else "qe-notice qe-busy"
         return f'<section class="qe-side"><header>{heading}</header><p class="{state}">{text}</p></section>'
-    text = escape(comparison.written.text) or "<i>(the model wrote nothing: the plain query is searched)</i>"
+    text = escape(comparison.written.text)
+    if not with_new_words(comparison.query, [comparison.written.text]):
+        wrote = "no new word" if text else "nothing"
+        text = f"{text} <i>(the model wrote {wrote}: the plain query is searched)</i>".strip()
     return (
         f'<section class="qe-side qe-new"><header>{heading}'
         f'<p class="qe-text"><span class="qe-plus">+</span> {text}</p>'

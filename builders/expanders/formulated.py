@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from builders.errors import KitError
-from builders.retrievers.formulation import Repeated, load_formulation
+from builders.retrievers.formulation import Repeated, load_formulation, with_new_words
 
 
 # What Lucene's query parser, and those of Elasticsearch and OpenSearch after it, read as syntax.
@@ -21,7 +21,7 @@ class FormulatedQuery:
 
     Args:
         query (`str`), expansion (`str`):
-            What is searched; a blank expansion leaves the query as it is.
+            What is searched; an expansion without a word beyond the query leaves it as it is.
         repeats (`int`):
             How often the query counts beside its expansion.
 
@@ -41,12 +41,13 @@ class FormulatedQuery:
     @property
     def text(self) -> str:
         """A bag of words: the query `repeats` times, then the expansion, as the kit itself searches."""
-        return Repeated(self.repeats).text(self.query, [self.expansion] if self.expansion.strip() else [])
+        return Repeated(self.repeats).text(self.query, [self.expansion])
 
     @property
     def lucene(self) -> str:
         """A query string for Lucene's classic parser, and `query_string` of Elasticsearch and OpenSearch."""
-        query, expansion = _escaped(self.query), _escaped(self.expansion)
+        query = _escaped(self.query)
+        expansion = _escaped(" ".join(with_new_words(self.query, [self.expansion])))
         return f"({query})^{self.repeats} {expansion}" if query and expansion else query or expansion
 
     @property

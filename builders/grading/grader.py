@@ -55,7 +55,7 @@ class Grader:
     def expanded(self, pairs: Sequence[Pair]) -> list[Grade]:
         """Grades of (query id, expansion) pairs, in their order; the formation decides what several expansions do.
 
-        An empty expansion is the plain query.
+        An expansion without a word beyond the query is the plain query.
 
         Raises:
             KitError: a query has no relevant document.

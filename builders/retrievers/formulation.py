@@ -1,7 +1,7 @@
 """Query formulations: how a query and its expansions become one ranking; a further one is a class in `FORMULATIONS`.
 
 Grading, evaluation and the Space all form their queries here. A formulation is loaded by the name that provenance
-records; an expansion that is empty or blank leaves the plain query.
+records; an expansion without a word beyond the query, empty or an echo, leaves the plain query.
 """
 
 import re
@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from builders.errors import KitError
+from builders.prompts.output_check import is_silent
 from builders.retrievers.fusion import HybridRetriever, fused
 from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever, VectorRetriever
 
 
 DEFAULT = "q*5+e"
 
-# A query and its expansions; none, or blank ones, ask the plain query.
+# A query and its expansions; none, or none with a new word, ask the plain query.
 Asked = tuple[str, Sequence[str]]
 
 
@@ -86,11 +87,12 @@ class Repeated(Formulation):
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
         """See `Formulation.search`."""
-        return retriever.search([self.text(query, written(expansions)) for query, expansions in asked], depth)
+        return retriever.search([self.text(query, expansions) for query, expansions in asked], depth)
 
     def text(self, query: str, expansions: Sequence[str]) -> str:
-        """The text to search. Without an expansion it is the plain query, not a repeated one."""
-        return " ".join([query] * self.repeats + list(expansions)) if expansions else query
+        """The text to search. Without a new word it is the plain query, not a repeated one."""
+        kept = with_new_words(query, expansions)
+        return " ".join([query] * self.repeats + kept) if kept else query
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class Adaptive(Formulation):
         lexical = _lexical(retriever, self.name)
         texts = []
         for query, expansions in asked:
-            kept = written(expansions)
+            kept = with_new_words(query, expansions)
             texts.append(Repeated(self.repeats(lexical, query, kept)).text(query, kept))
         return lexical.search(texts, depth)
 
@@ -143,7 +145,7 @@ class Mean(Formulation):
         """See `Formulation.search`."""
         encoder = _encoding(retriever, self.name)
         vectors = encoder.encode_queries([query for query, _ in asked])
-        kept = [written(expansions) for _, expansions in asked]
+        kept = [with_new_words(query, expansions) for query, expansions in asked]
         parts = iter(encoder.encode_passages([expansion for expansions in kept for expansion in expansions]))
         for number, expansions in enumerate(kept):
             for _ in expansions:
@@ -177,9 +179,9 @@ class Fused(Formulation):
         self.other.check(retriever)
 
     def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
-        """See `Formulation.search`. Without an expansion the plain ranking stays as it is."""
+        """See `Formulation.search`. Without a new word the plain ranking stays as it is."""
         plain = retriever.search([query for query, _ in asked], depth)
-        wanted = [number for number, (_, expansions) in enumerate(asked) if written(expansions)]
+        wanted = [number for number, one in enumerate(asked) if with_new_words(*one)]
         rankings = list(plain)
         for number, expanded in zip(
             wanted, self.other.search(retriever, [asked[number] for number in wanted], depth), strict=True
@@ -255,9 +257,9 @@ def _forms() -> str:
     return ", ".join(kind.form for kind in FORMULATIONS)
 
 
-def written(expansions: Sequence[str]) -> list[str]:
-    """The expansions that are not blank."""
-    return [expansion for expansion in expansions if expansion.strip()]
+def with_new_words(query: str, expansions: Sequence[str]) -> list[str]:
+    """The expansions that are searched: those with a word that the query has not, as tables count them."""
+    return [expansion for expansion in expansions if not is_silent(expansion, query)]
 
 
 def _lexical(retriever: Retriever, name: str) -> LexicalRetriever:

@@ -5,6 +5,7 @@ import pytest
 
 from builders.collections.collection import Collection, Document, Query
 from builders.errors import KitError
+from builders.expanders.formulated import formulate_query
 from builders.grading.grader import Grader
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formulation import Adaptive, Repeated, load_formulation
@@ -90,13 +91,32 @@ def test_fixed_repeats(bm25):
     assert formation.search(bm25, [("red", ["whale", "sings"])], 5) == bm25.search(["red red whale sings"], 5)
 
 
+SILENT = [[], [""], [" \n", "\t"], [" . "], ["fox"], ["Fox, red fox!", "RED"]]
+
+
 @pytest.mark.parametrize("name", ["q*5+e", "q*adaptive+e", "rrf(q,q*5+e)"])
-def test_a_blank_expansion_is_the_plain_query(bm25, name):
-    asked = [("red fox", []), ("red fox", [""]), ("red fox", [" \n", "\t"]), ("whale", ["sings"])]
-    found = load_formulation(name).search(bm25, asked, 5)
-    assert found[:3] == bm25.search(["red fox"] * 3, 5)
-    assert found[3] != bm25.search(["whale"], 5)[0]
-    assert load_formulation(name).search(bm25, [("whale", [" ", "sings"])], 5) == [found[3]]
+def test_without_a_new_word_the_plain_query_is_searched(bm25, name):
+    """A word that the query has would weigh more than its others, were an echo searched as it is written."""
+    found = load_formulation(name).search(bm25, [("red fox", said) for said in SILENT], 5)
+    assert found == bm25.search(["red fox"] * len(SILENT), 5)
+    silent_too = [("whale", ["sings"]), ("whale", [" ", "Whale.", "sings"])]
+    spoken, among = load_formulation(name).search(bm25, silent_too, 5)
+    assert spoken == among != bm25.search(["whale"], 5)[0]
+
+
+def test_nor_is_an_echo_a_vector(bm25):
+    plane = Plane({"red fox": (1.0, 0.0), "red": (0.0, 1.0)})
+    asked = [("red fox", []), ("red fox", ["red"])]
+    plain, echo = load_formulation("mean").search(plane, asked, 3)
+    assert plain == echo and plane.passages == []
+    hybrid = HybridRetriever([bm25, plane])
+    assert load_formulation("hybrid(q*2+e,mean)").search(hybrid, asked, 3) == hybrid.search(["red fox"] * 2, 3)
+
+
+def test_nor_does_it_leave_the_kit():
+    echo = formulate_query("red fox", "Fox red", "q*5+e")
+    assert (echo.text, echo.lucene, echo.terms) == ("red fox", "red fox", [("red", 1), ("fox", 1)])
+    assert formulate_query("red fox", "red cub", "q*2+e").text == "red fox red fox red cub"
 
 
 @pytest.mark.parametrize(
@@ -195,8 +215,8 @@ def test_a_formation_unfit_for_the_retriever(bm25):
 def test_grading_takes_one_expansion_or_several(bm25):
     queries = {"1": Query("1", "red", "test")}
     grader = Grader(sample(queries=queries, qrels={"1": {"e": 1}}), bm25, load_formulation("q*1+e"))
-    plain, blank, one, several = grader.expanded(
-        [("1", []), ("1", " "), ("1", "whale songs"), ("1", ["whale", "songs"])]
+    plain, blank, echo, one, several = grader.expanded(
+        [("1", []), ("1", " "), ("1", "Red, red!"), ("1", "whale songs"), ("1", ["whale", "songs"])]
     )
-    assert plain == blank == grader.plain(["1"])[0]
+    assert plain == blank == echo == grader.plain(["1"])[0]
     assert plain.gold_rank == 101 and one == several and one.gold_rank == 1

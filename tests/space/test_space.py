@@ -127,6 +127,8 @@ def test_the_page_says_what_happened():
     assert "training split" in comparison_html(Comparison("q", "train", side(0.75), written, side(0.75)))
     own = comparison_html(Comparison("q", None, side(None), Written("", 1, None, "recorded"), side(None)))
     assert "nDCG" not in own and "no score" in own and "recorded" in own and "wrote nothing" in own
+    echo = comparison_html(Comparison("q w", None, side(None), Written("W!", 1, None, "recorded"), side(None)))
+    assert "W! <i>(the model wrote no new word: the plain query is searched)</i>" in echo
     assert "3 tokens in 1,234 ms" in comparison_html(Comparison("q", None, side(None), written, side(None)))
 
 

@@ -26,7 +26,7 @@ class ExpandedQueries:
 
     Args:
         expansions (`Sequence[Expansion]`):
-            What is searched with; a blank text leaves the plain query.
+            What is searched with; a text without a word beyond the query leaves the plain query.
         prompts (`Sequence[Sequence[str]]`):
             The texts that the expander saw.
         facts (`Mapping`):
