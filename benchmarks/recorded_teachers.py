@@ -104,6 +104,7 @@ def graded(data: Path, name: str) -> dict[str, Any]:
             candidates[system] = [
                 {
                     "candidate_id": system,
+                    "query": collection.queries[query_id].text,
                     "candidate": texts[query_id],
                     "check": check.reason(texts[query_id], collection.queries[query_id].text, "stop") or "ok",
                     "completion_tokens": estimated_tokens(texts[query_id]),
