@@ -17,7 +17,7 @@ from builders.measures.retrieval_measures.ranking import measure
 from builders.prompts.load import load_prompt
 from builders.retrievers.analysis.load import analyzer_for
 from builders.retrievers.formulation import load_formulation
-from builders.retrievers.left_out import ranked_without
+from builders.retrievers.left_out import left_out_of
 from builders.retrievers.load import load_retriever
 from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever
 from space.recorded import read_recorded
@@ -91,9 +91,7 @@ class Engine:
         judged = self.judged(query)
         ids = [judged.id if judged else ""]
         started = time.perf_counter()
-        (hits,) = ranked_without(
-            self.collection, ids, lambda depth: formation.search(self.retriever, asked, depth), DEPTH
-        )
+        (hits,) = formation.search(self.retriever, asked, DEPTH, left_out_of(self.collection, ids))
         return Ranking(hits, 1000 * (time.perf_counter() - started), self._ndcg(query, hits))
 
     def expand(self, query: str) -> Written:

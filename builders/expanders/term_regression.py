@@ -156,7 +156,14 @@ class TermRegressionExpander(Expander):
             kernel[np.diag_indices_from(kernel)] += RIDGE
             similar = (asked[mine] @ inputs[seen].T).toarray()
             # The kernel is symmetric; in this order its inverse meets the queries, which are few beside the terms.
-            weights[mine] = np.linalg.solve(kernel, similar.T).T @ targets[seen]
+            shares = np.linalg.solve(kernel, similar.T).T
+            weights[mine] = shares @ targets[seen]
+            # Linear in the targets: what a query leaves out is taken away again.
+            place = np.cumsum(seen) - 1
+            for number, share in zip(np.flatnonzero(mine), shares, strict=True):
+                for row, target in terms.changed(queries[int(number)]).items():
+                    if seen[row]:
+                        weights[number] += share[place[row]] * (target - targets[row])
         scores = np.where(weights > LEAST_WEIGHT, weights * np.array(terms.vocabulary.idf, dtype=np.float32), 0)
         scores[scores < self._options.least_score] = 0
         for row, query in zip(scores, queries, strict=True):

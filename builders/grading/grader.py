@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from builders.collections.collection import Collection
 from builders.measures.retrieval_measures.ranking import gold_rank, measure
 from builders.retrievers.formulation import Formulation
-from builders.retrievers.left_out import ranked_without
+from builders.retrievers.left_out import left_out_of
 from builders.retrievers.retriever import Hit, Retriever
 
 
@@ -70,9 +70,7 @@ class Grader:
             for query_id, expansion in pairs
         ]
         ids = [query_id for query_id, _ in pairs]
-        rankings = ranked_without(
-            self.collection, ids, lambda depth: self.formation.search(self.retriever, asked, depth), DEPTH
-        )
+        rankings = self.formation.search(self.retriever, asked, DEPTH, left_out_of(self.collection, ids))
         documents = [[hit.document_id for hit in hits] for hits in rankings]
         grades = graded_rankings(self.collection, ids, documents)
         return list(zip(grades, rankings, strict=True))

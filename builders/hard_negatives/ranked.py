@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from builders.collections.collection import Collection, Query
-from builders.retrievers.left_out import ranked_without
+from builders.retrievers.left_out import left_out_of, search_without
 from builders.retrievers.retriever import Retriever
 
 
@@ -36,10 +36,8 @@ class Pools:
 
 def mine(collection: Collection, retriever: Retriever, queries: Sequence[Query], skip_top: int, depth: int) -> Pools:
     """Search for the plain queries and keep ranks `skip_top` + 1 to `depth`; a query is no negative of itself."""
-    texts_of_queries = [query.text for query in queries]
-    rankings = ranked_without(
-        collection, [query.id for query in queries], lambda reach: retriever.search(texts_of_queries, reach), depth
-    )
+    left_out = left_out_of(collection, [query.id for query in queries])
+    rankings = search_without(retriever, [query.text for query in queries], depth, left_out)
     wanted = {document for query in queries for document in collection.relevant(query.id)}
     wanted |= {hit.document_id for ranking in rankings for hit in ranking[skip_top:]}
     texts = _texts(collection, wanted)

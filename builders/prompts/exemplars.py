@@ -16,7 +16,8 @@ def draw_exemplars(collection: Collection, number: int, seed: int) -> list[Exemp
     """Draw train queries, each with the opening words of a gold document as its expansion.
 
     Only *train* queries are drawn, and no document that is relevant to a query of another split, so that no test query
-    and none of its documents ever stands in a prompt. One more than asked for is drawn: see [`for_query`].
+    and none of its documents ever stands in a prompt. What searches for a query leave out, its own text among the
+    documents, is kept from it like what is relevant to it. One more than asked for is drawn: see [`for_query`].
 
     Raises:
         KitError: the collection has too few train queries.
@@ -25,7 +26,7 @@ def draw_exemplars(collection: Collection, number: int, seed: int) -> list[Exemp
         return []
     relevant_to: dict[str, set[str]] = {}
     for query_id in collection.queries:
-        for document_id in collection.relevant(query_id):
+        for document_id in {*collection.relevant(query_id), *collection.left_out(query_id)}:
             relevant_to.setdefault(document_id, set()).add(query_id)
     queries = collection.split("train")
     train = {query.id for query in queries}

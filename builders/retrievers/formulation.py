@@ -13,6 +13,7 @@ from typing import ClassVar, Self
 from builders.errors import KitError
 from builders.prompts.output_check import is_silent
 from builders.retrievers.fusion import HybridRetriever, fused
+from builders.retrievers.left_out import LeftOut, ranked_without, search_without
 from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever, VectorRetriever
 
 
@@ -54,8 +55,10 @@ class Formulation(ABC):
         """
 
     @abstractmethod
-    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
-        """At most `depth` hits for each query with its expansions, best first.
+    def search(
+        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
+    ) -> list[list[Hit]]:
+        """At most `depth` hits for each query with its expansions, best first, without what is left out for it.
 
         Raises:
             KitError: the retriever cannot be asked so.
@@ -85,9 +88,12 @@ class Repeated(Formulation):
         """See `Formulation.name`."""
         return f"q*{self.repeats}+e"
 
-    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+    def search(
+        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
+    ) -> list[list[Hit]]:
         """See `Formulation.search`."""
-        return retriever.search([self.text(query, expansions) for query, expansions in asked], depth)
+        texts = [self.text(query, expansions) for query, expansions in asked]
+        return search_without(retriever, texts, depth, left_out)
 
     def text(self, query: str, expansions: Sequence[str]) -> str:
         """The text to search. Without a new word it is the plain query, not a repeated one."""
@@ -110,14 +116,16 @@ class Adaptive(Formulation):
         """See `Formulation.check`: only a lexical retriever has terms to count."""
         _lexical(retriever, self.name)
 
-    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+    def search(
+        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
+    ) -> list[list[Hit]]:
         """See `Formulation.search`."""
         lexical = _lexical(retriever, self.name)
         texts = []
         for query, expansions in asked:
             kept = with_new_words(query, expansions)
             texts.append(Repeated(self.repeats(lexical, query, kept)).text(query, kept))
-        return lexical.search(texts, depth)
+        return search_without(lexical, texts, depth, left_out)
 
     @staticmethod
     def repeats(retriever: LexicalRetriever, query: str, expansions: Sequence[str]) -> int:
@@ -141,7 +149,9 @@ class Mean(Formulation):
         """See `Formulation.check`: only a dense retriever has vectors to average."""
         _encoding(retriever, self.name)
 
-    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+    def search(
+        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
+    ) -> list[list[Hit]]:
         """See `Formulation.search`."""
         encoder = _encoding(retriever, self.name)
         vectors = encoder.encode_queries([query for query, _ in asked])
@@ -151,7 +161,7 @@ class Mean(Formulation):
             for _ in expansions:
                 vectors[number] += next(parts)
             vectors[number] /= 1 + len(expansions)
-        return encoder.search_vectors(vectors, depth)
+        return ranked_without(lambda reach: encoder.search_vectors(vectors, reach), depth, left_out)
 
 
 @dataclass(frozen=True)
@@ -178,14 +188,16 @@ class Fused(Formulation):
         """See `Formulation.check`."""
         self.other.check(retriever)
 
-    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+    def search(
+        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
+    ) -> list[list[Hit]]:
         """See `Formulation.search`. Without a new word the plain ranking stays as it is."""
-        plain = retriever.search([query for query, _ in asked], depth)
+        plain = search_without(retriever, [query for query, _ in asked], depth, left_out)
         wanted = [number for number, one in enumerate(asked) if with_new_words(*one)]
         rankings = list(plain)
-        for number, expanded in zip(
-            wanted, self.other.search(retriever, [asked[number] for number in wanted], depth), strict=True
-        ):
+        without = [left_out[number] for number in wanted] if left_out else ()
+        found = self.other.search(retriever, [asked[number] for number in wanted], depth, without)
+        for number, expanded in zip(wanted, found, strict=True):
             rankings[number] = fused([plain[number], expanded], depth)
         return rankings
 
@@ -216,11 +228,13 @@ class PerPart(Formulation):
         for formation, part in zip(self.parts, self._parts(retriever), strict=True):
             formation.check(part)
 
-    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int) -> list[list[Hit]]:
+    def search(
+        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
+    ) -> list[list[Hit]]:
         """See `Formulation.search`."""
         pairs = zip(self.parts, self._parts(retriever), strict=True)
         reach = HybridRetriever.reach(depth)
-        rankings = [formation.search(part, asked, reach) for formation, part in pairs]
+        rankings = [formation.search(part, asked, reach, left_out) for formation, part in pairs]
         return [fused(of_query, depth) for of_query in zip(*rankings, strict=True)]
 
     def _parts(self, retriever: Retriever) -> Sequence[Retriever]:

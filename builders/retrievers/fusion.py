@@ -7,6 +7,7 @@ from typing import Self
 
 from builders.collections.collection import Collection
 from builders.errors import KitError
+from builders.retrievers.left_out import LeftOut, search_without
 from builders.retrievers.retriever import Hit, NamedRetriever, Retriever
 
 
@@ -65,7 +66,11 @@ class HybridRetriever(NamedRetriever):
 
     def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
         """See `Retriever.search`: each part searches for the same texts."""
-        rankings = [part.search(queries, self.reach(depth)) for part in self.parts]
+        return self.search_without(queries, depth, ())
+
+    def search_without(self, queries: Sequence[str], depth: int, left_out: LeftOut) -> list[list[Hit]]:
+        """See `ExcludingRetriever.search_without`: ranks are those without what is left out, in every part."""
+        rankings = [search_without(part, queries, self.reach(depth), left_out) for part in self.parts]
         return [fused(of_query, depth) for of_query in zip(*rankings, strict=True)]
 
     @staticmethod

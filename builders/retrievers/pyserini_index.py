@@ -6,6 +6,7 @@ import re
 import sys
 import tarfile
 from collections.abc import Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import redirect_stdout
 from difflib import get_close_matches
 from itertools import islice
@@ -17,12 +18,15 @@ from builders.artifacts.files import cached_folder
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.java import start_java
+from builders.retrievers.left_out import LeftOut, ranked_without
 from builders.retrievers.retriever import Hit, NamedRetriever
 
 
 BATCH = 1000
 # Anserini's defaults: 10 terms of the first 10 documents, which weigh as much as the query.
 RM3 = {"fb_terms": 10, "fb_docs": 10, "original_query_weight": 0.5}
+# What Anserini's indexes call the text and the id of a document.
+CONTENTS, ID = "contents", "id"
 # What RM3 reads beside the postings.
 RM3_INDEX = ("-storePositions", "-storeDocvectors")
 # Languages whose words Anserini only parts at white space, and how its indexer is told so.
@@ -99,9 +103,45 @@ class PyseriniRetriever(NamedRetriever):
             return [[] for _ in queries]
         return list(self._ranked(queries, depth))
 
+    def search_without(self, queries: Sequence[str], depth: int, left_out: LeftOut) -> list[list[Hit]]:
+        """See `ExcludingRetriever.search_without`: RM3 takes no feedback from what is left out."""
+        if not self._searcher.is_using_rm3() or depth < 1:
+            return ranked_without(lambda reach: self.search(queries, reach), depth, left_out)
+        rankings = self.search(queries, depth)
+        for number, without in enumerate(left_out):
+            if without:
+                rankings[number] = self._fed_back(queries[number], depth, without)
+        return rankings
+
     def terms(self, text: str) -> list[str]:
         """See `LexicalRetriever.terms`."""
         return list(self._analyzer.analyze(text))
+
+    def _fed_back(self, query: str, depth: int, without: AbstractSet[str]) -> list[Hit]:
+        """What Anserini's searcher does for RM3, with a filter of documents, which it cannot be given."""
+        from jnius import autoclass
+
+        simple = self._searcher.object
+        analyzer, occur = simple.get_analyzer(), autoclass("org.apache.lucene.search.BooleanClause$Occur")
+        named = autoclass("java.util.ArrayList")()
+        for document_id in sorted(without):
+            named.add(autoclass("org.apache.lucene.util.BytesRef")(autoclass("java.lang.String")(document_id)))
+        others, asked = (autoclass("org.apache.lucene.search.BooleanQuery$Builder")() for _ in range(2))
+        others.add(autoclass("org.apache.lucene.search.MatchAllDocsQuery")(), occur.MUST)
+        others.add(autoclass("org.apache.lucene.search.TermInSetQuery")(ID, named), occur.MUST_NOT)
+        asked.add(simple.generator.buildQuery(CONTENTS, analyzer, query), occur.MUST)
+        asked.add(others.build(), occur.FILTER)
+        told = autoclass("io.anserini.search.SearchCollection$Args")()
+        told.hits, told.arbitraryScoreTieBreak = depth, False
+        first = simple.searcher.search(asked.build(), RM3["fb_docs"], simple.BREAK_SCORE_TIES_BY_DOCID, True)
+        feedback = autoclass("io.anserini.search.ScoredDocs").fromTopDocs(first, simple.searcher)
+        tokens = autoclass("io.anserini.analysis.AnalyzerUtils").analyze(analyzer, query)
+        context = autoclass("io.anserini.rerank.RerankerContext")(
+            simple.searcher, None, asked.build(), None, query, tokens, others.build(), told
+        )
+        found = simple.cascade.run(feedback, context)
+        hits = [Hit(name, score) for name, score in zip(found.docids, found.scores, strict=True)]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.document_id))
 
     def _ranked(self, queries: Sequence[str], depth: int) -> Iterator[list[Hit]]:
         waiting = iter(queries)

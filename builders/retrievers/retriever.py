@@ -1,6 +1,7 @@
 """What every retriever offers, query → ranked documents, and how one is chosen by its name."""
 
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
 
@@ -84,6 +85,20 @@ class NamedRetriever(Retriever):
             KitError: a folder does not hold what it should, or an extra is not installed.
         """
         return []
+
+
+@runtime_checkable
+class ExcludingRetriever(Retriever, Protocol):
+    """A retriever where one document's place depends on others, by feedback or by ranks that are fused.
+
+    What a query leaves out (see `builders.retrievers.left_out`) it must know before it searches.
+    """
+
+    def search_without(
+        self, queries: Sequence[str], depth: int, left_out: Sequence[AbstractSet[str]]
+    ) -> list[list[Hit]]:
+        """As [`Retriever.search`], as if the documents of a query's set were not in the collection."""
+        ...
 
 
 @runtime_checkable

@@ -10,15 +10,25 @@ from types import SimpleNamespace
 
 import pytest
 
-from builders.collections.collection import Collection, collection_provenance
+from builders.collections.collection import Collection, Document, Query, collection_provenance
 from builders.collections.load import load_collection
 from builders.commands.grade import GradeArguments, grade
+from builders.errors import KitError
+from builders.expanders.term_regression import TermRegressionExpander, TermRegressionOptions
 from builders.grading.grader import Grader
 from builders.hard_negatives.ranked import mine
+from builders.prompts.context.feedback_terms import FeedbackTerms, NeighbourTerms
+from builders.prompts.context.judged_terms import JudgedTerms
 from builders.prompts.context.prf_passages import PrfPassages
+from builders.prompts.exemplars import draw_exemplars
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formulation import load_formulation
+from builders.retrievers.fusion import HybridRetriever
+from builders.retrievers.left_out import left_out_of, search_without
+from builders.retrievers.pyserini_index import PyseriniRetriever
+from builders.retrievers.retriever import Hit
 from space.engine import Engine
+from tests.support.java import needs_java
 from train.evaluation.systems import baseline_system
 
 
@@ -135,3 +145,114 @@ def test_a_run_is_measured_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixtur
     results, _ = grade(GradeArguments(collection=str(folder), run=[str(run)]))
     assert results["systems"]["run"]["ndcg_at_10"] == pytest.approx((1 / math.log2(3) + 1) / 2)
     assert "as trec_eval does" in capsys.readouterr().err
+
+
+class Fixed:
+    """Ranks as it is told, for each text."""
+
+    def __init__(self, rankings: dict[str, list[str]]) -> None:
+        self.name, self._rankings = "fixed", rankings
+
+    def search(self, queries: list[str], depth: int) -> list[list[Hit]]:
+        return [[Hit(name, -rank) for rank, name in enumerate(self._rankings[text][:depth])] for text in queries]
+
+
+# Fused with the query's own page, y is before x: 1/61 + 1/63 against 1/62 + 1/63. Without it each is first once and
+# second once, 1/61 + 1/62, and the id decides.
+FIRST, SECOND = ["own", "x", "y"], ["y", "own", "x"]
+
+
+@pytest.mark.parametrize(
+    ("formation", "retriever"),
+    [
+        ("q*1+e", HybridRetriever([Fixed({"q e": FIRST}), Fixed({"q e": SECOND})])),
+        ("hybrid(q*1+e,q*2+e)", HybridRetriever([Fixed({"q e": FIRST}), Fixed({"q q e": SECOND})])),
+        ("rrf(q,q*1+e)", Fixed({"q": FIRST, "q e": SECOND})),
+    ],
+)
+def test_ranks_are_fused_without_it(formation: str, retriever: HybridRetriever | Fixed) -> None:
+    documents = [Document(name, "", name) for name in ("own", "x", "y")]
+    told = (documents, {"own": Query("own", "q", "test")}, {"own": {"x": 1}}, "test", "none", "none")
+    for own, ids in ((False, ["own", "y", "x"]), (True, ["x", "y"])):
+        collection = Collection("sample", "en", *told, ignore_identical_ids=own)
+        grader = Grader(collection, retriever, load_formulation(formation))
+        ((grade, hits),) = grader.searched([("own", "e")])
+        assert [hit.document_id for hit in hits] == ids and grade.gold_rank == 1 + ids.index("x")
+    assert [hit.score for hit in hits] == pytest.approx([1 / 61 + 1 / 62] * 2)
+
+
+@needs_java
+def test_rm3_takes_no_feedback_from_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Zebras stand in the query's own page alone, and in a page that has no other word with the query in common."""
+    monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path))
+    texts = {"con": "zoos harm animals zebras", "pro": "zoos protect animals", "far": "zebras gallop"}
+    texts |= {f"page{number}": f"stone{number} river" for number in range(40)}
+    documents = [Document(name, "", text) for name, text in texts.items()]
+    queries = {name: Query(name, "zoos harm animals", "test") for name in ("con", "new")}
+    told = (documents, queries, {name: {"pro": 1} for name in queries}, "test", "none", "none")
+    collection = Collection("zoo", "en", *told, ignore_identical_ids=True)
+    rm3 = PyseriniRetriever(collection, rm3=True)
+    asked = [query.text for query in queries.values()]
+    own, new = search_without(rm3, asked, 10, left_out_of(collection, list(queries)))
+    assert [hit.document_id for hit in own] == ["pro"]
+    assert {hit.document_id for hit in new} == {"con", "pro", "far"} and new == rm3.search(asked, 10)[1]
+    assert rm3._fed_back(asked[1], 10, {"nowhere"}) == new, "the same steps as the library's"
+    assert search_without(rm3, asked, 10, [set(), set()]) == rm3.search(asked, 10)
+
+
+def savannah(own: bool = True, **judged: dict[str, int]) -> Collection:
+    """A query whose own page was judged for one of two train queries like it."""
+    texts = {"lions": "lions live on the savannah", "meadow": "lions lie in grass", "bank": "lions at the river bank"}
+    for word in ("savannah", "grass", "river"):
+        texts |= {f"{word}{number}": f"{word} {number}" for number in range(6)}
+    texts |= {f"stone{number}": f"stone {number}" for number in range(20)}
+    queries = {"t1": "loud lions", "t2": "quiet lions", "lions": "lions"}
+    return Collection(
+        "savannah",
+        "en",
+        [Document(name, "", text) for name, text in texts.items()],
+        {name: Query(name, text, "test" if name == "lions" else "train") for name, text in queries.items()},
+        {"t1": {"lions": 1}, "t2": {"meadow": 1}, "lions": {"meadow": 1}, **judged},
+        *("test", "none", "none"),
+        ignore_identical_ids=own,
+    )
+
+
+def test_nor_are_words_of_it_shown() -> None:
+    """Of the two similar queries one was judged for the asking query's own page, which then says nothing."""
+    found, kept = savannah(), savannah(own=False)
+    asked = [found.queries["lions"], Query("new", "lions", "test")]
+    assert NeighbourTerms(kept).texts(asked) == ["savannah\ngrass"] * 2
+    assert NeighbourTerms(found).texts(asked) == ["grass", "savannah\ngrass"]
+    feedback = FeedbackTerms(found)
+    feedback.least_weight = 0.0
+    assert [set(line.split()) for line in feedback.texts(asked)] == [{"grass"}, {"savannah", "grass"}]
+    options = TermRegressionOptions(words=9)
+    assert [set(line.split()) for line in TermRegressionExpander(found, options).best_words(asked)] == [
+        {"grass"},
+        {"savannah", "grass"},
+    ]
+    (own, new), other = (TermRegressionExpander(one, options)._scores(asked) for one in (found, kept))
+    words = TermRegressionExpander(found, options)._terms.vocabulary.number
+    assert own[words["grass"]] == new[words["grass"]] and (new == other).all()
+
+
+def test_the_other_judged_pages_stand_for_it() -> None:
+    """By hand: without the page of the highest grade the next one is the gold, and weighs 1 / (1 + k1 (…)), fully."""
+    collection = savannah(t1={"lions": 2, "bank": 1})
+    terms = JudgedTerms(collection)
+    number = terms.vocabulary.number
+    lengths = [len(terms._analyzer(text)) for _, text in collection.indexed_texts()]
+    weight = 1 / (1 + 0.9 * (1 - 0.4 + 0.4 * 3 / (sum(lengths) / len(lengths))))
+    assert terms.targets[0][number["river"]] == pytest.approx(weight / 2), "graded half as high as the page itself"
+    (changed,) = terms.changed(collection.queries["lions"]).values()
+    assert changed[number["river"]] == pytest.approx(weight) and changed[number["savannah"]] == 0
+    assert not terms.changed(collection.queries["t1"]), "no train query was judged for a page of that id"
+
+
+def test_nor_is_it_an_exemplar() -> None:
+    """The page that was judged for t1 is a test query's own text, and so must stand in no prompt."""
+    apart = {"bank": 1}
+    assert {one.query_id for one in draw_exemplars(savannah(own=False, lions=apart), 1, 0)} == {"t1", "t2"}
+    with pytest.raises(KitError, match="has 1 train queries"):
+        draw_exemplars(savannah(lions=apart), 1, 0)

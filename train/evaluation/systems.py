@@ -11,7 +11,7 @@ from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
 from builders.grading.results_form import NONE
-from builders.retrievers.left_out import ranked_without
+from builders.retrievers.left_out import left_out_of, search_without
 from builders.retrievers.retriever import Hit, Retriever
 from train.evaluation.generation import Generation
 from train.memory import PeakMemory
@@ -83,7 +83,7 @@ def baseline_system(name: str, collection: Collection, retriever: Retriever, que
     """The queries as they are, searched by another retriever."""
     texts, ids = [query.text for query in queries], [query.id for query in queries]
     hits, milliseconds, peak = _timed(
-        lambda: ranked_without(collection, ids, lambda depth: retriever.search(texts, depth), DEPTH), queries
+        lambda: search_without(retriever, texts, DEPTH, left_out_of(collection, ids)), queries
     )
     rankings = _documents(hits)
     grades = graded_rankings(collection, ids, rankings)

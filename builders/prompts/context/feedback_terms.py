@@ -48,19 +48,24 @@ class FeedbackTerms(PromptContext):
         texts = []
         for query, similarity in zip(queries, self._terms.similarities(queries), strict=True):
             own = self._terms.own_terms(query)
-            lines = [self._line(weights * idf, own) for weights in self._weights(similarity)]
+            lines = [self._line(weights * idf, own) for weights in self._weights(similarity, query)]
             texts.append("\n".join(line for line in lines if line))
         return texts
 
-    def _weights(self, similarity: Any) -> list[Any]:
+    def _weights(self, similarity: Any, query: Query) -> list[Any]:
         """One row of the terms' weights for each line, before their idf."""
-        nearest = self._nearest(similarity)
-        return [(similarity[nearest] ** 2) @ self._terms.targets[nearest]]
+        nearest, targets = self._nearest(similarity, query)
+        return [(similarity[nearest] ** 2) @ targets]
 
-    def _nearest(self, similarity: Any) -> Any:
+    def _nearest(self, similarity: Any, query: Query) -> tuple[Any, Any]:
+        """Rows of the most similar train queries, and what their relevant documents say to the query."""
         import numpy as np
 
-        return np.argsort(-similarity, kind="stable")[: self.neighbours]
+        nearest = np.argsort(-similarity, kind="stable")[: self.neighbours]
+        targets, changed = self._terms.targets[nearest], self._terms.changed(query)
+        for place, row in enumerate(nearest):
+            targets[place] = changed.get(int(row), targets[place])
+        return nearest, targets
 
     def _line(self, weights: Any, own: Sequence[int]) -> str:
         import numpy as np
@@ -78,5 +83,6 @@ class NeighbourTerms(FeedbackTerms):
     shows = "per-neighbour terms: words of pages judged relevant to similar train queries, a line for each query"
     neighbours, words, least_weight = 4, 5, 0.0
 
-    def _weights(self, similarity: Any) -> list[Any]:
-        return [self._terms.targets[neighbour] for neighbour in self._nearest(similarity) if similarity[neighbour] > 0]
+    def _weights(self, similarity: Any, query: Query) -> list[Any]:
+        pairs = zip(*self._nearest(similarity, query), strict=True)
+        return [target for neighbour, target in pairs if similarity[neighbour] > 0]

@@ -1,5 +1,6 @@
 """Train queries as vectors, and the terms of their relevant documents that they lack: what contexts learn from."""
 
+from collections.abc import Collection as Ids
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
@@ -17,6 +18,8 @@ MOST_QUERIES = 20_000
 
 class JudgedTerms:
     """What the judgments of a collection's train queries say about words.
+
+    A document that searches for a query leave out says nothing to that query (see `builders.retrievers.left_out`).
 
     Args:
         collection ([`Collection`]):
@@ -62,6 +65,20 @@ class JudgedTerms:
             self._add_target(row, query)
         return targets
 
+    def changed(self, query: Query) -> dict[int, Any]:
+        """Rows of `targets` as they are without what is left out for a query: row → targets, where they differ.
+
+        The row of a train query with no other relevant document is all 0.
+        """
+        import numpy as np
+
+        found = {}
+        left_out = self._collection.left_out(query.id)
+        for row in self._judging(left_out):
+            found[row] = np.zeros_like(self.targets[row])
+            self._add_target(found[row], self.train[row], left_out)
+        return found
+
     def vectors(self, queries: Sequence[Query]) -> Any:
         """Queries as sparse tf-idf vectors of length 1, over words and pairs of words.
 
@@ -75,7 +92,8 @@ class JudgedTerms:
     def similarities(self, queries: Sequence[Query]) -> Any:
         """Cosines of queries and train queries, a dense matrix; 0 between a train query and itself.
 
-        So that a train query is answered as an unseen one is: from the others.
+        So that a train query is answered as an unseen one is: from the others. It is 0, too, where all that a train
+        query was judged for is left out for the query.
 
         Raises:
             KitError: scikit-learn is missing.
@@ -88,6 +106,10 @@ class JudgedTerms:
         for number, query in enumerate(queries):
             if query.id in self.row:
                 similar[number, self.row[query.id]] = 0
+            left_out = self._collection.left_out(query.id)
+            for row in self._judging(left_out):
+                if self._collection.relevant(self.train[row].id).keys() <= left_out:
+                    similar[number, row] = 0
         return similar
 
     def own_terms(self, query: Query) -> list[int]:
@@ -107,9 +129,23 @@ class JudgedTerms:
         )
         return make_pipeline(hashed, TfidfTransformer(sublinear_tf=True)).fit([query.text for query in self.train])
 
-    def _add_target(self, row: Any, query: Query) -> None:
-        weights, relevant = self.vocabulary.weights, self._collection.relevant(query.id)
-        highest = max(relevant.values())
+    def _judging(self, documents: Ids[str]) -> list[int]:
+        """Rows of the train queries that any of the documents was judged relevant to."""
+        return sorted({row for document in documents for row in self._judged.get(document, ())})
+
+    @cached_property
+    def _judged(self) -> dict[str, list[int]]:
+        """Document → the train queries that it was judged relevant to, by their rows."""
+        rows: dict[str, list[int]] = {}
+        for row, query in enumerate(self.train):
+            for document in self._collection.relevant(query.id):
+                rows.setdefault(document, []).append(row)
+        return rows
+
+    def _add_target(self, row: Any, query: Query, left_out: Ids[str] = ()) -> None:
+        weights, judged = self.vocabulary.weights, self._collection.relevant(query.id)
+        relevant = {document: relevance for document, relevance in judged.items() if document not in left_out}
+        highest = max(relevant.values(), default=0)
         lower = [document for document, relevance in relevant.items() if relevance < highest]
         for document in relevant.keys() - set(lower):
             for number, weight in weights[document].items():

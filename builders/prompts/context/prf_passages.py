@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from builders.collections.collection import Collection, Query
 from builders.prompts.context.context import PromptContext
 from builders.prompts.script import opening
-from builders.retrievers.left_out import ranked_without
+from builders.retrievers.left_out import left_out_of, search_without
 from builders.retrievers.load import load_retriever
 
 
@@ -28,8 +28,8 @@ class PrfPassages(PromptContext):
 
     def texts(self, queries: Sequence[Query]) -> list[str]:
         """See [`PromptContext.texts`]."""
-        texts, ids = [query.text for query in queries], [query.id for query in queries]
-        rankings = ranked_without(self.collection, ids, lambda depth: self._retriever.search(texts, depth), PASSAGES)
+        left_out = left_out_of(self.collection, [query.id for query in queries])
+        rankings = search_without(self._retriever, [query.text for query in queries], PASSAGES, left_out)
         wanted = {hit.document_id for hits in rankings for hit in hits}
         text_of = {item.id: item.text for item in self.collection.documents if item.id in wanted}
         return ["\n".join(opening(text_of[hit.document_id], WORDS) for hit in hits) for hits in rankings]
