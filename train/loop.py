@@ -25,7 +25,7 @@ from builders.processes import Processes
 from train.callbacks import LastStepLog, LossGuard
 from train.memory import PeakMemory, hardware
 from train.reports.curves import CURVES, curves_plot
-from train.run_settings import check_trackers, chosen, given, last_checkpoint, work_folder
+from train.run_settings import check_trackers, chosen, given, last_checkpoint, leave_work, work_folder
 
 
 PROJECT = "query-expansion-kit"
@@ -112,6 +112,8 @@ def _train(training: Training, state: PartialState) -> None:
     }
     if is_trained(folder, training.kind, settings):
         say(f"{folder}: up to date")
+        if state.is_main_process:
+            leave_work(folder, settings)
         return
     check_trackers(config.report_to)
     training.prepare(state.is_main_process)

@@ -112,6 +112,17 @@ def work_folder(output_dir: Path, settings: dict[str, Any]) -> Path:
     return folder
 
 
+def leave_work(output_dir: Path, settings: dict[str, Any]) -> None:
+    """Remove the checkpoints of a training that is done, which was killed before it did so; name those of others."""
+    folder = output_dir.with_name(f"{output_dir.name}.work")
+    if not CHECKPOINTS.is_made(folder):
+        return
+    if (folder / "settings.json").read_text() == dump_json(settings):
+        shutil.rmtree(folder, ignore_errors=True)
+    else:
+        say(f"{folder}: holds checkpoints of other settings, of a training that did not end; remove it if none will")
+
+
 def last_checkpoint(folder: Path) -> str | None:
     """The newest whole checkpoint of an interrupted run; half-written and broken ones are removed."""
     whole = []

@@ -2,11 +2,14 @@
 
 While it is filled, a folder is called `.NAME.MARK.xxxxxxxx` and lies beside its place; the mark says who fills it.
 Where the file system can exchange two names in one step, the old folder is never away. Elsewhere it is called
-`.NAME.old.MARK.xxxxxxxx` for a moment, and [`recover`], which every command calls, gives it its name back.
+`.NAME.old.MARK.xxxxxxxx` for a moment, and [`recover`], which every command calls, gives it its name back. Earlier
+versions left no mark: of what they may have left, and of other machines, nobody knows whose it is, so it is only told.
 """
 
 import ctypes
 import errno
+import functools
+import logging
 import os
 import re
 import shutil
@@ -15,10 +18,12 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from builders.artifacts.writer import Writer, has_left
+from builders.artifacts.writer import Writer, has_left, is_elsewhere
 
 
-_MARK = re.compile(r"\.(?P<old>old\.)?(?P<mark>[0-9a-f]{6}-\d+-[0-9a-f]{6})\.\w{8}")
+logger = logging.getLogger(__name__)
+
+_MARK = re.compile(r"\.(?P<old>old\.)?(?:(?P<mark>[0-9a-f]{6}-\d+-[0-9a-f]{6})\.)?[a-z0-9_]{8}")
 _CWD, _EXCHANGE, _SWAP = -100, 2, 2
 
 
@@ -61,7 +66,11 @@ def recover(place: Path) -> None:
         return
     for name in names:
         found, path = _MARK.fullmatch(name.removeprefix(f".{place.name}")), place.with_name(name)
-        if found is None or not has_left(found["mark"]):
+        if found is None:
+            continue
+        if not found["mark"] or is_elsewhere(found["mark"]):
+            _tell(path)
+        if not found["mark"] or not has_left(found["mark"]):
             continue
         with suppress(OSError):
             if found["old"] and not os.path.lexists(place) and any(path.iterdir()):
@@ -71,6 +80,12 @@ def recover(place: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
+
+
+@functools.cache
+def _tell(path: Path) -> None:
+    """Name, once, what may be a leftover and may be somebody's."""
+    logger.warning(f"{path}: may be left of a command that was killed: remove it if nobody uses it")
 
 
 def sync_folder(folder: Path) -> None:

@@ -41,9 +41,14 @@ class Writer:
 
 def has_left(mark: str) -> bool:
     """Whether the process of a mark ran on this machine and runs no more."""
-    host, pid, start = mark.split("-")
+    _, pid, start = mark.split("-")
     found = _start(int(pid))
-    return host == _short(socket.gethostname()) and (found is None or _short(found) != start)
+    return not is_elsewhere(mark) and (found is None or _short(found) != start)
+
+
+def is_elsewhere(mark: str) -> bool:
+    """Whether the process of a mark is another machine's, of which nothing is known."""
+    return mark.split("-")[0] != _short(socket.gethostname())
 
 
 def _start(pid: int) -> str | None:

@@ -48,6 +48,7 @@ def document_vectors(collection: Collection, encoder: Encoder) -> tuple["np.ndar
         if found is None:
             _encode(collection, encoder, folder)
             found = _load(folder)
+        shutil.rmtree(_work(folder), ignore_errors=True)
     if found is None:
         raise KitError(f"{folder}: the vectors just written cannot be read: is the disk full or damaged?")
     return found
@@ -68,7 +69,7 @@ def _encode(collection: Collection, encoder: Encoder, folder: Path) -> None:
     from tqdm import tqdm
 
     # Of one collection and encoder only, so that shards can be trusted.
-    work = folder.with_name(f"{folder.name}.work")
+    work = _work(folder)
     work.mkdir(exist_ok=True)
     texts, ids, shards = collection.indexed_texts(), list[str](), list[Path]()
     with tqdm(desc="encoding", unit=" documents", delay=3) as bar:
@@ -85,7 +86,10 @@ def _encode(collection: Collection, encoder: Encoder, folder: Path) -> None:
     with cached_folder(folder) as finished:
         _join(shards, len(ids), finished / VECTORS)
         DocumentIds.of(ids).save(finished)
-    shutil.rmtree(work)
+
+
+def _work(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.work")
 
 
 def _shard(path: Path, rows: int) -> "np.ndarray | None":

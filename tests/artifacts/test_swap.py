@@ -147,6 +147,21 @@ def test_what_the_dead_left_goes_and_all_else_stays(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"place", "file", *kept}
 
 
+def test_what_may_be_somebodys_is_told_once_and_stays(tmp_path, caplog):
+    """As earlier versions, which left no mark, and other machines call theirs."""
+    there = [".place.abc_efg8", ".place.old.abc_efg8", f".place.{'0' * 6}-1-{'0' * 6}.abc_efg8"]
+    silent = [".place.lock", ".place.work.abc_efg8", ".place.Abc_efg8", f".place.{Writer.here().mark}.abc_efg8"]
+    for name in (*there, *silent):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "file").touch()
+    for _ in range(2):
+        write(tmp_path / "place", "new")
+        require_own(tmp_path / "place", KIND)
+    assert {path.name for path in tmp_path.iterdir()} == {"place", *there, *silent}
+    told = [f"{tmp_path / name}: may be left of a command that was killed" for name in sorted(there)]
+    assert [message.split(": remove")[0] for message in sorted(caplog.messages)] == sorted(told)
+
+
 def test_readers_restore_it_too(tmp_path):
     aside = tmp_path / f".adapter.old.{dead()}.abcdefgh"
     aside.mkdir()

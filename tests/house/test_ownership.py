@@ -30,7 +30,7 @@ from builders.recipe_file import read_recipe
 from tests.support.commands import RECIPES, command_here, refused
 from tests.support.evaluated_folders import exported
 from tests.support.rendered_folders import adapter, build, expansions, preferences, raw_row
-from train.run_settings import given, work_folder
+from train.run_settings import given, leave_work, work_folder
 
 
 BUILDERS = {
@@ -234,6 +234,18 @@ def test_checkpoints_of_other_settings_still_go(tmp_path, capsys):
         and "starting anew" in capsys.readouterr().err
     )
     assert [path.name for path in tmp_path.iterdir() if path.name != "cache"] == ["out.work"] and len(files(work)) == 1
+
+
+def test_a_finished_training_leaves_no_checkpoints_but_those_of_others(tmp_path, capsys):
+    work = work_folder(tmp_path / "out", SETTINGS)
+    leave_work(tmp_path / "out", {**SETTINGS, "stage": "dpo"})
+    assert "out.work: holds checkpoints of other settings" in capsys.readouterr().err and work.exists()
+    leave_work(tmp_path / "out", SETTINGS)
+    assert not work.exists() and not capsys.readouterr().err
+    for folder in (thesis(work), tmp_path / "nothing.work"):
+        before = files(tmp_path)
+        leave_work(folder.with_suffix(""), SETTINGS)
+        assert files(tmp_path) == before
 
 
 @pytest.mark.parametrize("name", ["preferences", "regrade", "triplets", "references"])
