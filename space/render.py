@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_folder, file_hash
-from builders.artifacts.model_folder import adapter_name
+from builders.artifacts.model_folder import ADAPTER as TRAINED
+from builders.artifacts.model_folder import adapter_name, kind_of_model, read_training
 from builders.artifacts.ownership import SPACE, require_own
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_base
+from builders.expanders.expander_file import require_measured
 from builders.grading.results_form import one_retriever, read_results
 from space.about import TITLE, banner, engine, significance
 from space.carried import carry_collection, release, requirements, sources
@@ -159,6 +161,9 @@ def _carry_adapter(adapter: str, files: Files) -> str:
     for name in ADAPTER_FILES:
         if not (folder / name).is_file():
             raise KitError(f"{folder}: {name} is missing; train the adapter again")
+    if kind_of_model(folder):
+        read_training(folder, TRAINED)  # Refuses what was altered since.
+    require_measured(folder)
     files |= {
         f"{ADAPTER}/{name}": folder / name for name in (*ADAPTER_FILES, *TOKENIZER_FILES) if (folder / name).is_file()
     }

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.files import file_hash
+from builders.artifacts.files import require_files
 from builders.artifacts.schema import SCHEMA_VERSION
 from builders.artifacts.swap import recover
 from builders.errors import KitError
@@ -62,12 +62,7 @@ def open_dataset(folder: Path, kind: str) -> dict[str, Any]:
         raise KitError(
             f"{folder}: schema version {build.get('schema_version')}, this kit reads {SCHEMA_VERSION}; make it again"
         )
-    for name, expected in build["files"].items():
-        path = folder / name
-        if not path.is_file():
-            raise KitError(f"{folder}: {name} is missing; make the folder again with: python -m builders {kind}")
-        if file_hash(path) != expected:
-            raise KitError(f"{path}: truncated or edited (its hash is not the one in {BUILD}); make the folder again")
+    require_files(folder, build.get("files"), BUILD, f"make the folder again with: python -m builders {kind}")
     return build
 
 

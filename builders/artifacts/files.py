@@ -12,6 +12,7 @@ from typing import Any
 
 from builders.artifacts.ownership import Kind, require_own
 from builders.artifacts.swap import recover, swap, sync_folder, temporary_name
+from builders.errors import KitError
 
 
 def atomic_write(path: Path, data: bytes) -> None:
@@ -75,3 +76,38 @@ def file_hash(path: Path) -> str:
     """sha256 of a file, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def files_below(folder: Path) -> dict[str, Path]:
+    """Relative path, as the Hub writes it → file, for all files of a folder."""
+    paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
+    return dict(sorted((path.relative_to(folder).as_posix(), path) for path in paths))
+
+
+def require_files(folder: Path, files: object, record: str, remedy: str) -> frozenset[str]:
+    """Check the files that a folder's record vouches for.
+
+    Args:
+        folder (`Path`), record (`str`):
+            The folder, and the name of its record.
+        files (`object`):
+            What the record says: name → sha256.
+        remedy (`str`):
+            What to do.
+
+    Returns:
+        Their names.
+
+    Raises:
+        KitError: one is missing, truncated or edited.
+    """
+    if not isinstance(files, dict):
+        raise KitError(f"{folder}: {record} is broken; {remedy}")
+    inside = files_below(folder)
+    for name, expected in files.items():
+        if name not in inside or not inside[name].is_file():
+            raise KitError(f"{folder}: {name} is missing; {remedy}")
+        if file_hash(inside[name]) != expected:
+            what = "its weights differ from those measured" if name.endswith(".safetensors") else "truncated or edited"
+            raise KitError(f"{inside[name]}: {what} (its hash is not the one in {record}); {remedy}")
+    return frozenset(files)

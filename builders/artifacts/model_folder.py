@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from builders.artifacts.files import file_hash
+from builders.artifacts.files import file_hash, files_below, require_files
 from builders.artifacts.swap import recover
 from builders.errors import KitError
 
@@ -15,6 +15,7 @@ TIMING = "timing.json"
 ADAPTER, RETRIEVER, FILTER = "adapter", "retriever", "filter"
 # What the record of a training does not vouch for: itself, what differs from run to run, and what cards renew.
 RENEWED = frozenset({TRAINING, TIMING, "README.md", "expander.json"})
+_REMEDY = "put back what was trained, or train and evaluate it again"
 
 
 @dataclass(frozen=True)
@@ -43,13 +44,37 @@ def read_training(folder: Path, kind: str) -> dict[str, Any]:
             What it has to be: `adapter`, `retriever` or `filter`.
 
     Raises:
-        KitError: the folder is missing, unfinished, or holds another kind of model.
+        KitError: the folder is missing, unfinished or altered since, or holds another kind of model.
 
     Example:
 
         >>> read_training(Path("out/demo/models/sft"), "adapter")["steps"]  # doctest: +SKIP
         36
     """
+    training = _read(folder, kind)
+    # Earlier records vouch for nothing.
+    if "files" in training:
+        require_files(folder, training["files"], TRAINING, _REMEDY)
+    return training
+
+
+def require_unaltered(folder: Path) -> None:
+    """Refuse a folder with a file that was altered since the training whose record lies there, if one does.
+
+    Not all that a training left need be there: whoever only uses a model fetches what it loads.
+
+    Raises:
+        KitError: a file was altered.
+    """
+    try:
+        files = json.loads((folder / TRAINING).read_text())["files"]
+    except (OSError, ValueError, LookupError, TypeError):
+        return
+    there = files_below(folder)
+    require_files(folder, {name: value for name, value in files.items() if name in there}, TRAINING, _REMEDY)
+
+
+def _read(folder: Path, kind: str) -> dict[str, Any]:
     known = KINDS[kind]
     recover(folder)
     if not folder.is_dir():
@@ -80,7 +105,7 @@ def kind_of_model(folder: Path) -> str | None:
 def is_trained(folder: Path, kind: str, settings: dict[str, Any]) -> bool:
     """Whether the folder holds a whole model of this kind that was trained with exactly these settings."""
     try:
-        return bool(read_training(folder, kind).get("settings") == json.loads(json.dumps(settings)))
+        return bool(_read(folder, kind).get("settings") == json.loads(json.dumps(settings)))
     except KitError:
         return False
 
@@ -95,5 +120,4 @@ def adapter_name(adapter: str) -> str:
 
 def hashed_files(folder: Path) -> dict[str, str]:
     """Name → sha256 of the files that the record of a training vouches for."""
-    names = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*")) if path.is_file()}
-    return {name: file_hash(path) for name, path in names.items() if name not in RENEWED}
+    return {name: file_hash(path) for name, path in files_below(folder).items() if name not in RENEWED}

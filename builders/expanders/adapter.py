@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.download import download
+from builders.artifacts.model_folder import require_unaltered
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint
 
@@ -28,10 +29,11 @@ def adapter_base(adapter: str) -> str:
 
 
 def check_adapter_base(adapter: str, checkpoint: Checkpoint) -> None:
-    """Raise KitError unless the adapter was trained on this base model."""
+    """Raise KitError unless the adapter was trained on this base model, and is still what was trained."""
     base = adapter_base(adapter)
     if base != checkpoint.model_id:
         raise KitError(f"adapter {adapter!r} belongs to {base!r}, not to {checkpoint.model_id!r}: give that model")
+    require_unaltered(Path(adapter))
 
 
 def with_adapter(base: Any, adapter: str, merge: bool) -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import dump_json
-from builders.artifacts.model_folder import TRAINING
+from builders.artifacts.model_folder import ADAPTER, KINDS, TRAINING, adapter_name
 from builders.errors import KitError
 from builders.prompts.load import load_prompt
 from builders.prompts.output_check import OutputCheck
@@ -117,6 +117,27 @@ def read_expander(folder: Path, prompt: str | None = None) -> Record:
     if record is None:
         raise KitError(f"{folder}: has no {EXPANDER}, and the prompt of its training is not here: give prompt=…")
     return record
+
+
+def require_measured(folder: Path) -> None:
+    """Refuse weights other than those whose measurement the folder's file tells of; earlier files do not say which.
+
+    Raises:
+        KitError: they are others, or the file is broken.
+    """
+    try:
+        record = json.loads((folder / EXPANDER).read_text())
+        measured = record.get("measured")
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError, AttributeError) as error:
+        raise KitError(f"{folder / EXPANDER}: broken; render the card again: python -m model_cards") from error
+    # The folder may have another name by now.
+    if measured is not None and str(measured).split("@")[-1] != adapter_name(str(folder)).split("@")[-1]:
+        raise KitError(
+            f"{folder / KINDS[ADAPTER].weights}: weights differ from those measured ({measured}): evaluate them, and "
+            "render the card again"
+        )
 
 
 def recorded_prompt(record: Mapping[str, Any]) -> Prompt:

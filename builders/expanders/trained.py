@@ -13,7 +13,7 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.checkpoint import EMBEDDED
 from builders.expanders.expander import Expansion, Request, greedy
-from builders.expanders.expander_file import read_expander, recorded_prompt
+from builders.expanders.expander_file import read_expander, recorded_prompt, require_measured
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.expanders.local import LocalExpander
 from builders.prompts.context.context import PromptContext
@@ -229,6 +229,7 @@ def load_expander(
         local = LocalExpander(name, dtype=dtype or "float32", revision=revision)
         return QueryExpander(local.identity.model_id, local, asked, max_new_tokens or BASE_TOKENS, DEFAULT, collection)
     record = read_expander(folder, prompt)
+    require_measured(folder)
     decoding, context, base = record["decoding"], record["context"] or {}, record["base"]
     local = LocalExpander(
         model or _base(base),

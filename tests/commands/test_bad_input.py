@@ -156,6 +156,10 @@ def test_training_refuses_in_one_line(demo, tmp_path, embedded_model):
     (other / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "Qwen/Qwen3-0.6B"}))
     dpo = ["train/dpo.py", "--config", RECIPES / "dpo-qlora.yaml", "--preferences", demo.preferences]
     line = refused(command_here(*dpo, "--adapter", other, "--output_dir", tmp_path / "out"))
+    assert f"{other / 'adapter_config.json'}: truncated or edited" in line
+    training = json.loads((other / "training.json").read_text())
+    (other / "training.json").write_text(json.dumps({**training, "files": {}}))
+    line = refused(command_here(*dpo, "--adapter", other, "--output_dir", tmp_path / "out"))
     assert "belongs to 'Qwen/Qwen3-0.6B'" in line
     assert not (tmp_path / "out").exists()
 
@@ -166,7 +170,11 @@ def test_cards_refuse_results_of_other_weights(demo, tmp_path):
     weights = other / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\1")
     card = (other / "README.md").read_bytes()
-    line = refused(command_here("-m", "model_cards", "--adapters", other, "--results", demo.results))
+    cards = ("-m", "model_cards", "--adapters", other, "--results", demo.results)
+    assert f"{weights}: its weights differ from those measured" in refused(command_here(*cards))
+    training = json.loads((other / "training.json").read_text())
+    (other / "training.json").write_text(json.dumps({**training, "files": {}}))
+    line = refused(command_here(*cards))
     assert "no results for the weights" in line and (other / "README.md").read_bytes() == card
     line = refused(command_here("-m", "model_cards", "--adapters", demo.sft, "--results", tmp_path / "none.json"))
     assert "train/evaluate.py" in line

@@ -11,11 +11,15 @@ import pytest
 
 from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
+from builders.expanders.adapter import check_adapter_base
+from builders.expanders.checkpoint import Checkpoint
+from builders.expanders.trained import load_expander
 from builders.publishing.staging.load import open_staged
 from builders.publishing.staging.secret_scan import _BLOCK, refuse_secrets
-from model_cards.adapter_card import expander_json
+from builders.publishing.staging.staged_model import carded_adapter
+from model_cards.adapter_card import expander_json, model_card
 from tests.support.evaluated_folders import evaluated, sft_and_dpo
-from tests.support.rendered_folders import adapter, preferences, space
+from tests.support.rendered_folders import BASE, adapter, preferences, space
 from train.loop import save_model
 
 
@@ -33,6 +37,8 @@ def trained(tmp_path: Path) -> Path:
             if path.name not in ("training.json", "timing.json"):
                 (folder / path.name).write_bytes(path.read_bytes())
         (folder / "expander.json").write_text("{}")
+        (folder / "nested").mkdir()
+        (folder / "nested/notes.json").write_text("{}")
 
     training = SimpleNamespace(save=lambda made, *_: save(made), files=lambda record: {"curves.png": b"png"})
     save_model(tmp_path / "sft", training, None, None, record, {"seconds": 1.0})
@@ -43,7 +49,7 @@ def trained(tmp_path: Path) -> Path:
 
 def test_training_vouches_for_all_files_but_those_that_are_renewed(trained: Path) -> None:
     files = json.loads((trained / "training.json").read_text())["files"]
-    there = {path.name for path in trained.iterdir()}
+    there = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
     assert there - set(files) == {"training.json", "timing.json", "README.md", "expander.json"}
     assert WEIGHTS in files and "curves.png" in files and all(len(digest) == 64 for digest in files.values())
     assert set(open_staged(trained).files) == there
@@ -69,6 +75,64 @@ def test_what_was_altered_since_the_training_is_refused(spoil, message: str, tra
         (trained / WEIGHTS).write_bytes(spoil(trained).read_bytes())
     with pytest.raises(KitError, match=rf"{message}.* or train and evaluate it again"):
         open_staged(trained)
+
+
+def render_space(folder: Path) -> None:
+    from space.render import render
+
+    results = evaluated(folder.parent / "results", sft_and_dpo(folder.parent / "models")).parent
+    render(results, str(folder), folder.parent / "space")
+
+
+ON_BASE = Checkpoint("base", BASE, "v1", "the Hub")
+COMMANDS = {
+    "model_cards": lambda folder: model_card(folder, folder.parent / "results.json", None, [], "apache-2.0"),
+    "publish": open_staged,
+    "export": carded_adapter,
+    "space": render_space,
+    "expand": lambda folder: check_adapter_base(str(folder), ON_BASE),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("name", [WEIGHTS, "adapter_config.json", "chat_template.jinja", "nested/notes.json"])
+def test_every_command_refuses_what_was_altered(name: str, linked: bool, command: str, trained: Path) -> None:
+    """Also where the folder is a link, and names the file."""
+    folder = trained
+    if linked:
+        folder = trained.with_name("linked")
+        folder.symlink_to(trained)
+    if name == WEIGHTS:
+        (trained / WEIGHTS).write_bytes((adapter(trained.parent / "other", seed=2) / WEIGHTS).read_bytes())
+    else:
+        (trained / name).write_text((trained / name).read_text() + "\n")
+    with pytest.raises(KitError, match=rf"{folder.name}/{name}: .*its hash is not the one in training\.json"):
+        COMMANDS[command](folder)
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name != "expand"])
+@pytest.mark.parametrize("taken", ["chat_template.jinja", "nested"])
+def test_what_was_taken_out_is_missed(taken: str, command: str, trained: Path) -> None:
+    """A link to a folder elsewhere holds nothing of this one. Whoever only expands fetches what is loaded."""
+    (trained / taken).rename(trained.parent / taken)
+    if taken == "nested":
+        (trained / taken).symlink_to(trained.parent / taken)
+    with pytest.raises(KitError, match=rf"sft: {taken}(/notes\.json)? is missing"):
+        COMMANDS[command](trained)
+    check_adapter_base(str(trained), ON_BASE)
+
+
+def test_expanding_refuses_weights_that_were_not_measured(tmp_path: Path) -> None:
+    """Of adapters of earlier versions, whose training vouches for nothing."""
+    adapters = sft_and_dpo(tmp_path / "models")
+    results = evaluated(tmp_path / "results", adapters)
+    folder = adapters[0]
+    (folder / "expander.json").write_bytes(expander_json(folder, results))
+    (folder / WEIGHTS).write_bytes((adapter(tmp_path / "other", seed=3) / WEIGHTS).read_bytes())
+    for use in (lambda: load_expander(str(folder)), lambda: render_space(folder)):
+        with pytest.raises(KitError, match=rf"{WEIGHTS}: weights differ from those measured \(sft@sha256:"):
+            use()
 
 
 def test_weights_are_those_that_the_card_is_about(tmp_path: Path) -> None:

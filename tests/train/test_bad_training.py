@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -70,9 +71,21 @@ def test_every_kind_of_truncated_checkpoint_is_left_out(interrupted, tmp_path, c
     assert last_checkpoint(work) is None
 
 
+def unvouched(adapter: Path, folder: Path) -> Path:
+    """A copy, as earlier versions made it: its record vouches for no file."""
+    shutil.copytree(adapter, folder)
+    made = json.loads((folder / "training.json").read_text())
+    del made["files"]
+    (folder / "training.json").write_text(json.dumps(made))
+    return folder
+
+
 def test_a_truncated_adapter_is_not_gone_on_with(world, trained, tmp_path):
-    cut = tmp_path / "cut"
-    shutil.copytree(trained, cut)
+    shutil.copytree(trained, tmp_path / "altered")
+    (tmp_path / "altered" / WEIGHTS).write_bytes((trained / WEIGHTS).read_bytes()[:-100])
+    with pytest.raises(KitError, match=rf"altered/{WEIGHTS}: its weights differ .* put back what was trained"):
+        world.dpo(tmp_path / "dpo", tmp_path / "altered")
+    cut = unvouched(trained, tmp_path / "cut")
     (cut / WEIGHTS).write_bytes((cut / WEIGHTS).read_bytes()[:-100])
     with pytest.raises(KitError, match=r"adapter .*cut' cannot be loaded, train it again: .") as error:
         world.dpo(tmp_path / "dpo", cut)
@@ -83,8 +96,7 @@ def test_a_truncated_adapter_is_not_gone_on_with(world, trained, tmp_path):
 
 
 def test_an_adapter_of_another_base_is_not_gone_on_with(world, trained, tmp_path):
-    other = tmp_path / "other"
-    shutil.copytree(trained, other)
+    other = unvouched(trained, tmp_path / "other")
     config = json.loads((other / "adapter_config.json").read_text())
     (other / "adapter_config.json").write_text(json.dumps(config | {"base_model_name_or_path": "Qwen/Qwen3-0.6B"}))
     with pytest.raises(KitError, match="belongs to 'Qwen/Qwen3-0.6B', not to"):

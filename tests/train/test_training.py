@@ -294,6 +294,9 @@ def test_an_adapter_of_another_base_is_refused(demo, tmp_path, embedded_model):
     shutil.copytree(demo.sft, truncated)
     weights = truncated / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:1000])
+    with pytest.raises(KitError, match=r"truncated/adapter_model\.safetensors: its weights differ"):
+        LocalExpander(embedded_model, adapter=str(truncated))
+    (truncated / "training.json").unlink()  # Nobody vouches for it.
     with pytest.raises(KitError, match="cannot be loaded"):
         LocalExpander(embedded_model, adapter=str(truncated)).load()
 

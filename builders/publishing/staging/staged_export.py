@@ -5,8 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.files import require_files
 from builders.errors import KitError
-from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, require_files, stage
+from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, stage
 
 
 EXPORT = "export.json"

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
-from builders.artifacts.files import file_hash
+from builders.artifacts.files import file_hash, files_below
 from builders.errors import KitError
 from builders.publishing.card_merge import Card, addressed, marked, read_card
 
@@ -107,42 +107,6 @@ def require_base(folder: Path, data: Mapping[str, Any], base: str, relation: str
     is_named = base in (named if isinstance(named, list) else [named])
     if not is_named or data.get("base_model_relation") != relation:
         raise KitError(f"{folder / CARD}: does not say that it was made of {base} (relation: {relation}); {remedy}")
-
-
-def files_below(folder: Path) -> dict[str, Path]:
-    """Relative path, as the Hub writes it → file, for all files of a folder."""
-    paths = [Path(root, name) for root, _, names in os.walk(folder) for name in names]
-    return dict(sorted((path.relative_to(folder).as_posix(), path) for path in paths))
-
-
-def require_files(folder: Path, files: object, record: str, remedy: str) -> frozenset[str]:
-    """Check the files that a folder's record vouches for.
-
-    Args:
-        folder (`Path`), record (`str`):
-            The folder, and the name of its record.
-        files (`object`):
-            What the record says: name → sha256.
-        remedy (`str`):
-            What to do.
-
-    Returns:
-        Their names.
-
-    Raises:
-        KitError: one is missing, truncated or edited.
-    """
-    if not isinstance(files, dict):
-        raise KitError(f"{folder}: {record} is broken; {remedy}")
-    inside = files_below(folder)
-    for name, expected in files.items():
-        if name not in inside:
-            raise KitError(f"{folder}: {name} is missing; {remedy}")
-        _refuse_odd(folder, inside[name])
-        if file_hash(inside[name]) != expected:
-            what = "its weights differ from those measured" if name.endswith(".safetensors") else "truncated or edited"
-            raise KitError(f"{inside[name]}: {what} (its hash is not the one in {record}); {remedy}")
-    return frozenset(files)
 
 
 def _refuse_odd(folder: Path, path: Path) -> None:

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
-from builders.artifacts.model_folder import ADAPTER, KINDS, RENEWED, RETRIEVER, TRAINING, adapter_name, read_training
+from builders.artifacts.model_folder import ADAPTER, KINDS, RENEWED, RETRIEVER, TRAINING, read_training
 from builders.errors import KitError
-from builders.expanders.expander_file import EXPANDER
-from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, require_files, stage
+from builders.expanders.expander_file import require_measured
+from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, stage
 
 
 CONFIG, WEIGHTS = "adapter_config.json", KINDS[ADAPTER].weights
@@ -40,10 +40,8 @@ def open_adapter(folder: Path) -> StagedFolder:
         KitError: it is unfinished, edited, not yet evaluated and carded, was made by edited code, or its base model is
             not named by a Hub id.
     """
-    training = read_training(folder, ADAPTER)
-    staged = stage(folder, ADAPTER, "model", training, _goes_up(training))
-    carded_adapter(folder)
-    return staged
+    training, _ = carded_adapter(folder)
+    return stage(folder, ADAPTER, "model", training, _goes_up(training))
 
 
 def carded_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -55,8 +53,7 @@ def carded_adapter(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     training = read_training(folder, ADAPTER)
     base = _base_of(folder, training)
     _check_weights(folder / WEIGHTS)
-    _vouched(folder, training)
-    _require_measured(folder)
+    require_measured(folder)
     first = f"first evaluate it (train/evaluate.py), then: python -m model_cards --adapters {folder} --results RESULTS"
     data = read_card_data(folder, "has no card yet", first)
     try:
@@ -83,7 +80,6 @@ def open_retriever(folder: Path) -> StagedFolder:
         raise KitError(f"{folder}: no weights in safetensors; train the retriever again")
     for path in weights:
         _check_weights(path)
-    _vouched(folder, training)
     first = f"first: python -m model_cards --retrievers {folder} --matrix MATRIX"
     data = read_card_data(folder, "has no card yet", first)
     base = _require_hub_id(folder, training["base"]["model_id"])
@@ -104,29 +100,6 @@ def _goes_up(training: dict[str, Any]) -> Callable[[str], bool]:
         return known and not hidden and not any(fnmatch(name, pattern) for pattern in LEFT_OUT)
 
     return goes_up
-
-
-def _vouched(folder: Path, training: dict[str, Any]) -> None:
-    """Refuse what was altered since the training."""
-    if "files" in training:
-        require_files(folder, training["files"], TRAINING, "put back what was trained, or train and evaluate it again")
-
-
-def _require_measured(folder: Path) -> None:
-    """Refuse weights that are not those whose results the card shows; earlier cards do not say which they were."""
-    try:
-        record = json.loads((folder / EXPANDER).read_text())
-        measured = record.get("measured")
-    except FileNotFoundError:
-        return
-    except (OSError, ValueError, AttributeError) as error:
-        raise KitError(f"{folder / EXPANDER}: broken; render the card again: python -m model_cards") from error
-    # The folder may have another name by now.
-    if measured is not None and str(measured).split("@")[-1] != adapter_name(str(folder)).split("@")[-1]:
-        raise KitError(
-            f"{folder / WEIGHTS}: weights differ from those measured ({measured}): evaluate them, and render the card "
-            "again"
-        )
 
 
 def _base_of(folder: Path, training: dict[str, Any]) -> str:

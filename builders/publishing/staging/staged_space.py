@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 from builders.artifacts.dataset_folder import CARD
+from builders.artifacts.files import require_files
 from builders.errors import KitError
-from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_files, stage
+from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, stage
 
 
 SPACE = "space.json"
