@@ -12,6 +12,7 @@ from typing import Any
 
 from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.ownership import CHECKPOINTS, MODEL, require_own, require_own_work
+from builders.artifacts.provenance import earlier_settings
 from builders.cli import parse, say
 from builders.errors import KitError
 from builders.recipe_file import read_recipe
@@ -103,7 +104,7 @@ def work_folder(output_dir: Path, settings: dict[str, Any]) -> Path:
     folder = require_own_work(output_dir, CHECKPOINTS)
     note = folder / "settings.json"
     text = dump_json(settings)
-    if note.exists() and note.read_text() == text:
+    if note.exists() and note.read_text() in (text, dump_json(earlier_settings(settings))):
         return folder
     if note.exists():
         say(f"{folder}: checkpoints of other settings, starting anew")

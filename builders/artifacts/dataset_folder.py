@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import require_files
+from builders.artifacts.provenance import same_settings
 from builders.artifacts.schema import SCHEMA_VERSION
 from builders.artifacts.swap import recover
 from builders.errors import KitError
@@ -35,7 +36,7 @@ def read_build(folder: Path) -> dict[str, Any] | None:
 def is_current(folder: Path, settings: dict[str, Any]) -> bool:
     """Whether the folder was made, whole, with exactly these settings."""
     build = read_build(folder)
-    return build is not None and build.get("settings") == json.loads(json.dumps(settings)) and (folder / CARD).exists()
+    return build is not None and same_settings(build.get("settings"), settings) and (folder / CARD).exists()
 
 
 def open_dataset(folder: Path, kind: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import file_hash, files_below, require_files
+from builders.artifacts.provenance import same_settings
 from builders.artifacts.swap import recover
 from builders.errors import KitError
 
@@ -105,7 +106,7 @@ def kind_of_model(folder: Path) -> str | None:
 def is_trained(folder: Path, kind: str, settings: dict[str, Any]) -> bool:
     """Whether the folder holds a whole model of this kind that was trained with exactly these settings."""
     try:
-        return bool(_read(folder, kind).get("settings") == json.loads(json.dumps(settings)))
+        return same_settings(_read(folder, kind).get("settings"), settings)
     except KitError:
         return False
 

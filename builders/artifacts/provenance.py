@@ -1,9 +1,12 @@
-"""Provenance: which code, packages and collection something was made of."""
+"""Provenance: which code, packages, collection and settings something was made of."""
 
 import functools
 import importlib.metadata
+import json
+import logging
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -13,6 +16,10 @@ from typing import Any
 import builders
 
 
+logger = logging.getLogger(__name__)
+
+# A local model as records name it: weights, and behind the `+` what earlier versions did not record.
+_LOCAL_MODEL = re.compile(r"(sha256:[0-9a-f]{16})\+[0-9a-f]{16}")
 PACKAGES = (
     "accelerate",
     "bitsandbytes",
@@ -52,6 +59,24 @@ def made_by(command: str, skip: int | None = None) -> dict[str, Any]:
     arguments = [] if skip is None else sys.argv[skip:]
     line = f"{command} {shlex.join(arguments)}".strip()
     return {"command": line, "code_version": code_version(), "versions": versions()}
+
+
+def same_settings(recorded: Any, settings: Any) -> bool:
+    """Whether a record names these settings, as this version writes them or as earlier ones did."""
+    now = json.loads(json.dumps(settings))
+    if recorded == now:
+        return True
+    if same := recorded == earlier_settings(now):
+        logger.warning(
+            "made by an earlier version, which knew a local model by its weights alone: its configuration, tokenizer "
+            "and chat template are taken to be those of that time"
+        )
+    return same
+
+
+def earlier_settings(settings: Any) -> Any:
+    """Settings as earlier versions recorded them: local models by their weights, whatever lay beside them."""
+    return json.loads(_LOCAL_MODEL.sub(r"\1", json.dumps(settings)))
 
 
 def cores() -> str:

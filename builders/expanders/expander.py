@@ -108,7 +108,7 @@ class Identity:
         model_id (`str`):
             Hub id of the base model.
         revision (`str`):
-            Commit on the Hub, or what else pins the weights.
+            Commit on the Hub, or what else pins the model: see [`Checkpoint`].
         weights (`str`):
             One sentence on where the weights really came from.
         provider (`str`):

@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.provenance import earlier_settings
 from builders.artifacts.swap import sync_folder
 from builders.expanders.expander import Expansion
 
@@ -33,8 +35,15 @@ class GenerationLog:
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], process: int = 0) -> None:
-        digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
+        digest, earlier = _digest(settings), _digest(earlier_settings(settings))
         folder.mkdir(parents=True, exist_ok=True)
+        # The first to ask takes over what an earlier version kept; so whoever alters its model's tokenizer later does
+        # not find these answers again.
+        for path in folder.glob(f"{earlier}-*") if earlier != digest else ():
+            taken = path.with_name(path.name.replace(earlier, digest))
+            with suppress(FileNotFoundError):  # Another process was faster.
+                if not taken.exists():
+                    path.rename(taken)
         self.path = folder / f"{digest}-{process}.jsonl"
         self.answers: dict[str, list[Expansion]] = {}
         for path in sorted(folder.glob(f"{digest}-*.jsonl")):
@@ -68,6 +77,10 @@ class GenerationLog:
         if new:
             sync_folder(self.path.parent)
         self.answers[key] = answers
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _expansion(answer: Mapping[str, Any]) -> Expansion:

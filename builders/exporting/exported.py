@@ -10,7 +10,7 @@ from builders.artifacts.files import atomic_folder, atomic_write, dump_json, fil
 from builders.artifacts.model_folder import adapter_name
 from builders.artifacts.ownership import EXPORT as MADE
 from builders.artifacts.ownership import paths, require_own
-from builders.artifacts.provenance import made_by
+from builders.artifacts.provenance import made_by, same_settings
 from builders.cli import say
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
@@ -174,5 +174,5 @@ def _is_current(folder: Path, record: dict[str, Any]) -> bool:
         there = read_export(folder)
     except KitError:
         return False
-    same = all(there.get(key) == value for key, value in json.loads(dump_json(record)).items())
+    same = same_settings({key: there.get(key) for key in record}, record)
     return same and (folder / CARD).is_file() and all((folder / name).is_file() for name in there["files"])

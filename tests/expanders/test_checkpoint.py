@@ -8,8 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from builders.artifacts.provenance import same_settings
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
+from builders.expanders.expander import Expansion
+from builders.expanders.generation_log import GenerationLog
 from builders.expanders.local import LocalExpander
 from builders.exporting.gguf_file import known_config
 from builders.exporting.merged import load_tokenizer, merged_model
@@ -40,22 +43,94 @@ def test_models_without_safetensors_differ_by_their_weights(weights, tmp_path):
     assert resolve_checkpoint(str(folders[0])).model_id == "acme/small"
 
 
+@pytest.mark.parametrize("weights", ["pytorch_model.bin", "model.safetensors"])
 @pytest.mark.parametrize(
-    "name", ["tokenizer.json", "chat_template.jinja", "additional_chat_templates/rag.jinja", "config.json"]
+    "name",
+    [
+        *("config.json", "generation_config.json", "tokenizer.json", "tokenizer_config.json", "vocab.txt"),
+        *("tokenizer.model", "chat_template.jinja", "additional_chat_templates/rag.jinja"),
+    ],
 )
-def test_tokenizer_template_and_configuration_are_part_of_it(name, tmp_path):
-    one = model(tmp_path / "one", pytorch_model__bin="weights")
+def test_tokenizer_template_and_configuration_are_part_of_it(name, weights, tmp_path):
+    one = model(tmp_path / "one", **{weights: "weights"})
     before = revision(one)
     (one / name).parent.mkdir(exist_ok=True)
     (one / name).write_text('{"changed": true}')
     assert revision(one) != before
 
 
-def test_models_in_safetensors_are_known_as_they_were(tmp_path):
-    one = model(tmp_path / "one")
-    (one / "model.safetensors").write_bytes(b"weights")
-    # As answers that are kept, and paid for, name it.
-    assert revision(one) == "sha256:9a129038d9a00aed"
+WEIGHTS = "sha256:9a129038d9a00aed"
+
+
+def test_models_in_safetensors_are_known_by_their_weights_first(tmp_path):
+    """As answers that are kept, and paid for, name them; what decides no answer changes nothing."""
+    one = model(tmp_path / "one", model__safetensors="weights")
+    before = revision(one)
+    assert before.startswith(f"{WEIGHTS}+") and len(before) == len(f"{WEIGHTS}+") + 16
+    for name in ("README.md", "pytorch_model.bin", "export.json", ".gitattributes", "logo.png"):
+        (one / name).write_text("more")
+    assert revision(one) == before
+    (one / "model.safetensors").write_text("others")
+    assert revision(one).partition("+")[2] == before.partition("+")[2] and WEIGHTS not in revision(one)
+
+
+def identified(folder: Path) -> dict:
+    return {"expander": {"model_id": "acme/small", "revision": revision(folder)}, "seed": 1}
+
+
+def test_what_earlier_versions_made_is_known_again(tmp_path, caplog):
+    """They recorded the weights alone, so nothing else of theirs can be compared, and that is said."""
+    one = model(tmp_path / "one", model__safetensors="weights")
+    settings = identified(one)
+    earlier = json.loads(json.dumps(settings).replace(revision(one), WEIGHTS))
+    assert same_settings(settings, settings) and not caplog.text
+    assert same_settings(earlier, settings) and "made by an earlier version" in caplog.text
+    (one / "chat_template.jinja").write_text("another")
+    assert not same_settings(settings, identified(one))
+    (one / "model.safetensors").write_text("others")
+    assert not same_settings(earlier, identified(one))
+
+
+def test_answers_of_earlier_versions_are_taken_over_once(tmp_path):
+    one = model(tmp_path / "one", model__safetensors="weights")
+    earlier = json.loads(json.dumps(identified(one)).replace(revision(one), WEIGHTS))
+    for process in (0, 1):
+        GenerationLog(tmp_path / "work", earlier, process).append(f"q{process}", [Expansion("kept", 1, 1, "stop")])
+    log = GenerationLog(tmp_path / "work", earlier)
+    log.path.with_suffix(".cost.json").write_text("{}")  # As an evaluation keeps beside it what they took.
+    taken = GenerationLog(tmp_path / "work", identified(one))
+    assert set(taken.answers) == {"q0", "q1"} and taken.path.with_suffix(".cost.json").exists()
+    assert not log.path.exists() and len(list((tmp_path / "work").iterdir())) == 3
+    (one / "chat_template.jinja").write_text("another")
+    assert not GenerationLog(tmp_path / "work", identified(one)).answers
+
+
+NOTE = json.dumps({"model_id": "HuggingFaceTB/SmolLM2-135M-Instruct", "revision": "v1", "weights": "the Hub"})
+
+
+def test_what_a_strangers_folder_says_of_itself_is_not_believed(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path / "cache"))
+    for place in ("one", "checkpoints/one", "cache/one", "cache/checkpoints/below/one"):
+        found = resolve_checkpoint(str(model(tmp_path / place, model__safetensors="weights", checkpoint__json=NOTE)))
+        assert (found.model_id, found.weights) == ("acme/small", "a local folder")
+        assert found.revision.startswith(f"{WEIGHTS}+")
+    (tmp_path / "cache/checkpoints/linked").symlink_to(tmp_path / "one")
+    assert resolve_checkpoint(str(tmp_path / "cache/checkpoints/linked")).weights == "a local folder"
+
+
+def test_a_note_of_the_kits_own_is_believed_until_the_folder_is_altered(tmp_path, monkeypatch):
+    monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path / "cache"))
+    one = model(tmp_path / "cache/checkpoints/one", model__safetensors="weights", checkpoint__json=NOTE)
+    assert resolve_checkpoint(str(one)).revision == "v1", "as earlier versions wrote it"
+    beside = revision(model(tmp_path / "same", model__safetensors="weights")).partition("+")[2]
+    (one / "checkpoint.json").write_text(json.dumps({**json.loads(NOTE), "beside": beside}))
+    (tmp_path / "link").symlink_to(one)
+    assert revision(one) == revision(tmp_path / "link") == "v1"
+    (one / "chat_template.jinja").write_text("another")
+    assert revision(one).startswith(f"{WEIGHTS}+")
+    for text in ("{", "[]", '{"model_id": 1}'):
+        (one / "checkpoint.json").write_text(text)
+        assert revision(one).startswith(f"{WEIGHTS}+")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "\xff"])

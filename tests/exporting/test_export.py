@@ -224,7 +224,7 @@ SPOILED = {
     "dtype": (lambda a: None, "merged", "q8_0", "unknown --dtype 'q8_0' for merged: give one of float32"),
     "no base": (lambda a: shutil.rmtree(a.parent / "base"), "gguf", None, "say where it is now with --model"),
     "other base": (
-        lambda a: edit(a.parent / "base/checkpoint.json", model_id="someone/else"),
+        lambda a: edit(a.parent / "base/config.json", _name_or_path="someone/else"),
         "merged",
         None,
         "belongs to 'kit-owner/tiny-base', not to 'someone/else'",

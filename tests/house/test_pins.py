@@ -233,6 +233,7 @@ def test_settings_of_trained_students(here: Path) -> None:
     from tests.support.small_training import RECIPES, make_world
 
     world = make_world(Path("world"), rows=4)
+    pinned.in_cache_as_from_the_hub(world.base)
     shared = {"model_name_or_path": world.base, "load_in_4bit": False, "max_steps": 1, **CPU}
     sft = {"expansions": world.expansions, "output_dir": "sft", **world.validation(1, validation_queries=2)}
     run_script("train/sft.py", "--config", RECIPES / "smollm2-135m/sft-qlora.yaml", *pinned.flags(**shared, **sft))
@@ -271,7 +272,7 @@ def test_settings_of_results(here: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     from tests.support.tiny_student import base_model
 
     pinned.small_world(here)
-    base_model(here / "base")
+    pinned.in_cache_as_from_the_hub(base_model(here / "base"))
     encoder(here)
     asked = {"model": "base", "collection": "words", "prompt": "keywords-regression-zero-shot", "num_queries": 0}
     asked |= {"max_new_tokens": 4, "block": 8}

@@ -25,6 +25,7 @@ from builders.collections.pydocs.source_tree import files_stamp
 from builders.grading.comparison import legend, table_lines
 from builders.retrievers import bm25s_index
 from tests.support.commands import ROOT
+from tests.support.evaluated_folders import WEIGHTS
 from tests.support.inference_server import WORDS
 from tests.support.word_collection import word_collection
 from train.reports.rounds_tables import alternation_table, rounds_table
@@ -201,6 +202,15 @@ def borrow(name: str) -> None:
     if (own / name).is_dir():
         Path("cache", name).parent.mkdir(parents=True)
         Path("cache", name).symlink_to(own / name)
+
+
+def in_cache_as_from_the_hub(model: Path) -> None:
+    """Have a small model lie in the cache with the kit's own note that it is the Hub's, and a link in its place."""
+    cached = Path("cache/checkpoints/tiny-base").absolute()
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    model.rename(cached)
+    (cached / "checkpoint.json").write_text(json.dumps(WEIGHTS))
+    model.symlink_to(cached)
 
 
 def put_answers(folder: Path) -> dict[str, str]:

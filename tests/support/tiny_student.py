@@ -46,7 +46,7 @@ def tokenizer() -> Any:
 
 
 def base_model(folder: Path, architecture: str = "llama", **settings: Any) -> Path:
-    """A base model's folder, known under a Hub id."""
+    """A base model's folder, which names a Hub id."""
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
@@ -74,7 +74,8 @@ def base_model(folder: Path, architecture: str = "llama", **settings: Any) -> Pa
     torch.manual_seed(5)
     AutoModelForCausalLM.from_config(config).save_pretrained(folder)
     words.save_pretrained(folder)
-    (folder / "checkpoint.json").write_text(json.dumps(WEIGHTS))
+    path = folder / "config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "_name_or_path": WEIGHTS["model_id"]}))
     return folder
 
 

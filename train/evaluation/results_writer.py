@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_write
-from builders.artifacts.provenance import cores, made_by
+from builders.artifacts.provenance import cores, made_by, same_settings
 from builders.cli import say
 from builders.collections.collection import collection_provenance
 from builders.grading.comparison import Row, parquet_bytes
@@ -81,8 +81,7 @@ def results_are_current(folder: Path, settings: Mapping[str, Any], files: Sequen
     except (OSError, ValueError):
         return False
     made_with = {name: value for name, value in results.get("settings", {}).items() if name not in RETIRED}
-    same = made_with == json.loads(json.dumps(settings))
-    return same and all((folder / name).is_file() for name in files)
+    return same_settings(made_with, settings) and all((folder / name).is_file() for name in files)
 
 
 def write_results(
