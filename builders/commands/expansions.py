@@ -123,7 +123,7 @@ class ExpansionsBuild(DatasetBuild[ExpansionsArguments]):
         if not self.processes.is_main:
             return {}
         say(f"grading: {sum(map(len, answers.values()))} candidates with {args.retriever}")
-        self.stripped = stripped_counts(answers)
+        self.stripped = stripped_counts(one.expansion for some in answers.values() for one in some)
         rows = graded_candidates(
             queries, generation.prompts, answers, self.grader, generation.identities, shown[student.id]
         )

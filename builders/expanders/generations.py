@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -118,9 +118,9 @@ def write_answers(
     return answers
 
 
-def stripped_counts(answers: Answers) -> dict[str, int]:
+def stripped_counts(expansions: Iterable[Expansion]) -> dict[str, int]:
     """What was taken out of answers → out of how many."""
-    kinds = Counter(kind for some in answers.values() for one in some for kind in one.expansion.stripped.split("+"))
+    kinds = Counter(kind for one in expansions for kind in one.stripped.split("+"))
     return {kind: number for kind, number in sorted(kinds.items()) if kind}
 
 

@@ -11,6 +11,8 @@ from builders.cli import say
 from builders.collections.collection import Collection, Query
 from builders.collections.files.topics import same_topic
 from builders.errors import KitError
+from builders.expanders.generations import stripped_counts
+from builders.expanders.recorded_expander import recorded_expansion
 from builders.expanders.recordings import RecordedExpansion
 from builders.measures.trec_run import read_run
 
@@ -22,9 +24,10 @@ LISTED_FIELDS, LISTED_VALUES = 4, 12
 def join_expansions(
     source: str, recorded: Sequence[RecordedExpansion], collection: Collection, queries: Sequence[Query]
 ) -> tuple[list[str], dict[str, Any]]:
-    """One recorded text for each query, and notes for the system's row: `missing`, `empty`, `source`.
+    """One recorded text for each query, and notes for the system's row: `missing`, `empty`, `stripped`, `source`.
 
-    A query without a recorded expansion has an empty one, and so is graded plain.
+    Labels and reasoning are taken out, as of every answer. A query without a recorded expansion has an empty one, and
+    so is graded plain.
 
     Raises:
         KitError: a query has several expansions, or most queries have none.
@@ -47,9 +50,15 @@ def join_expansions(
         )
     if missing:
         say(f"{missing} of {len(queries)} queries have no recorded expansion and are graded plain")
-    texts = [rows[0].text if rows else "" for rows in wanted]
+    expansions = [recorded_expansion(rows[0]) for rows in wanted if rows]
+    stripped = stripped_counts(expansions)
+    for kind, number in stripped.items():
+        say(f"{kind} taken out of {number} of {len(expansions)} recorded expansions")
+    left = iter(expansions)
+    texts = [next(left).text if rows else "" for rows in wanted]
     empty = sum(not text.strip() for text in texts) - missing
-    return texts, {"missing": missing, "empty": empty, **_source(source)}
+    notes = {"missing": missing, "empty": empty, **({"stripped": stripped} if stripped else {})}
+    return texts, {**notes, **_source(source)}
 
 
 def _telling_apart(rows: Sequence[RecordedExpansion]) -> str:

@@ -142,6 +142,21 @@ def test_the_text_may_lie_under_other_names(tiny, tmp_path):
     assert results["systems"]["query2doc"]["ndcg_at_10"] == pytest.approx((2 + SECOND + 3) / 8)
 
 
+def test_labels_and_reasoning_are_taken_out_and_counted(tiny, tmp_path, capsys):
+    """As they are out of every answer: what stands in them would be searched for."""
+    said = {"q0": f"**Passage:** {document(0)}", "q1": f"Answer: {document(1)}"}
+    said["q4"] = f"<think>a9x</think>{document(5)}"
+    told = [{**row, "expansion": said.get(row["query_id"], row["expansion"])} for row in rows()]
+    found, per_query = grade(GradeArguments(str(tiny), expansions=str(jsonl(tmp_path / "teacher.jsonl", told))))
+    assert "label taken out of 2 of 6 recorded expansions" in capsys.readouterr().err
+    assert found["systems"]["teacher"]["stripped"] == {"label": 2, "reasoning": 1}
+    assert {row["query_id"]: row["expansion"] for row in per_query if row["expansion"]} == {
+        query_id: text for query_id, text in WRITTEN.items() if text
+    }
+    clean, same = grade(GradeArguments(str(tiny), expansions=str(jsonl(tmp_path / "teacher.jsonl", rows()))))
+    assert per_query == same and "stripped" not in clean["systems"]["teacher"]
+
+
 def test_several_expansions_of_a_query_are_not_guessed_at(tiny, tmp_path):
     mixed = [row for mode in ("zs", "fs") for model in ("a", "b", "c") for row in rows(mode=mode, model=model, k=5)]
     source = str(jsonl(tmp_path / "mixed.jsonl", mixed))
