@@ -9,6 +9,7 @@ from builders.artifacts.files import dump_json
 from builders.artifacts.model_folder import ADAPTER, TIMING, adapter_name, read_training
 from builders.errors import KitError
 from builders.expanders.expander_file import expander_record
+from builders.grading.comparison import left_out
 from builders.prompts.load import load_prompt
 from model_cards.measured import measured_system, read_evaluation
 
@@ -16,6 +17,7 @@ from model_cards.measured import measured_system, read_evaluation
 TEMPLATE = Path(__file__).with_name("model_card.md")
 MEASURES = {"ndcg_at_10": "nDCG@10", "mrr_at_10": "MRR@10", "recall_at_100": "Recall@100"}
 SIGNIFICANT = 0.05
+ALONE = "where it adds no word, with the query alone"
 # Formulations that are one text.
 _TEXT = re.compile(r"q\*(\d+)\+e")
 
@@ -57,6 +59,7 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
             timing=read_timing(folder),
             data=_sources(training, folder),
             results=results,
+            left_out=left_out(results["collection"], results["settings"]["split"]),
             systems={name: results["systems"][name] for name in _shown(results, system)},
             system=system,
             row=results["systems"][system],
@@ -88,8 +91,8 @@ def expander_json(folder: Path, results_path: Path) -> bytes:
 def _searched(formation: str) -> str:
     """The line of Python that shows what to search with."""
     if fixed := _TEXT.fullmatch(formation):
-        return f'print(" ".join([query] * {fixed[1]} + [expansion]))  # search with this'
-    return f"print(expansion)  # search with the query and this, put together as {formation}"
+        return f'print(" ".join([query] * {fixed[1]} + [expansion]))  # search with this; {ALONE}'
+    return f"print(expansion)  # search with the query and this, put together as {formation}; {ALONE}"
 
 
 def literal(text: str) -> str:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.model_folder import RETRIEVER, read_training
+from builders.grading.comparison import left_out
 from builders.grading.results_form import NONE
 from builders.retrievers.encoder import Encoder
 from model_cards.adapter_card import MEASURES, SIGNIFICANT, literal, read_timing
@@ -53,6 +54,7 @@ def retriever_card(
             timing=read_timing(folder),
             matrix=matrix,
             own=own,
+            left_out=left_out(matrix["collection"], matrix["split"]) if matrix else "",
             rows=rows,
             verdict=_verdict(matrix, own) if matrix and own else None,
             curves=(folder / "curves.png").is_file(),

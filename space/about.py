@@ -7,6 +7,7 @@ from space.settings import SpaceSettings, System
 
 
 TITLE = "Query expansion, side by side"
+SILENCE = "No new word: the share that says nothing beyond the query, which then is searched alone; echoes repeat it."
 
 
 def head_html(settings: SpaceSettings) -> str:
@@ -24,7 +25,7 @@ def banner(settings: SpaceSettings) -> str:
     """One line of what was measured, harm included."""
     plain, runs = settings.measured["plain"], settings.runs
     base = settings.measured.get("base")
-    line = f"Measured on {plain.queries} held-out {settings.split} queries, mean nDCG@10: plain {plain.ndcg_at_10:.3f}"
+    line = f"Measured on {settings.asked}, mean nDCG@10: plain {plain.ndcg_at_10:.3f}"
     if base is not None and settings.student != "base":
         line += f" · base model {base.ndcg_at_10:.3f}"
     if runs is None:
@@ -45,21 +46,23 @@ def engine(settings: SpaceSettings) -> str:
 
 def about_html(settings: SpaceSettings) -> str:
     """The second tab."""
-    rows = "".join(_row(name, system, settings.student) for name, system in settings.measured.items())
+    rows = "".join(_row(name, system, settings) for name, system in settings.measured.items())
     head = "<th>system</th><th>nDCG@10</th><th>MRR@10</th><th>Recall@100</th><th>Δ nDCG@10 (95 % interval)</th>"
     head += "<th>helped · unchanged · hurt</th><th>tokens</th><th>ms</th>"
+    head += "<th>no new word</th><th>echoes</th>" if settings.counts_silence else ""
     notes = "".join(f"<li>{note}</li>" for note in _notes(settings))
     return (
-        f'<div class="qe-about"><h2>Measured on {settings.measured["plain"].queries} held-out '
-        f'{escape(settings.split)} queries</h2><div class="qe-scroll"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="qe-about"><h2>Measured on {escape(settings.asked)}</h2>'
+        f'<div class="qe-scroll"><table><thead><tr>{head}</tr></thead>'
         f"<tbody>{rows}</tbody></table></div><p>nDCG@10: 1 when the best pages stand first, 0 when none is among the "
         "first ten. Helped, unchanged, hurt: share of the queries whose nDCG@10 rose, stayed or fell against "
         "<code>plain</code>, the query alone. Tokens and milliseconds: writing one expansion, several together, on "
-        f"{escape(settings.hardware)}. The tinted row runs here.</p><h2>What to trust</h2><ul>{notes}</ul></div>"
+        f"{escape(settings.hardware)}.{f' {SILENCE}' if settings.counts_silence else ''} The tinted row runs here.</p>"
+        f"<h2>What to trust</h2><ul>{notes}</ul></div>"
     )
 
 
-def _row(name: str, system: System, student: str) -> str:
+def _row(name: str, system: System, settings: SpaceSettings) -> str:
     low, high = system.delta_ci95
     first = name == "plain"
     delta = "" if first else f"{system.delta_ndcg_at_10:+.3f} ({low:+.3f} … {high:+.3f})"
@@ -76,9 +79,14 @@ def _row(name: str, system: System, student: str) -> str:
         "" if first else bar,
         "" if first else f"{system.tokens_per_query:.0f}",
         "" if first else f"{system.ms_per_query:,.0f}",
+        *(_silence(system) if settings.counts_silence else ()),
     )
-    this = ' class="qe-this"' if name == student else ""
+    this = ' class="qe-this"' if name == settings.student else ""
     return f"<tr{this}>{''.join(f'<td>{cell}</td>' for cell in cells)}</tr>"
+
+
+def _silence(system: System) -> list[str]:
+    return ["" if share is None else f"{100 * share:.1f} %" for share in (system.silent, system.echoes)]
 
 
 def _notes(settings: SpaceSettings) -> list[str]:

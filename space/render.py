@@ -13,6 +13,7 @@ from builders.artifacts.ownership import SPACE, require_own
 from builders.errors import KitError
 from builders.expanders.adapter import adapter_base
 from builders.expanders.expander_file import require_measured
+from builders.grading.comparison import without_relevant
 from builders.grading.results_form import one_retriever, read_results
 from space.about import TITLE, banner, engine, significance
 from space.carried import carry_collection, release, requirements, sources
@@ -139,6 +140,7 @@ def _settings(results: dict[str, Any], adapter: str | None, files: Files) -> Spa
             name: System(**{key: value for key, value in row.items() if key in known})
             for name, row in sorted(results["systems"].items(), key=lambda item: order.get(item[0], len(order)))
         },
+        without_relevant=without_relevant(results["collection"], evaluated["split"]),
     )
 
 

@@ -17,7 +17,8 @@ class System:
     """What the evaluation measured of one system.
 
     `ndcg_at_10`, `mrr_at_10`, `recall_at_100` are means between 0 and 1; `helped`, `hurt` and `unchanged` are shares
-    of the queries, against the plain query; `tokens_per_query` and `ms_per_query` are the costs of writing.
+    of the queries, against the plain query; `tokens_per_query` and `ms_per_query` are the costs of writing; `silent`
+    and `echoes` are shares of the expansions: without a word beyond the query, and those of them that are not empty.
     """
 
     queries: int
@@ -32,6 +33,8 @@ class System:
     p_value: float
     tokens_per_query: float = 0.0
     ms_per_query: float = 0.0
+    silent: float | None = None
+    echoes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,8 @@ class SpaceSettings:
             Which queries were measured, and on what machine.
         measured (`Mapping[str, System]`):
             System → what was measured, `plain` first.
+        without_relevant (`int`, *optional*, defaults to 0):
+            Judged queries of the split that were not measured, since no document is relevant to them.
     """
 
     model: str
@@ -80,6 +85,18 @@ class SpaceSettings:
     split: str
     hardware: str
     measured: Mapping[str, System]
+    without_relevant: int = 0
+
+    @property
+    def asked(self) -> str:
+        """The queries that were measured, and how many could not be."""
+        more = f" ({self.without_relevant} more have no relevant document)" if self.without_relevant else ""
+        return f"{self.measured['plain'].queries} held-out {self.split} queries{more}"
+
+    @property
+    def counts_silence(self) -> bool:
+        """Whether the evaluation counted expansions without a new word; older ones did not."""
+        return any(system.silent is not None for system in self.measured.values())
 
     @property
     def runs(self) -> System | None:

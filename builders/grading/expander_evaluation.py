@@ -6,7 +6,16 @@ from typing import Any
 from builders.collections.collection import Collection, Split
 from builders.errors import KitError
 from builders.expanders.trained import QueryExpander
-from builders.grading.comparison import PLAIN, Row, legend, query_row, silence_row, system_row, table_lines
+from builders.grading.comparison import (
+    PLAIN,
+    Row,
+    left_out,
+    legend,
+    query_row,
+    silence_row,
+    system_row,
+    table_lines,
+)
 from builders.grading.grader import Grader
 from builders.retrievers.formulation import load_formulation
 from builders.retrievers.retriever import Retriever
@@ -109,6 +118,7 @@ def evaluate(
             for name, texts in searched.items()
             for query, text, grade, plain in zip(queries, texts, grades[name], grades[PLAIN], strict=True)
         ],
-        f"{len(queries)} {split} queries of {collection.name}, {retriever.name}, query formed as "
+        f"{len(queries)} {split} queries of {collection.name}"
+        f"{left_out({'without_relevant': collection.without_relevant}, split)}, {retriever.name}, query formed as "
         f"`{grader.formation.name}`",
     )

@@ -1,13 +1,16 @@
 """Topics, judgments, runs and documents as they are found in the field: read as trec_eval and Anserini read them."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from builders.collections.load import load_collection
 from builders.commands.grade import GradeArguments, grade, markdown_table
 from builders.errors import KitError
+from builders.grading.expander_evaluation import evaluate
 from builders.measures.trec_run import read_run
+from builders.retrievers.load import load_retriever
 from tests.support.collection_folders import beir, jsonl, trec, write
 
 
@@ -199,6 +202,10 @@ def test_judged_queries_without_a_relevant_document(tmp_path):
     results, _ = grade(GradeArguments(str(one)))
     assert results["systems"]["plain"]["queries"] == 2 and results["collection"]["without_relevant"] == {"test": 1}
     assert markdown_table(results).startswith("2 test queries of one (1 more have no relevant document), ")
+    collection = load_collection(str(one))
+    said = SimpleNamespace(name="x", formulation="q*5+e", expand_queries=lambda queries, _: ["panels"] * len(queries))
+    table = evaluate(said, collection, load_retriever("bm25s", collection))
+    assert str(table).startswith("2 test queries of one (1 more have no relevant document), ")
     run = tmp_path / "run.trec"
     run.write_text("1 Q0 d0 1 9 t\n2 Q0 d1 1 9 t\n3 Q0 d2 1 9 t\n")
     results, _ = grade(GradeArguments(str(one), run=[str(run)]))

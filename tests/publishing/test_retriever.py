@@ -72,6 +72,18 @@ def test_figures_in_the_card_are_those_of_the_matrix_and_of_these_weights(retrie
     assert len(table) == 6, "of another retriever, the query alone"
     assert "| other | none | 0.5100 |" in card and "| other | sft |" not in card
     assert len({line.count("|") for line in table}) == 1
+    assert "64 test queries of fruit (fingerprint" in card and "no new word" not in card
+    told = json.loads(path.read_text())
+    told["collection"]["without_relevant"] = {"test": 3, "train": 9}
+    for row in told["rows"]:
+        row |= {} if row["expander"] == "none" else {"silent": 0.25, "echoes": 0.0625}
+    path.write_text(json.dumps(told))
+    card = retriever_card(retriever, path, REPO, [], "apache-2.0")
+    assert "64 test queries of fruit (3 more have no relevant document) (fingerprint" in card
+    table = [line for line in card.splitlines() if line.startswith(("| retriever |", "| tr", "| zero", "| other"))]
+    assert table[0].endswith("| peak MiB | no new word | echoes |") and len({line.count("|") for line in table}) == 1
+    assert sum(line.endswith("| 457 | 25.0 % | 6.2 % |") for line in table) == 2
+    assert sum(line.endswith("| 457 |  |  |") for line in table) == 3
     with pytest.raises(KitError, match="no results for the weights in"):
         retriever_card(retriever, matrix(tmp_path, "sha256:1111111111111111"), None, [], "apache-2.0")
     (tmp_path / "matrix.json").write_text("{}")

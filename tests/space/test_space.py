@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -19,7 +20,7 @@ import pytest
 
 from builders.errors import KitError
 from builders.retrievers.retriever import Hit
-from space.about import banner, significance
+from space.about import about_html, banner, significance
 from space.carried import ROOT, carried_files, requirements
 from space.comparison import Comparison, Shown, Side, as_json, compare
 from space.engine import Engine, Written
@@ -175,6 +176,21 @@ def test_front_matter(rendered):
     assert len(data["short_description"]) <= 60
     assert "{{" not in card.text and "| dpo | 0.6250 |" in card.text
     assert card.text.index("| plain |") < card.text.index("| base |") < card.text.index("| dpo |")
+
+
+def test_its_tables_say_who_was_told_nothing_and_who_was_left_out(rendered):
+    settings = read_settings(rendered)
+    page = about_html(settings)
+    assert "<h2>Measured on 4 held-out test queries</h2>" in page and "no new word" not in page
+    dpo = replace(settings.measured["dpo"], silent=0.25, echoes=0.125)
+    told = replace(settings, measured={**settings.measured, "dpo": dpo}, without_relevant=2)
+    page = about_html(told)
+    assert "Measured on 4 held-out test queries (2 more have no relevant document)<" in page
+    assert "<th>no new word</th><th>echoes</th></tr>" in page and "<td>25.0 %</td><td>12.5 %</td></tr>" in page
+    assert (
+        page.count("<td></td><td></td></tr>") == 2 and len({row.count("</t") for row in page.split("<tr")[1:3]}) == 1
+    )
+    assert "(2 more have no relevant document), mean nDCG@10" in banner(told)
 
 
 def imported(folder: Path) -> dict[str, set[Path]]:

@@ -162,6 +162,8 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
                 "provider": "local",
                 "adapter": None if name == "base" else adapter_name(str(adapters[number - 2])),
             },
+            "silent": 0.0411 + number / 100,
+            "echoes": 0.0137 + number / 100,
             "new_terms": 0.613 + number / 100,
             "new_terms_per_query": 7.2 + number,
             "against": {
@@ -188,7 +190,7 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
         "code_version": version,
         "versions": PACKAGES,
         "seed": 0,
-        "collection": COLLECTION,
+        "collection": {**COLLECTION, "without_relevant": {"test": 3}},
         "retriever": "bm25s(k1=0.9,b=0.4,analyzer=en-1)",
         "formation": "q*5+e",
         "depth": 100,

@@ -299,6 +299,23 @@ def test_the_table_names_the_best_pair_and_what_stages_took():
     assert "round 1: 40 triplets, 30 pairs." in lines and "| 1 | dpo | 61 |  |" in lines
 
 
+def test_the_table_says_who_was_told_nothing_and_who_was_left_out():
+    """Shares of silence stand beside the pairs that have them: rounds of an older version had not."""
+    figures = {"queries": 6, "plain_ndcg_at_10": 0.5, "ndcg_at_10": 0.5, "helped": 0.25, "hurt": 0.0}
+    alone = {"retriever": {**figures, "silent": 0.5, "echoes": 1 / 3}}
+    rounds = [{"round": 0, **figures}, {"round": 1, "alone": alone, **figures, "silent": 1 / 6, "echoes": 0.0}]
+    results = {"rounds": rounds, "stages": [], "best": {"round": 0}, "formation": "mean"}
+    told = {"name": "tiny", "without_relevant": {"validation": 2, "test": 9}}
+    lines = alternation_table({**results, "collection": told}).splitlines()
+    assert lines[0].startswith("6 validation queries of tiny (2 more have no relevant document), ")
+    assert lines[2].endswith("| helped | hurt | no new word | echoes |  |") and lines[3].count("---") == 9
+    assert lines[4:7] == [
+        "| start | start | 0.5000 | 0.5000 | 25 % | 0 % |  |  | **best pair** |",
+        "| start | round 1 | 0.5000 | 0.5000 | 25 % | 0 % | 50.0 % | 33.3 % | the retriever alone |",
+        "| round 1 | round 1 | 0.5000 | 0.5000 | 25 % | 0 % | 16.7 % | 0.0 % |  |",
+    ]
+
+
 def test_a_stage_is_watched(tmp_path):
     code = (
         "import pathlib, sys, time; held = bytearray(120_000_000); time.sleep(0.6); folder = pathlib.Path(sys.argv[1])"

@@ -124,3 +124,6 @@ def test_the_table_names_the_best_round():
     lines = rounds_table(results).splitlines()
     assert lines[-1] == "| 1 | 7 | 0.5625 | 25 % | 0 % | best |"
     assert sum("best |" in line for line in lines) == 1
+    assert lines[0].startswith("4 validation queries of c, r, ")
+    lines = rounds_table({**results, "without_relevant": {"validation": 2}}).splitlines()
+    assert lines[0].startswith("4 validation queries of c (2 more have no relevant document), r, ")

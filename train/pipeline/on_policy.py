@@ -31,6 +31,7 @@ class OnPolicyRounds(Rounds):
             "collection": self.collection.name,
             "retriever": self.grader.retriever.name,
             "formation": self.grader.formation.name,
+            **({"without_relevant": without} if (without := self.collection.without_relevant) else {}),
         }
 
     def folders(self) -> Mapping[str, Sequence[Path]]:

@@ -1,6 +1,6 @@
 """Tables of training in rounds, from the content of `rounds.json` and `alternation.json` alone."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from builders.grading.comparison import left_out, silence_cells
@@ -17,15 +17,19 @@ def alternation_table(results: Row) -> str:
     rounds: list[Row] = [*results["rounds"], *([results["underway"]] if results.get("underway") else [])]
     best = results["best"] and results["best"]["round"]
     pairs: list[list[str]] = []
+    silence = silence_cells([*rounds, *(part for entry in rounds for part in entry.get("alone", {}).values())])
     for entry in rounds:
         number = entry["round"]
         for part, expander, retriever in (("retriever", number - 1, number), ("expander", number, number - 1)):
             if part in entry.get("alone", {}):
-                pairs.append(_line(_name(expander), _name(retriever), entry["alone"][part], f"the {part} alone"))
+                figures = _figures(entry["alone"][part], silence)
+                pairs.append([_name(expander), _name(retriever), *figures, f"the {part} alone"])
         if "ndcg_at_10" in entry:
-            pairs.append(_line(_name(number), _name(number), entry, "**best pair**" if number == best else ""))
+            mark = "**best pair**" if number == best else ""
+            pairs.append([_name(number), _name(number), *_figures(entry, silence), mark])
     lines = [_subject(results, rounds), ""]
-    lines += table(["expander", "retriever", "plain nDCG@10", "with expansion", "helped", "hurt", ""], pairs)
+    titles = ["expander", "retriever", "plain nDCG@10", "with expansion", "helped", "hurt", *silence, ""]
+    lines += table(titles, pairs)
     lines += ["", "helped / hurt: share of queries whose nDCG@10 the expansion raises or lowers, same retriever.", ""]
     counts = [
         f"round {entry['round']}: {entry['triplets']} triplets, {entry['pairs']} pairs"
@@ -57,9 +61,11 @@ def _name(number: int) -> str:
     return f"round {number}" if number else "start"
 
 
-def _line(expander: str, retriever: str, figures: Row, mark: str) -> list[str]:
+def _figures(figures: Row, silence: Mapping[str, Callable[[Row], str]]) -> list[str]:
+    """The cells of one pair: nDCG@10 without and with expansion, and shares of queries."""
     scores = [f"{figures[name]:.4f}" for name in ("plain_ndcg_at_10", "ndcg_at_10")]
-    return [expander, retriever, *scores, *(f"{100 * figures[name]:.0f} %" for name in ("helped", "hurt")), mark]
+    shares = [f"{100 * figures[name]:.0f} %" for name in ("helped", "hurt")]
+    return [*scores, *shares, *(cell(figures) for cell in silence.values())]
 
 
 def rounds_table(results: Row) -> str:
@@ -67,8 +73,9 @@ def rounds_table(results: Row) -> str:
     first, silence = results["rounds"][0], silence_cells(results["rounds"])
     titles = ["round", "pairs", "validation nDCG@10", "helped", "hurt", *silence, ""]
     lines = [
-        f"{first['queries']} validation queries of {results['collection']}, {results['retriever']}, query formed as "
-        f"`{results['formation']}`; plain nDCG@10 {first['plain_ndcg_at_10']:.4f}.",
+        f"{first['queries']} validation queries of {results['collection']}{left_out(results, 'validation')}, "
+        f"{results['retriever']}, query formed as `{results['formation']}`; plain nDCG@10 "
+        f"{first['plain_ndcg_at_10']:.4f}.",
         "",
     ]
     rows = []
