@@ -95,8 +95,16 @@ COMMANDS = {
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-@pytest.mark.parametrize("linked", [False, True])
-@pytest.mark.parametrize("name", [WEIGHTS, "adapter_config.json", "chat_template.jinja", "nested/notes.json"])
+@pytest.mark.parametrize(
+    ("name", "linked"),
+    [
+        (WEIGHTS, False),
+        (WEIGHTS, True),
+        ("adapter_config.json", False),
+        ("chat_template.jinja", False),
+        ("nested/notes.json", False),
+    ],
+)
 def test_every_command_refuses_what_was_altered(name: str, linked: bool, command: str, trained: Path) -> None:
     """Also where the folder is a link, and names the file."""
     folder = trained
