@@ -1,6 +1,7 @@
 """Folders of trained models (adapter, retriever, filter): their training's record, and whether they are whole."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ TIMING = "timing.json"
 ADAPTER, RETRIEVER, FILTER = "adapter", "retriever", "filter"
 # What the record of a training does not vouch for: itself, what differs from run to run, and what cards renew.
 RENEWED = frozenset({TRAINING, TIMING, "README.md", "expander.json"})
+_OF_TOKENIZERS = (".json", ".jinja", ".model")
 _REMEDY = "put back what was trained, or train and evaluate it again"
 
 
@@ -73,6 +75,17 @@ def require_unaltered(folder: Path) -> None:
         return
     there = files_below(folder)
     require_files(folder, {name: value for name, value in files.items() if name in there}, TRAINING, _REMEDY)
+
+
+def require_nothing_added(folder: Path, training: Mapping[str, Any]) -> None:
+    """Refuse what a tokenizer may be read from and the training did not leave, where it vouches for its files.
+
+    Raises:
+        KitError: there is such a file.
+    """
+    for name in files_below(folder) if "files" in training else ():
+        if name.endswith(_OF_TOKENIZERS) and name not in training["files"] and name not in RENEWED:
+            raise KitError(f"{folder / name}: was added after the training; take it out")
 
 
 def _read(folder: Path, kind: str) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
 from builders.artifacts.files import atomic_folder, atomic_write, dump_json, file_hash
-from builders.artifacts.model_folder import adapter_name
+from builders.artifacts.model_folder import adapter_name, require_nothing_added
 from builders.artifacts.ownership import EXPORT as MADE
 from builders.artifacts.ownership import paths, require_own
 from builders.artifacts.provenance import made_by, same_settings
@@ -76,6 +76,7 @@ def export_adapter(options: ExportOptions) -> bool:
     adapter, output, dtype = Path(options.adapter), Path(options.output_dir), _dtype(options)
     require_own(output, MADE, adapter, options.model, *paths(options.prompt))
     training, card = carded_adapter(adapter)
+    require_nothing_added(adapter, training)
     checkpoint = _base(options, training)
     prompt = _prompt(options, adapter, training)
     # Before the minutes that merging takes.

@@ -14,9 +14,9 @@ from builders.errors import KitError
 from builders.expanders.adapter import check_adapter_base
 from builders.expanders.checkpoint import Checkpoint
 from builders.expanders.trained import load_expander
+from builders.exporting.exported import ExportOptions, export_adapter
 from builders.publishing.staging.load import open_staged
 from builders.publishing.staging.secret_scan import _BLOCK, refuse_secrets
-from builders.publishing.staging.staged_model import carded_adapter
 from model_cards.adapter_card import expander_json, model_card
 from tests.support.evaluated_folders import evaluated, sft_and_dpo
 from tests.support.rendered_folders import BASE, adapter, preferences, space
@@ -88,7 +88,7 @@ ON_BASE = Checkpoint("base", BASE, "v1", "the Hub")
 COMMANDS = {
     "model_cards": lambda folder: model_card(folder, folder.parent / "results.json", None, [], "apache-2.0"),
     "publish": open_staged,
-    "export": carded_adapter,
+    "export": lambda folder: export_adapter(ExportOptions(adapter=str(folder), format="merged", output_dir="out")),
     "space": render_space,
     "expand": lambda folder: check_adapter_base(str(folder), ON_BASE),
 }
@@ -129,6 +129,15 @@ def test_what_was_taken_out_is_missed(taken: str, command: str, trained: Path) -
     with pytest.raises(KitError, match=rf"sft: {taken}(/notes\.json)? is missing"):
         COMMANDS[command](trained)
     check_adapter_base(str(trained), ON_BASE)
+
+
+@pytest.mark.parametrize("name", ["special_tokens_map.json", "additional_chat_templates/rag.jinja"])
+def test_what_was_added_is_not_published_nor_exported(name: str, trained: Path) -> None:
+    (trained / name).parent.mkdir(exist_ok=True)
+    (trained / name).write_text("{}")
+    assert open_staged(trained).left_out == (name,)
+    with pytest.raises(KitError, match=f"{name}: was added after the training; take it out"):
+        COMMANDS["export"](trained)
 
 
 def test_expanding_refuses_weights_that_were_not_measured(tmp_path: Path) -> None:
