@@ -1,13 +1,11 @@
 """Tables of training in rounds, from the content of `rounds.json` and `alternation.json` alone."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
-from builders.grading.comparison import left_out, silence_cells
+from builders.grading.comparison import Row, left_out, silence_cells
 from train.reports.markdown import table
 
 
-Row = Mapping[str, Any]
 # What a stage took; of some nobody knows the memory.
 SPENT = ("seconds", "peak_mib")
 
