@@ -112,13 +112,12 @@ def test_what_is_not_whole_is_not_published(retriever: Path, tmp_path: Path) -> 
             open_staged(retriever)
     (retriever / "training.json").write_text(json.dumps(training))
     (retriever / "model.safetensors").write_bytes((retriever / "model.safetensors").read_bytes()[:-4])
-    for vouched, message in (
-        (training["files"], "its weights differ from those measured"),
-        ({}, "truncated or broken"),
-    ):
-        (retriever / "training.json").write_text(json.dumps({**training, "files": vouched}))
-        with pytest.raises(KitError, match=f"model.safetensors: {message}"):
-            open_staged(retriever)
+    with pytest.raises(KitError, match=r"model\.safetensors: its weights differ from those measured"):
+        open_staged(retriever)
+    del training["files"]  # As earlier versions recorded a training.
+    (retriever / "training.json").write_text(json.dumps(training))
+    with pytest.raises(KitError, match=r"model\.safetensors: truncated or broken"):
+        open_staged(retriever)
 
 
 LOAD = """
