@@ -76,7 +76,17 @@ def test_docstring_is_taken_apart():
     )
 
 
-@pytest.mark.parametrize("text", ["", "f(x)", ".. deprecated:: 1.0\n   Use g.\n", "Parameters\n----------\nx : int"])
+@pytest.mark.parametrize("between", ["\n\n", "\n"])
+def test_signatures_of_several_lines_are_no_summary(between):
+    found = read_docstring(
+        f"array(\n    object, dtype=None,\n    like=None,\n)\n--{between}Create an array of it.\n\nMore."
+    )
+    assert (found.summary, found.body) == ("Create an array of it.", "More.")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "f(x)", "f(\n    x,\n)\n--\n", ".. deprecated:: 1.0\n   Use g.\n", "Parameters\n----------\nx : int"]
+)
 def test_no_summary(text):
     assert read_docstring(text).summary == ""
 
@@ -143,6 +153,13 @@ def test_names_are_public_and_unique():
     assert len(ids) == len(set(ids)) > 3000
     assert not [name for name in ids if any(part.startswith("_") for part in name.split("."))]
     assert not [name for name in ids if ".tests." in name or ".core." in name and name.startswith("pandas")]
+
+
+def test_no_query_is_a_call_signature():
+    """Of NumPy's functions in C, whose docstrings have their signatures over several lines."""
+    assert not [query.id for query in collection().queries.values() if query.text.endswith("--")]
+    assert collection().queries["q:numpy.concatenate"].text == "Join a sequence of arrays along an existing axis."
+    assert "q:numpy.array" not in collection().queries  # "Create an array." is too short
 
 
 def test_documents_follow_the_rules():

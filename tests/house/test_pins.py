@@ -104,7 +104,7 @@ def pydocs_name(installed: dict[str, str | None]) -> str:
     packages = {"scikit-learn": "sklearn"}
     read = [packages.get(name, name) for name in LIBRARIES]
     state = [
-        1,
+        2,
         *((each, installed[name], pinned.files_stamp(each)) for name, each in zip(LIBRARIES, read, strict=True)),
     ]
     return f"pydocs/{pinned.digest(json.dumps(state).encode())[:16]}.json.gz"

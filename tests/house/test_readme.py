@@ -49,6 +49,14 @@ def test_every_command_is_read_with_all_its_options(path: Path) -> None:
             assert settings(own), words
 
 
+def test_the_tables_of_pydocs_name_the_version_that_they_are_of() -> None:
+    """A result on another version has to be said, or the text to go. The demo has its own page."""
+    results = [path for path in (ROOT / "benchmarks/results").glob("*.json") if path.stem != "demo"]
+    found = [json.loads(path.read_text()).get("collection") for path in results]
+    (version,) = {one["fingerprint"] for one in found if isinstance(one, dict) and one["name"] == "pydocs"}
+    assert f"fingerprint `{version}`" in (DOCS / "results.md").read_text()
+
+
 def commands(page: str, mark: str) -> list[str]:
     """The commands of a page of `docs` that hold `mark`, each as one line."""
     text = (DOCS / f"{page}.md").read_text().replace(" \\\n", " ")

@@ -74,9 +74,10 @@ def _summary(lines: list[str]) -> tuple[list[str], int]:
         while end < len(lines) and lines[end].strip() and not _heading(lines, end):
             end += 1
         paragraph = [line.strip() for line in lines[at:end]]
-        if paragraph and (_SIGNATURE.match(paragraph[0]) or _SIGNATURE.match(" ".join(paragraph))):
-            # "name(...)" and, in C code, "--" below it; a summary may follow on the next line without a blank one.
-            rest = 1 if _SIGNATURE.match(paragraph[0]) else len(paragraph)
+        # "name(...)", over several lines too, and in C code "--" below it; a summary may follow without a blank line.
+        mark = paragraph.index("--") if "--" in paragraph else len(paragraph)
+        if paragraph and (_SIGNATURE.match(paragraph[0]) or _SIGNATURE.match(" ".join(paragraph[:mark]))):
+            rest = 1 if _SIGNATURE.match(paragraph[0]) else mark
             while rest < len(paragraph) and (paragraph[rest] == "--" or _SIGNATURE.match(paragraph[rest])):
                 rest += 1
             at += rest

@@ -33,7 +33,7 @@ from builders.errors import KitError
 MINIMUM_BODY_WORDS = 30
 MINIMUM_QUERY_WORDS = 4
 # Raise it whenever the same installed files would be read differently: it is part of the cache's key.
-READING = 1
+READING = 2
 
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|\$\{\w+\}")
 _FORMAT_FIELD = re.compile(r"\{\w+\}")
