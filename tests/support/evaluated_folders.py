@@ -162,8 +162,8 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
                 "provider": "local",
                 "adapter": None if name == "base" else adapter_name(str(adapters[number - 2])),
             },
-            "silent": 0.0411 + number / 100,
-            "echoes": 0.0137 + number / 100,
+            "silent": 0.2219 + number / 100,
+            "echoes": 0.1357 + number / 100,
             "new_terms": 0.613 + number / 100,
             "new_terms_per_query": 7.2 + number,
             "against": {
