@@ -22,7 +22,7 @@ from builders.errors import KitError
 FORM = "*.jsonl or *.parquet with query and positive_passages, or query and positive, or anchor and positive"
 # The column names of a query, of what is relevant for it, and of what is not.
 QUERIES = ("query", "anchor", "question", "sentence1")
-POSITIVES = ("positive_passages", "positive", "positives", "pos")
+POSITIVES = ("positive_passages", "positive", "positives", "pos", "answer")
 NEGATIVES = ("negative_passages", "negative", "negatives", "neg")
 _IDS = ("query_id", "qid", "_id", "id")
 # sentence-transformers numbers the columns of several negatives.

@@ -47,12 +47,13 @@ def test_tevatron(tmp_path, as_folder):
     [
         [{"query": "sun", "pos": ["sun panels"], "neg": ["trade", "cooking"]}],
         [{"anchor": "sun", "positive": "sun panels", "negative_1": "trade", "negative_2": "cooking"}],
+        [{"query": "sun", "answer": "sun panels", "neg": ["trade", "cooking"]}],
         [
             {"anchor": "sun", "positive": "sun panels", "negative": "trade"},
             {"anchor": "sun", "positive": "sun panels", "negative": "cooking"},
         ],
     ],
-    ids=["FlagEmbedding", "columns", "triplets"],
+    ids=["FlagEmbedding", "columns", "answers", "triplets"],
 )
 @pytest.mark.parametrize("form", ["jsonl", "parquet"])
 def test_texts_without_ids(tmp_path, rows, form):

@@ -71,8 +71,19 @@ XML = """<?xml version="1.0" encoding="UTF-8"?>
             "<top lang='hi'>\n<num>2</num><title>trade sanctions</title></top>\n",
             "sun panels",
         ),
+        (
+            "<topics><!-- <topic number='9'><query>old</query></topic>\n -->\n<topic number='1'>"
+            "<query><![CDATA[sun & <b> panels]]></query></topic>\n<topic number='2'><query>trade sanctions</query>"
+            "</topic></topics>",
+            "sun & <b> panels",
+        ),
+        (
+            "<top>\n<num>1</num>\n<EN-title> sun panels </EN-title>\n<EN-desc> any </EN-desc>\n</top>\n"
+            "<top>\n<EN-num>2</EN-num>\n<EN-title> trade sanctions </EN-title>\n</top>\n",
+            "sun panels",
+        ),
     ],
-    ids=["trec-covid", "clinical-trials", "touche", "trec-1", "query", "microblog", "ntcir", "fire"],
+    ids=["trec-covid", "clinical-trials", "touche", "trec-1", "query", "microblog", "ntcir", "fire", "xml", "clef"],
 )
 @pytest.mark.parametrize("name", ["topics.txt", "topics.xml"])
 def test_topics_between_tags(tmp_path, topics, first, name):
@@ -114,6 +125,8 @@ def test_a_number_with_zeros_in_front_is_the_same_topic_in_runs_and_expansions(t
     assert list(load_collection(str(one)).qrels) == ["051", "52"]
     assert grade(GradeArguments(str(one), run=[str(run)]))[0]["systems"]["run"]["ndcg_at_10"] == 1
     assert grade(GradeArguments(str(one), expansions=str(written)))[0]["systems"]["written"]["missing"] == 0
+    arabic = folder(tmp_path / "arabic", "AR26\tsun\nAR27\ttrade\n", "26 0 d0 1\n27 0 d1 1\n")
+    assert list(load_collection(str(arabic)).qrels) == ["AR26", "AR27"]
     # Where both are topics each is its own.
     both = folder(tmp_path / "both", "01\tsun\n1\ttrade\n", "01 0 d0 1\n1 0 d1 1\n")
     assert load_collection(str(both)).qrels == {"01": {"d0": 1}, "1": {"d1": 1}}
@@ -123,6 +136,20 @@ def test_other_xml_files_are_passed_over(tmp_path):
     one = folder(tmp_path / "one", "1\tsun\n2\ttrade\n")
     write(one, {"topics.schema.xml": "<schema/>", "qrels.xml": "<a/>"})
     assert list(queries(one)) == ["1", "2"]
+
+
+def test_what_separates_judgments_is_named(tmp_path):
+    with pytest.raises(
+        KitError, match=r"qrels.txt, row 1: 1 column where 4.*relevance\), separated by commas, it seems"
+    ):
+        load_collection(str(folder(tmp_path / "one", "1\tsun\n", "1,0,d0,1\n")))
+
+
+def test_documents_in_another_encoding_are_named(tmp_path):
+    latin = DOCS.replace("First", "caf\xe9").encode("latin-1")
+    latin = write(tmp_path, {"corpus.trec": latin, "topics.tsv": "1\tsun\n", "qrels.txt": "1 0 FT-1 1\n"})
+    with pytest.raises(KitError, match=r"corpus.trec, after row \d+: not UTF-8"):
+        load_collection(str(latin))
 
 
 def test_topics_parted_by_colons_are_named(tmp_path):

@@ -103,7 +103,7 @@ class ClickLog:
     def _text(self, place: Place, record: Record, column: str) -> str:
         value = next((record[name] for name in self._names(column) if name in record), None)
         if not isinstance(value, str):
-            more = "" if column == "query" else ", or put corpus.jsonl beside the log"
+            more = "" if column == "query" else ", or put corpus.jsonl beside the log and give their folder"
             raise KitError(f"{place}: column {self._names(column)[0]!r} is missing or not text; add it{more}")
         return value
 

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from builders.collections.collection import Split
 from builders.collections.files.lines import Place, form_of, read_lines
-from builders.collections.files.tables import count_columns, first_line, read_records
+from builders.collections.files.tables import count_columns, first_line, other_separator, read_records
 from builders.errors import KitError
 
 
@@ -115,8 +115,9 @@ def _trec(path: Path, split: Split | None) -> Iterator[Judgment]:
         if not cells or line.startswith(COMMENT):
             continue
         if len(cells) != 4:
+            seen = other_separator(line, "\t") if len(cells) == 1 else ""
             raise KitError(
-                f"{place}: {count_columns(cells)} where 4 are expected (query id, 0, document id, relevance), "
-                "separated by blanks or tabs"
+                f"{place}: {count_columns(cells)} where 4 are expected (query id, 0, document id, relevance)"
+                f"{seen or ', separated by blanks or tabs'}"
             )
         yield Judgment(place, split, cells[0].strip(), cells[2].strip(), whole(place, cells[3].strip()))

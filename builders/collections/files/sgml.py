@@ -17,15 +17,17 @@ TEXT_TAGS = ("leadpara", "lp", "text")
 _OPEN, _CLOSE = re.compile(r"<doc(?:\s[^<>]*)?>", re.IGNORECASE), re.compile(r"</doc\s*>", re.IGNORECASE)
 _NUMBER = re.compile(r"<docno(?:\s[^<>]*)?>\s*([^<]*?)\s*<", re.IGNORECASE)
 _NAMES = re.compile(r"<(docno|docid)(?:\s[^<>]*)?>.*?</\1\s*>", re.IGNORECASE | re.DOTALL)
+_BEGINNING = 64
 _TAG = re.compile(r"</?[a-z!][^<>]*>", re.IGNORECASE)
 
 
 def holds_sgml(path: Path) -> bool:
-    """Whether a file's first line opens a document; no file that cannot be read does."""
+    """Whether a file's first line opens a document, also where it is no UTF-8, which `read_sgml` says."""
     try:
         first = next((line for _, line in read_lines(path) if line.strip()), "")
     except KitError:
-        return False
+        with path.open("rb") as handle:
+            first = handle.read(_BEGINNING).decode("latin-1")
     return _OPEN.match(first.lstrip()) is not None
 
 

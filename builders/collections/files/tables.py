@@ -63,7 +63,7 @@ def read_pairs(path: Path, columns: str) -> Iterator[tuple[Place, str, str]]:
             raise KitError(f"{place}: a header ({line!r}) where none belongs; remove the line")
         if len(cells) != 2:
             more = (
-                _separator(line, "\t")
+                other_separator(line, "\t")
                 if len(cells) == 1
                 else "; a text holds no tabs; name the columns of more in the first line"
             )
@@ -92,7 +92,7 @@ def count_columns(cells: list[str]) -> str:
 def _headed(path: Path, rows: Iterator[tuple[Place, list[str]]], delimiter: str) -> Iterator[tuple[Place, Record]]:
     place, header = next(rows, (Place(path, 1), []))
     header = [name.strip() for name in header]
-    if len(header) == 1 and (seen := _separator(header[0], delimiter)):
+    if len(header) == 1 and (seen := other_separator(header[0], delimiter)):
         raise KitError(f"{place}: one column{seen}")
     for place, cells in rows:
         if len(cells) != len(header):
@@ -100,7 +100,7 @@ def _headed(path: Path, rows: Iterator[tuple[Place, list[str]]], delimiter: str)
         yield place, dict(zip(header, cells, strict=True))
 
 
-def _separator(line: str, wanted: str) -> str:
+def other_separator(line: str, wanted: str) -> str:
     """What to say about a line that has no separator of the wanted kind, but another."""
     for character, name in _OTHER_SEPARATORS.items():
         # Colons stand in many texts; what they separate stands before the first blank.

@@ -22,15 +22,19 @@ TEXT_FIELDS = ("text", "query", "question", "title")
 
 # What a topic stands in: TREC's, XML's, and that of NTCIR.
 _TOPICS = ("top", "topic", "query")
-_TAG = re.compile(r"<(/?)(\w+)(\s+[\w:-]+\s*=[^<>]*)?\s*/?>")
+# CLEF puts a language before the names of its fields: <EN-title>.
+_TAG = re.compile(r"<(/?)(?:[A-Za-z]{2}-)?(\w+)(\s+[\w:-]+\s*=[^<>]*)?\s*/?>")
+_COMMENT, _CDATA = re.compile(r"<!--.*?-->", re.DOTALL), re.compile(r"<!\[CDATA\[(.*?)\]\]>", re.DOTALL)
 _OPENING = re.compile(rf"<({'|'.join(_TOPICS)})(\s[^<>]*)?>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""\b(number|num|id)\s*=\s*["']([^"']*)""", re.IGNORECASE)
 _NUMBER = re.compile(r"\s*(?:(?:Number|Topic):)?\s*(\S+)")
 # Where the number and the query stand, in the order of preference.
 _NUMBERS = ("num", "number", "identifier", "qid")
-_QUERIES = ("title", "query", "question", "content")
+_QUERIES = ("title", "query", "question", "content", "text")
 # A list of answers, as Python writes it.
 _ANSWERS = re.compile(r"""\[\s*["'].*\]\s*$""")
+# What TREC's tracks of microblogs and Arabic write before the numbers of topics, and not in judgments.
+_TRACKS = ("", "MB", "AR")
 # What the titles of TREC 1 to 3 begin with.
 _LABEL = re.compile(r"^Topic:\s*", re.IGNORECASE)
 
@@ -78,14 +82,14 @@ class Topics:
 
 
 def same_topic(id: str, ids: Container[str]) -> str:
-    """The id as it stands among `ids`: TREC's topics 051 and 51 are one, and so are MB051 of its microblog tracks.
+    """The id as it stands among `ids`: TREC's topics 051, 51, and MB051 of its microblogs, are one.
 
     An id that is not there is as it was.
     """
     if id in ids or not (id.isascii() and id.isdigit()):
         return id
     bare = id.lstrip("0") or "0"
-    forms = (f"{track}{bare.zfill(width)}" for track in ("", "MB") for width in range(5))
+    forms = (f"{track}{bare.zfill(width)}" for track in _TRACKS for width in range(5))
     return next((form for form in forms if form in ids), id)
 
 
@@ -163,7 +167,7 @@ def _marked_up(path: Path) -> Iterator[tuple[Place, str, str]]:
     start: Place | None = None
     # What opened the topic, and what stands in it: field → text. Its own text and attributes are fields of no name.
     outer, fields, current = "", dict[str, str](), ""
-    for place, line in read_lines(path):
+    for place, line in _without_comments(path):
         at = 0
         for tag in _TAG.finditer(line):
             closing, name = bool(tag[1]), tag[2].lower()
@@ -184,6 +188,14 @@ def _marked_up(path: Path) -> Iterator[tuple[Place, str, str]]:
         fields[current] = f"{fields.get(current, '')}{line[at:]} "
     if start is not None:
         raise KitError(f"{start}: this topic has no </{outer}>; is the file cut off?")
+
+
+def _without_comments(path: Path) -> Iterator[tuple[Place, str]]:
+    """The lines of a file, what XML quotes as text in them, and its comments gone."""
+    places, found = zip(*read_lines(path), strict=True)
+    text = _COMMENT.sub(lambda match: "\n" * match[0].count("\n"), "\n".join(found))
+    text = _CDATA.sub(lambda match: html.escape(match[1], quote=False), text)
+    yield from zip(places, text.split("\n"), strict=True)
 
 
 def _topic(path: Path, start: Place | None, fields: dict[str, str], outer: str) -> tuple[Place, str, str]:
