@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.resources
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,8 +89,8 @@ def train(stage: str, base: Path, output: Path, settings: dict[str, Any]) -> dic
     return json.loads((output / "training.json").read_text())
 
 
-def interrupted_sft(world: World, output: Path, at_step: int) -> Path:
-    """Cut an SFT training short when it logs that step; the folder of its checkpoints."""
+def interrupted(stage: Callable[..., Any], output: Path, *given: Path, at_step: int, **settings: Any) -> Path:
+    """Cut a training (`world.sft`, `world.dpo`) short when it logs that step; the folder of its checkpoints."""
     from train.callbacks import LossGuard
 
     class PowerCut(BaseException):
@@ -101,14 +102,15 @@ def interrupted_sft(world: World, output: Path, at_step: int) -> Path:
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(PowerCut):
         patch.setattr(LossGuard, "on_log", cut)
-        world.sft(output, save_steps=2, save_total_limit=2, **world.validation(3))
+        stage(output, *given, **settings)
     return output.with_name(f"{output.name}.work")
 
 
 def make_world(folder: Path, architecture: str = "llama", rows: int = 24) -> World:
     """Base model, datasets and collection; the queries of the train split are trained on, the others validate."""
     world = World(folder)
-    base_model(world.base, architecture)
+    # Sides that 4-bit layers can be packed by on every CPU.
+    base_model(world.base, architecture, intermediate_size=128)
     if architecture == "qwen3":
         use_qwen3_template(world.base)
     _collection(world.collection)

@@ -13,7 +13,7 @@ from builders.errors import KitError
 from builders.expanders.checkpoint import resolve_checkpoint
 from tests.support.commands import command, launch, refused
 from tests.support.rendered_folders import build
-from tests.support.small_training import RECIPES, arguments, interrupted_sft, make_world
+from tests.support.small_training import RECIPES, arguments, interrupted, make_world
 from tests.support.tiny_student import base_model
 from train.run_settings import last_checkpoint
 from train.students.conversation import render
@@ -36,9 +36,10 @@ def trained(world):
 
 
 @pytest.fixture(scope="module")
-def interrupted(world):
+def checkpoints(world):
     """Checkpoints 2 and 4 of a training that was cut short."""
-    return interrupted_sft(world, world.folder / "interrupted", at_step=5)
+    settings = {"save_steps": 2, "save_total_limit": 2, **world.validation(3)}
+    return interrupted(world.sft, world.folder / "interrupted", at_step=5, **settings)
 
 
 def hashes(folder):
@@ -54,12 +55,12 @@ def test_a_loss_that_is_no_number_ends_the_training_at_once(world, trained, tmp_
     assert hashes(folder) == hashes(trained)
 
 
-def test_every_kind_of_truncated_checkpoint_is_left_out(interrupted, tmp_path, capsys):
+def test_every_kind_of_truncated_checkpoint_is_left_out(checkpoints, tmp_path, capsys):
     """The newest whole one is taken; with none left the training starts anew."""
     parts = (WEIGHTS, "optimizer.pt", "scheduler.pt", "rng_state.pth", "trainer_state.json")
     for number, part in enumerate(parts):
         work = tmp_path / str(number)
-        shutil.copytree(interrupted, work)
+        shutil.copytree(checkpoints, work)
         assert last_checkpoint(work) == str(work / "checkpoint-4")
         path = work / "checkpoint-4" / part
         path.write_bytes(path.read_bytes()[:-40])

@@ -15,7 +15,7 @@ from builders.expanders.expander import Request, Sampling, greedy
 from builders.expanders.local import LocalExpander
 from builders.prompts.load import load_prompt
 from tests.support.commands import ROOT, command, launch, stages
-from tests.support.small_training import PROMPT, RECIPES, arguments, interrupted_sft, make_world, train
+from tests.support.small_training import PROMPT, RECIPES, arguments, interrupted, make_world, train
 
 
 QUERIES = ["Sort an array.", "Merge two frames.", "Compute the determinant of a matrix by elimination.", "Fit a line."]
@@ -93,7 +93,7 @@ def test_patience_ends_a_training_that_gets_no_better(world, trained, tmp_path):
 @pytest.mark.slow
 def test_an_interrupted_training_ends_as_an_undisturbed_one(world, trained, tmp_path, capsys):
     folder = tmp_path / "trained"
-    work = interrupted_sft(world, folder, at_step=5)
+    work = interrupted(world.sft, folder, at_step=5, save_steps=2, save_total_limit=2, **world.validation(3))
     assert not folder.exists() and (work / "checkpoint-4").is_dir() and (work / "best-3.safetensors").is_file()
     world.sft(folder, save_steps=2, **world.validation(3))
     assert "going on from" in capsys.readouterr().err and not work.exists()
@@ -105,6 +105,26 @@ def test_an_interrupted_training_ends_as_an_undisturbed_one(world, trained, tmp_
     world.sft(folder, save_steps=2, **world.validation(3))
     assert "up to date" in capsys.readouterr().err
     assert {path: file_hash(path) for path in folder.iterdir()} == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stage", ["sft", "dpo"])
+def test_on_a_4_bit_base_too_an_interrupted_training_ends_as_an_undisturbed_one(world, tmp_path, stage):
+    """Byte for byte: the adapter stays in bfloat16, and to be watched changes nothing."""
+    from safetensors.torch import load_file
+
+    given = {"load_in_4bit": True, "max_steps": 6, "save_steps": 2, "save_total_limit": 2}
+    train, read = world.sft, ()
+    if stage == "dpo":
+        train, read = world.dpo, (tmp_path / "parent",)
+        world.sft(*read, load_in_4bit=True, max_steps=2)
+    train(tmp_path / "whole", *read, **given)
+    for name, watched in (("alone", {}), ("watched", world.validation(3, keep_best=False))):
+        interrupted(train, tmp_path / name, *read, at_step=5, **given, **watched)
+        train(tmp_path / name, *read, **given, **watched)
+        assert record(tmp_path / name)["log"] == record(tmp_path / "whole")["log"]
+        assert file_hash(tmp_path / name / WEIGHTS) == file_hash(tmp_path / "whole" / WEIGHTS)
+    assert {str(weights.dtype) for weights in load_file(tmp_path / "whole" / WEIGHTS).values()} == {"torch.bfloat16"}
 
 
 def test_dpo_goes_on_with_plain_lora_in_float32(world, trained, tmp_path):

@@ -15,6 +15,7 @@ from sentence_transformers.cross_encoder.losses import ListNetLoss
 from transformers.utils import logging
 
 from builders.artifacts.model_folder import FILTER
+from builders.expanders.checkpoint import loading
 from builders.filtering.candidate_lists import CandidateList
 from builders.filtering.cross_encoder import BATCH
 from builders.retrievers.encoder import Encoder
@@ -90,15 +91,16 @@ class FilterTraining(Training):
         config, sharpness = self.config, self.data.sharpness
         verbosity = logging.get_verbosity()
         logging.set_verbosity_error()  # That the score's own weights are new is no news.
-        model = CrossEncoder(
-            str(self.base.folder),
-            num_labels=1,
-            max_length=self.data.max_length,
-            activation_fn=torch.nn.Identity(),
-            local_files_only=True,
-            model_kwargs={"use_safetensors": True},
-            device="cpu" if config.use_cpu else None,
-        )
+        with loading(self.base.folder):
+            model = CrossEncoder(
+                str(self.base.folder),
+                num_labels=1,
+                max_length=self.data.max_length,
+                activation_fn=torch.nn.Identity(),
+                local_files_only=True,
+                model_kwargs={"use_safetensors": True},
+                device="cpu" if config.use_cpu else None,
+            )
         logging.set_verbosity(verbosity)
         rows = [
             {

@@ -54,7 +54,7 @@ def load_base(checkpoint: Checkpoint, model_args: ModelConfig) -> Any:
     place = state.process_index if state.device.type == "cuda" else state.device.type
     quantization = get_quantization_config(model_args)
     with loading(checkpoint.path):
-        return AutoModelForCausalLM.from_pretrained(
+        base = AutoModelForCausalLM.from_pretrained(
             checkpoint.path,
             dtype=getattr(torch, model_args.dtype) if model_args.dtype not in (None, "auto") else "auto",
             quantization_config=quantization,
@@ -62,6 +62,11 @@ def load_base(checkpoint: Checkpoint, model_args: ModelConfig) -> Any:
             device_map=None if is_sharded() else {"": place},
             trust_remote_code=False,
         )
+    for layer in base.modules():
+        if "support_avx512bf16_for_cpu" in vars(layer):
+            # Where the CPU can, bitsandbytes packs weights anew in evaluation: rounded, and no gradient goes through.
+            vars(layer)["support_avx512bf16_for_cpu"] = False
+    return base
 
 
 def continued(checkpoint: Checkpoint, model_args: ModelConfig, adapter: Path) -> Any:

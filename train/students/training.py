@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
@@ -121,7 +122,7 @@ class StudentTraining(Training):
             say(line)
         model = continued(*student, self.parent) if self.parent else load_base(*student)
         try:
-            return resolve_name(self.method.trainer)(
+            trainer = resolve_name(self.method.trainer)(
                 model=model,
                 args=replace(self.config, **overrides),
                 train_dataset=self.method.rows(self._rendered.rows),
@@ -130,6 +131,9 @@ class StudentTraining(Training):
             )
         except ValueError as error:  # Settings that do not go together, or not with this model.
             raise KitError(f"{self.stage}: {' '.join(str(error).split())[:300]}") from error
+        # On a 4-bit base TRL has the adapter in bfloat16; read from a checkpoint, PEFT would make it float32.
+        trainer.model.load_adapter = partial(trainer.model.load_adapter, autocast_adapter_dtype=False)
+        return trainer
 
     def callbacks(self, trainer: Any, work: Path) -> Sequence[ValidationCallback]:
         """See [`Training`]."""
