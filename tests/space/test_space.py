@@ -187,9 +187,7 @@ def test_its_tables_say_who_was_told_nothing_and_who_was_left_out(rendered):
     page = about_html(told)
     assert "Measured on 4 held-out test queries (2 more have no relevant document)<" in page
     assert "<th>no new word</th><th>echoes</th></tr>" in page and "<td>25.0 %</td><td>12.5 %</td></tr>" in page
-    assert (
-        page.count("<td></td><td></td></tr>") == 2 and len({row.count("</t") for row in page.split("<tr")[1:3]}) == 1
-    )
+    assert page.count("<td></td><td></td></tr>") == 2, "the plain query, and a system that was not counted"
     assert "(2 more have no relevant document), mean nDCG@10" in banner(told)
 
 
