@@ -8,8 +8,8 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import open_dataset, read_rows
 from builders.artifacts.download import download
-from builders.collections.files.lines import Place, form_of, read_json
-from builders.collections.files.tables import first_line, read_pairs, read_records
+from builders.collections.files.lines import Place, read_json
+from builders.collections.files.tables import first_line, form_inside, read_pairs, read_records
 from builders.errors import KitError
 
 
@@ -71,7 +71,7 @@ def read_recorded(source: str, where: Mapping[str, str], text_fields: Sequence[s
 
 
 def _records(path: Path) -> Iterator[tuple[Place, Mapping[str, Any]]]:
-    form = form_of(path)
+    form = form_inside(path)
     if form == "tsv" and not {*QUERY_ID_FIELDS}.intersection(first_line(path).split("\t")):
         for place, query_id, text in read_pairs(path, "query id, text"):
             yield place, {QUERY_ID_FIELDS[0]: query_id.strip(), TEXT_FIELDS[0]: text}

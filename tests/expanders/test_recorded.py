@@ -53,6 +53,7 @@ def test_every_form_reads_alike(tmp_path, name, id_field, text_field):
     ("name", "content"),
     [
         ("pairs.tsv", "a\tfirst – text\n7\t\n"),
+        ("pairs.txt", "a\tfirst – text\n7\t\n"),
         ("named.tsv", "qid\tmodel\texpansion\na\tm\tfirst – text\n7\tm\t\n"),
         ("named.csv", "query_id,expansion\na,first – text\n7,\n"),
     ],

@@ -41,7 +41,7 @@ def holds_questions(path: Path) -> bool:
         form = form_inside(path)
     except KitError:
         return False  # a note beside the data
-    if form in _CELLS:
+    if form_of(path) in _CELLS and form != "jsonl":
         line = first_line(path)
         return bool(_LIST_CELL.search(line)) or {"question", "answers"} <= set(line.split(","))
     if form not in ("jsonl", "json"):
@@ -108,7 +108,7 @@ def _shared(rows: Mapping[Path, Sequence[tuple[Place, Record, str]]]) -> bool:
 
 
 def _records(path: Path) -> Iterator[tuple[Place, Record]]:
-    if form_inside(path) not in _CELLS or "\t" not in first_line(path):
+    if form_of(path) not in _CELLS or form_inside(path) == "jsonl" or "\t" not in first_line(path):
         yield from read_records(path)
         return
     for place, cells in tsv_cells(path):

@@ -17,9 +17,12 @@ _BATCH = 1024
 
 
 def form_inside(path: Path) -> str:
-    """What a file holds by its name, see `form_of`; of a `.txt` that begins like a JSON object, `jsonl`."""
+    """What a file holds by its name, see `form_of`; of a `.txt` by its first line: an object of JSON, or cells."""
     form = form_of(path)
-    return "jsonl" if form == "txt" and first_line(path).lstrip().startswith("{") else form
+    if form != "txt":
+        return form
+    first = first_line(path)
+    return "jsonl" if first.lstrip().startswith("{") else "tsv" if "\t" in first else form
 
 
 def read_records(path: Path) -> Iterator[tuple[Place, Record]]:
