@@ -119,9 +119,11 @@ def one_collection(topics: Path, qrels: Path) -> dict[str, Any]:
 
     def load() -> dict[str, int]:
         with tempfile.TemporaryDirectory() as name:
+            folder = Path(name) / "collection"
+            folder.mkdir()
             for path in (topics, qrels):
-                (Path(name) / path.name).symlink_to(path.resolve())
-            found = load_collection(name, "en")
+                (folder / path.name).symlink_to(path.resolve())
+            found = load_collection(str(folder), "en")
             return {bare(id): len(judged) for id, judged in found.qrels.items()}
 
     def expected() -> dict[str, int]:
