@@ -17,9 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks/results"
 sys.path.insert(0, str(ROOT))
 
+from builders.artifacts.markdown import Markdown, table
 from builders.grading.comparison import p_cell
 from builders.grading.results_form import in_one_form, rows_by_system
-from train.reports.markdown import table
 
 
 STUDENT = "BM25, with the student's expansions"
@@ -86,7 +86,7 @@ def _row(name: str, system: str, search: str) -> list[str]:
         f"{row['queries']} of {COLLECTIONS.get(results['collection']['name'], results['collection']['name'])}",
         f"{rows[reference]['ndcg_at_10']:.4f}",
         f"{row['ndcg_at_10']:.4f}",
-        f"**{100 * compared['relative']:+.1f} %**",
+        Markdown(f"**{100 * compared['relative']:+.1f} %**"),
         p_cell(compared["p_corrected"]),
         *(f"{100 * compared[share]:.0f} %" for share in ("helped", "hurt")),
         f"{shown['ndcg_at_10']:.4f}",

@@ -23,8 +23,8 @@ sys.path.insert(0, str(ROOT))
 
 import headline
 
+from builders.artifacts.markdown import table
 from train.evaluation.results_writer import EVALUATION, MATRIX
-from train.reports.markdown import table
 
 
 # The folders before the last name of a path that begins with `../` or `/`, alone or after a space, `=` or a quote.

@@ -21,8 +21,8 @@ from statistics import median
 from typing import Any
 
 from builders.artifacts.files import atomic_write, dump_json
+from builders.artifacts.markdown import table
 from builders.artifacts.provenance import cores, made_by
-from train.reports.markdown import table
 
 
 RESULTS = Path(__file__).resolve().parent / "results"

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import dump_json
+from builders.artifacts.markdown import Markdown, render_card
 from builders.artifacts.model_folder import ADAPTER, TIMING, adapter_name, read_training
 from builders.errors import KitError
 from builders.expanders.expander_file import expander_record
@@ -40,39 +41,33 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
     Raises:
         KitError: the adapter or the results are missing, or the results are of other weights.
     """
-    from huggingface_hub import ModelCard
-
     training = read_training(folder, ADAPTER)
     results = read_evaluation(results_path)
     system = measured_system(results, folder, results_path)
     prompt = load_prompt(results["settings"]["prompt"])
     if prompt.sha256 != results["prompt"]["sha256"]:
         raise KitError(f"{results_path}: prompt {prompt.id!r} was edited since the evaluation; evaluate again")
-    return str(
-        ModelCard.from_template(
-            card_data=_front_matter(training, results, system, repo_id or folder.name, datasets, licence),
-            template_path=str(TEMPLATE),
-            name=repo_id or folder.name,
-            where=repo_id or folder.as_posix(),
-            training=training,
-            recipe={**training["settings"]["model"], **training["settings"]["training"]},
-            timing=read_timing(folder),
-            data=_sources(training, folder),
-            results=results,
-            left_out=left_out(results["collection"], results["settings"]["split"]),
-            systems={name: results["systems"][name] for name in _shown(results, system)},
-            system=system,
-            row=results["systems"][system],
-            curves=(folder / "curves.png").is_file(),
-            verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
-            system_literal=literal(prompt.system),
-            user_literal=literal(prompt.user),
-            grounding=prompt.grounding,
-            query_literal=literal(_example_query(results_path)),
-            searched=_searched(results["formation"]),
-            repeated=_TEXT.fullmatch(results["formation"]) is not None,
-            measures=MEASURES,
-        )
+    return render_card(
+        TEMPLATE,
+        _front_matter(training, results, system, repo_id or folder.name, datasets, licence),
+        name=repo_id or folder.name,
+        where=repo_id or folder.as_posix(),
+        training=training,
+        recipe={**training["settings"]["model"], **training["settings"]["training"]},
+        timing=read_timing(folder),
+        data=_sources(training, folder),
+        results=results,
+        left_out=left_out(results["collection"], results["settings"]["split"]),
+        systems={name: results["systems"][name] for name in _shown(results, system)},
+        system=system,
+        row=results["systems"][system],
+        curves=(folder / "curves.png").is_file(),
+        verdict=_verdict(results["systems"][system], results["systems"]["plain"]),
+        prompt=prompt,
+        query=_example_query(results_path),
+        searched=_searched(results["formation"]),
+        repeated=_TEXT.fullmatch(results["formation"]) is not None,
+        measures=MEASURES,
     )
 
 
@@ -88,16 +83,12 @@ def expander_json(folder: Path, results_path: Path) -> bytes:
     return dump_json({**(record or {}), "measured": adapter_name(str(folder))}).encode()
 
 
-def _searched(formation: str) -> str:
+def _searched(formation: str) -> Markdown:
     """The line of Python that shows what to search with."""
     if fixed := _TEXT.fullmatch(formation):
-        return f'print(" ".join([query] * {fixed[1]} + [expansion]))  # search with this; {ALONE}'
-    return f"print(expansion)  # search with the query and this, put together as {formation}; {ALONE}"
-
-
-def literal(text: str) -> str:
-    """A string as it stands in Python source."""
-    return json.dumps(text, ensure_ascii=False)
+        return Markdown(f'print(" ".join([query] * {fixed[1]} + [expansion]))  # search with this; {ALONE}')
+    named = " ".join(formation.split())
+    return Markdown(f"print(expansion)  # search with the query and this, put together as {named}; {ALONE}")
 
 
 def read_timing(folder: Path) -> dict[str, Any]:
@@ -129,7 +120,7 @@ def _sources(training: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]
     return sources
 
 
-def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> str:
+def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> Markdown:
     """One sentence that says what was measured, whichever way it went."""
     low, high = row["delta_ci95"]
     counts = (
@@ -139,8 +130,8 @@ def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> str:
         f"**{100 * row['hurt']:.0f} % are hurt**"
     )
     if row["p_corrected"] >= SIGNIFICANT:
-        return f"No measurable difference from the query alone: {counts}."
-    return f"{'It helps' if row['delta_ndcg_at_10'] > 0 else 'It hurts'}: {counts}."
+        return Markdown(f"No measurable difference from the query alone: {counts}.")
+    return Markdown(f"{'It helps' if row['delta_ndcg_at_10'] > 0 else 'It hurts'}: {counts}.")
 
 
 def _example_query(results_path: Path) -> str:

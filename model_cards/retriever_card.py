@@ -3,11 +3,12 @@
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.markdown import Markdown, code, render_card, text
 from builders.artifacts.model_folder import RETRIEVER, read_training
 from builders.grading.comparison import left_out
 from builders.grading.results_form import NONE
 from builders.retrievers.encoder import Encoder
-from model_cards.adapter_card import MEASURES, SIGNIFICANT, literal, read_timing
+from model_cards.adapter_card import MEASURES, SIGNIFICANT, read_timing
 from model_cards.measured import measured_retriever, read_matrix
 
 
@@ -36,31 +37,26 @@ def retriever_card(
     Raises:
         KitError: the retriever or the matrix is missing, or the matrix is of other weights.
     """
-    from huggingface_hub import ModelCard
-
     training = read_training(folder, RETRIEVER)
     encoder = Encoder(str(folder))
     matrix = read_matrix(matrix_path) if matrix_path else None
     own = measured_retriever(matrix, encoder.revision, folder, matrix_path) if matrix and matrix_path else None
     rows = _rows(matrix, own) if matrix and own else []
-    example = training["example"]
-    return str(
-        ModelCard.from_template(
-            card_data=_front_matter(training, matrix, own, repo_id or folder.name, datasets, licence),
-            template_path=str(TEMPLATE),
-            name=repo_id or folder.name,
-            where=repo_id or folder.as_posix(),
-            training=training,
-            timing=read_timing(folder),
-            matrix=matrix,
-            own=own,
-            left_out=left_out(matrix["collection"], matrix["split"]) if matrix else "",
-            rows=rows,
-            verdict=_verdict(matrix, own) if matrix and own else None,
-            curves=(folder / "curves.png").is_file(),
-            literals={name: literal(example.get(name, "")) for name in EXAMPLE},
-            is_expanded=not training["settings"]["retriever"]["without_expansion"],
-        )
+    return render_card(
+        TEMPLATE,
+        _front_matter(training, matrix, own, repo_id or folder.name, datasets, licence),
+        name=repo_id or folder.name,
+        where=repo_id or folder.as_posix(),
+        training=training,
+        timing=read_timing(folder),
+        matrix=matrix,
+        own=own,
+        left_out=left_out(matrix["collection"], matrix["split"]) if matrix else "",
+        rows=rows,
+        verdict=_verdict(matrix, own) if matrix and own else None,
+        curves=(folder / "curves.png").is_file(),
+        example={name: training["example"].get(name, "") for name in EXAMPLE},
+        is_expanded=not training["settings"]["retriever"]["without_expansion"],
     )
 
 
@@ -70,27 +66,28 @@ def _rows(matrix: dict[str, Any], own: str) -> list[dict[str, Any]]:
     return [row for row in matrix["rows"] if row["retriever"] in told or row["expander"] == NONE]
 
 
-def _verdict(matrix: dict[str, Any], own: str) -> str:
+def _verdict(matrix: dict[str, Any], own: str) -> Markdown:
     """One sentence that says what was measured, whichever way it went: this retriever's best row, and plain."""
     rows = [row for row in matrix["rows"] if row["retriever"] == own]
     best = max(rows, key=lambda row: row["ndcg_at_10"])
     alone = next((row for row in rows if row["expander"] == NONE), best)
     low, high = best["delta_ci95"]
-    written = "with the query alone" if best["expander"] == NONE else f"with the expansions of `{best['expander']}`"
-    told = f"on {matrix['queries']} {matrix['split']} queries nDCG@10 is at best {best['ndcg_at_10']:.4f}, {written}"
+    is_alone, queries = best["expander"] == NONE, f"{matrix['queries']} {text(matrix['split'])} queries"
+    written = "with the query alone" if is_alone else f"with the expansions of {code(best['expander'])}"
+    told = f"on {queries} nDCG@10 is at best {best['ndcg_at_10']:.4f}, {written}"
     if best is not alone:
         told += f" ({alone['ndcg_at_10']:.4f} with the query alone)"
     if best["system"] == matrix["reference"]:
-        return f"{told[0].upper()}{told[1:]}."
+        return Markdown(f"{told[0].upper()}{told[1:]}.")
     relative = "" if best["relative"] is None else f" {100 * best['relative']:+.1f} %,"
     told += (
-        f"; against `{matrix['reference']}`:{relative} 95 % interval {low:+.4f} to {high:+.4f}, "
+        f"; against {code(matrix['reference'])}:{relative} 95 % interval {low:+.4f} to {high:+.4f}, "
         f"p = {best['p_corrected']:.3f}; {100 * best['helped']:.0f} % of the queries are helped, "
         f"**{100 * best['hurt']:.0f} % are hurt**"
     )
     if best["p_corrected"] >= SIGNIFICANT:
-        return f"No measurable difference from `{matrix['reference']}`: {told}."
-    return f"{'It helps' if low > 0 else 'It hurts'}: {told}."
+        return Markdown(f"No measurable difference from {code(matrix['reference'])}: {told}.")
+    return Markdown(f"{'It helps' if low > 0 else 'It hurts'}: {told}.")
 
 
 def _front_matter(

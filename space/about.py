@@ -92,7 +92,7 @@ def _silence(system: System) -> list[str]:
 def _notes(settings: SpaceSettings) -> list[str]:
     notes = []
     if settings.runs is not None:
-        notes.append(significance(settings.runs))
+        notes.append(escape(significance(settings.runs)))
     notes += [
         f"Judgments: {escape(settings.judgments)} A page that nobody judged counts as wrong, even where it is a good "
         "answer.",

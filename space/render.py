@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import atomic_folder, file_hash
+from builders.artifacts.markdown import render_card
 from builders.artifacts.model_folder import ADAPTER as TRAINED
 from builders.artifacts.model_folder import adapter_name, kind_of_model, read_training
 from builders.artifacts.ownership import SPACE, require_own
@@ -182,7 +183,7 @@ def _carry_prompt(name: str, files: Files) -> str:
 
 
 def _readme(settings: SpaceSettings) -> str:
-    from huggingface_hub import SpaceCard, SpaceCardData
+    from huggingface_hub import SpaceCardData
 
     on_hub = [settings.model]
     if settings.adapter and settings.adapter != ADAPTER:
@@ -202,16 +203,16 @@ def _readme(settings: SpaceSettings) -> str:
         tags=["mcp-server", "query-expansion"],
         suggested_hardware="cpu-basic",
     )
-    card = SpaceCard.from_template(
-        card_data=data,
-        template_path=str(TEMPLATE),
+    card = render_card(
+        TEMPLATE,
+        data,
         title=TITLE,
         settings=settings,
         banner=banner(settings),
         engine=engine(settings),
         significance=significance(settings.runs) if settings.runs else "",
     )
-    return str(card).rstrip() + "\n"
+    return card.rstrip() + "\n"
 
 
 def _hashes(files: Files) -> dict[str, str]:

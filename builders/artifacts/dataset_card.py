@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import Tables
+from builders.artifacts.markdown import render_card
 from builders.artifacts.schema import CONFIGS, features
 
 
@@ -32,20 +33,16 @@ def dataset_card(folder: Path, tables: Tables, build: dict[str, Any], where: str
         where (`str`):
             What the load line loads: a Hub id or a folder.
     """
-    from huggingface_hub import DatasetCard
-
-    return str(
-        DatasetCard.from_template(
-            card_data=_front_matter(folder, tables, build),
-            template_path=str(TEMPLATE),
-            build=build,
-            tables=tables,
-            columns={config: CONFIGS[config] for config in tables},
-            examples={config: _example(splits) for config, splits in tables.items()},
-            title=_title(build),
-            where=where,
-            several=_several,
-        )
+    return render_card(
+        TEMPLATE,
+        _front_matter(folder, tables, build),
+        build=build,
+        tables=tables,
+        columns={config: CONFIGS[config] for config in tables},
+        examples={config: _example(splits) for config, splits in tables.items()},
+        title=_title(build),
+        where=where,
+        several=_several,
     )
 
 

@@ -1,9 +1,9 @@
 """Write the card of an export: front matter, and a text made of `export.json`."""
 
-import json
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.markdown import render_card
 from builders.publishing.staging.staged_export import RELATIONS
 
 
@@ -21,7 +21,7 @@ def export_card(record: dict[str, Any], folder: Path, repo_id: str | None, adapt
         adapter_repo_id (`str`, *optional*):
             Where the adapter is published.
     """
-    from huggingface_hub import ModelCard, ModelCardData
+    from huggingface_hub import ModelCardData
 
     gguf = next((name for name in record["files"] if name.endswith(".gguf")), None)
     facts = record["card"]
@@ -35,21 +35,16 @@ def export_card(record: dict[str, Any], folder: Path, repo_id: str | None, adapt
         datasets=facts["datasets"],
         tags=["query-expansion", "information-retrieval", *(["gguf"] if gguf else [])],
     )
-    return str(
-        ModelCard.from_template(
-            card_data=data,
-            template_path=str(TEMPLATE),
-            name=repo_id or folder.name,
-            where=repo_id or folder.as_posix(),
-            gguf=gguf,
-            record=record,
-            training=record["training"],
-            # What the last training saw; for DPO its own pairs.
-            build=list(record["training"]["data"].values())[-1],
-            results=facts["model-index"][0]["results"],
-            adapter_repo_id=adapter_repo_id,
-            # As they stand in Python source.
-            system_literal=json.dumps(record["prompt"]["system"], ensure_ascii=False),
-            user_literal=json.dumps(record["prompt"]["user"], ensure_ascii=False),
-        )
+    return render_card(
+        TEMPLATE,
+        data,
+        name=repo_id or folder.name,
+        where=repo_id or folder.as_posix(),
+        gguf=gguf,
+        record=record,
+        training=record["training"],
+        # What the last training saw; for DPO its own pairs.
+        build=list(record["training"]["data"].values())[-1],
+        results=facts["model-index"][0]["results"],
+        adapter_repo_id=adapter_repo_id,
     )

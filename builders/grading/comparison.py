@@ -6,6 +6,7 @@ from dataclasses import asdict
 from statistics import mean
 from typing import Any
 
+from builders.artifacts.markdown import code, table, text
 from builders.collections.assembly import POOLED
 from builders.collections.collection import Query
 from builders.grading.grader import Grade
@@ -91,7 +92,7 @@ def subject(results: Row) -> str:
     queries = next(iter(results["systems"].values()))["queries"]
     split = results["settings"]["split"]
     which = "judged" if split == "all" else split
-    what = f"{queries} {which} queries of {results['collection']['name']}"
+    what = f"{queries} {text(which)} queries of {text(results['collection']['name'])}"
     without = without_relevant(results["collection"], split)
     if not results["retriever"]:
         # Runs are measured as trec_eval does, over all judged queries.
@@ -99,7 +100,7 @@ def subject(results: Row) -> str:
     what += left_out(results["collection"], split)
     # Such figures compare systems with one another, and with nothing measured on the whole corpus.
     pooled = f" ({POOLED})" if POOLED in results["collection"]["source"] else ""
-    return f"{what}{pooled}, {results['retriever']}, query formed as `{results['formation']}`"
+    return f"{what}{pooled}, {text(results['retriever'])}, query formed as {code(results['formation'])}"
 
 
 def without_relevant(collection: Mapping[str, Any], split: str) -> int:
@@ -131,7 +132,7 @@ def table_lines(
     p_title, p_key = ("p (Holm)", "p_corrected") if _corrected(systems) else ("p", "p_value")
     titles = ["system", "nDCG@10", "MRR@10", "Recall@100", "helped", "hurt", "unchanged"]
     titles += ["Δ nDCG@10 (95 % interval)", p_title, *extra]
-    lines = ["| " + " | ".join(titles) + " |", "| --- " * len(titles) + "|"]
+    lines = []
     for name, row in systems.items():
         cells = [
             name,
@@ -141,8 +142,8 @@ def table_lines(
             "" if name == baseline else p_cell(row[p_key]),
             *(cell(row) for cell in extra.values()),
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return lines
+        lines.append(cells)
+    return table(titles, lines)
 
 
 def legend(baseline: str = PLAIN, tests: int | None = None) -> str:
@@ -154,10 +155,10 @@ def legend(baseline: str = PLAIN, tests: int | None = None) -> str:
         tests (`int`, *optional*):
             The number of tests that the p-values are corrected for, where they are.
     """
-    against = f"`{baseline}`, the query without expansion" if baseline == PLAIN else f"`{baseline}`"
+    against = f"{code(baseline)}, the query without expansion" if baseline == PLAIN else code(baseline)
     return (
         f"helped / hurt / unchanged: share of queries whose nDCG@10 rises, falls or stays against {against}. "
-        f"p: paired randomisation test against `{baseline}`"
+        f"p: paired randomisation test against {code(baseline)}"
         + (f", corrected by Holm's method for the {tests} systems compared." if tests else ".")
     )
 

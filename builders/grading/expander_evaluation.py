@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from builders.artifacts.markdown import code, text
 from builders.collections.collection import Collection, Split
 from builders.errors import KitError
 from builders.expanders.trained import QueryExpander
@@ -118,7 +119,7 @@ def evaluate(
             for name, texts in searched.items()
             for query, text, grade, plain in zip(queries, texts, grades[name], grades[PLAIN], strict=True)
         ],
-        f"{len(queries)} {split} queries of {collection.name}"
-        f"{left_out({'without_relevant': collection.without_relevant}, split)}, {retriever.name}, query formed as "
-        f"`{grader.formation.name}`",
+        f"{len(queries)} {split} queries of {text(collection.name)}"
+        f"{left_out({'without_relevant': collection.without_relevant}, split)}, {text(retriever.name)}, "
+        f"query formed as {code(grader.formation.name)}",
     )

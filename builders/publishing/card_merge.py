@@ -17,6 +17,8 @@ from builders.errors import KitError
 
 OPEN = "<!-- generated:"
 CLOSE = "<!-- end of the generated part -->"
+# At the beginning of a line, and as one: what data holds stands in the middle of one.
+MARKS = re.compile(rf"^(?:(?P<open>{re.escape(OPEN)})|(?P<close>{re.escape(CLOSE)})(?=[ \t]*\r?$))", re.M)
 FRONT = re.compile(r"\A\ufeff?---[ \t]*\r?\n(?P<yaml>.*?)^---[ \t]*(?:\r?\n|\Z)", re.S | re.M)
 # The one in C is ten times faster, and not everywhere.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -25,7 +27,7 @@ LOADERS = (
     *(r"load_dataset\(", r"load_expander\(", r"SentenceTransformer\("),
     *(r"PeftModel\.from_pretrained\(model, ", r"AutoTokenizer\.from_pretrained\("),
 )
-ADDRESS = re.compile(rf"""(?:{"|".join(LOADERS)})("[^"\n]+")""")
+ADDRESS = re.compile(rf"""(?:{"|".join(LOADERS)})("(?:[^"\\\n]|\\.)+")""")
 # Only used where a template has no marks of its own: then all of its text is generated.
 OPENING_LINE = f"{OPEN} everything down to the closing mark; write your own words outside of it -->"
 
@@ -94,11 +96,12 @@ def read_card(text: str, where: str) -> Card:
         raise KitError(f"{where}{line}: the front matter is not valid YAML: mend it there, then run again") from error
     if not isinstance(data, dict | None) or (match is None and text.lstrip("\ufeff").startswith("---")):
         raise KitError(f"{where}: the front matter is no YAML mapping between two lines of dashes: mend it there")
-    if not body.count(OPEN) == body.count(CLOSE) <= 1 or body.find(OPEN) > body.find(CLOSE):
-        raise KitError(f"{where}: one of the two marks around the generated part is missing or double: mend it there")
-    if OPEN not in body:
+    marks = list(MARKS.finditer(body))
+    if not marks:
         return Card(front, data or {}, body)
-    start, end = body.index(OPEN), body.index(CLOSE) + len(CLOSE)
+    if [mark.lastgroup for mark in marks] != ["open", "close"]:
+        raise KitError(f"{where}: one of the two marks around the generated part is missing or double: mend it there")
+    start, end = marks[0].start(), marks[1].end()
     return Card(front, data or {}, body[:start], body[start:end], body[end:])
 
 

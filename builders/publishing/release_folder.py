@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from builders.artifacts.files import atomic_folder, dump_json
+from builders.artifacts.markdown import code, text
 from builders.artifacts.ownership import RELEASE, require_own
 from builders.errors import KitError
 from builders.publishing.card_merge import CLOSE, Card, with_data
@@ -174,7 +175,7 @@ def released_card(
     """
 
     def revision(other: ReleaseItem) -> str:
-        return f"`{tag}`" + (f", commit `{commits[other.id]}`" if other.id in commits else "")
+        return code(tag) + (f", commit `{commits[other.id]}`" if other.id in commits else "")
 
     def link(other: ReleaseItem) -> str:
         return f"[{other.id}]({other.repository.url})"
@@ -193,7 +194,7 @@ def released_card(
     for other in items:
         here = " (this one)" if other is item else ""
         lines.append(f"| {other.staged.kind}{here} | {link(other)} | {revision(other)} |")
-    together = f"The collection *{collection}* holds them all. " if collection else ""
+    together = f"The collection *{text(collection)}* holds them all. " if collection else ""
     lines += ["", f"{together}A tag of a release is never moved."]
     generated = item.card.generated.removesuffix(CLOSE).rstrip()
     return _linked(replace(item.card, generated="\n".join([generated, "", *lines, "", CLOSE])), item)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.artifacts.dataset_folder import BUILD
 from builders.artifacts.files import file_hash
+from builders.artifacts.markdown import code, hub_link, text
 from builders.artifacts.model_folder import ADAPTER, RETRIEVER, TRAINING, adapter_name
 from builders.errors import KitError
 from builders.publishing.card_merge import Card
@@ -202,5 +203,5 @@ def _base(staged: StagedFolder, endpoint: str) -> str:
     else:
         record = _record(staged.folder / TRAINING, "base")
         model, revision, weights = record["model_id"], record.get("revision"), record.get("weights")
-    said = f"[{model}]({endpoint}/{model})" + (f", revision `{revision}`" if revision else "")
-    return said if weights in (None, "the Hub") else f"{said} ({weights})"
+    said = hub_link(model, endpoint) + (f", revision {code(revision)}" if revision else "")
+    return said if weights in (None, "the Hub") else f"{said} ({text(weights)})"

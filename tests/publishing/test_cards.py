@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from builders.publishing.card_merge import merge, read_card
+from builders.artifacts.render import render_dataset
+from builders.publishing.card_merge import CLOSE, OPEN, merge, read_card
 from tests.hub_server import HubServer
 from tests.support.publishing_client import KINDS, NAME, publish, refusal, repo
-from tests.support.rendered_folders import BASE, REPO_TYPES, adapter, adapter_card, make
+from tests.support.rendered_folders import BASE, REPO_TYPES, adapter, adapter_card, build, make, preference_row
 
 
 def test_hand_edits_survive_and_the_generated_part_is_replaced(hub: HubServer, tmp_path: Path) -> None:
@@ -105,3 +106,14 @@ def test_merging_is_stable() -> None:
     once = merge(rendered, published, None)
     assert str(merge(rendered, read_card(str(once), "c"), None)) == str(once)
     assert once.data["x"] == 1 and once.data["tags"] == ["lora", "mine"]
+
+
+def test_a_text_that_holds_the_marks_is_published(hub: HubServer, tmp_path: Path) -> None:
+    """The card's first row shows it."""
+    row = preference_row(0) | {"query": f"what does\n{CLOSE}\nmean, and {OPEN} x -->?"}
+    folder = tmp_path / "pairs"
+    render_dataset(folder, {"preference": {"train": [row]}}, build("preferences", 1), {"total_seconds": 1.0})
+    publish(hub, folder)
+    published = read_card(hub.repo("dataset", NAME).read("README.md").decode(), "test")
+    assert "what does" in published.generated and not published.by_hand
+    assert not publish(hub, folder).changed

@@ -219,6 +219,19 @@ def test_a_release_goes_up_in_order_and_names_itself_exactly(hub: HubServer, mad
     assert after == before, "the folders of the user were changed"
 
 
+def test_a_release_shows_names_as_they_are(hub: HubServer, made: dict, tmp_path: Path) -> None:
+    folder = shutil.copytree(made["sft"], tmp_path / "sft")
+    training = json.loads((folder / "training.json").read_text())
+    training["base"] |= {"revision": "`|`", "weights": "<i>those</i>"}
+    (folder / "training.json").write_text(json.dumps(training))
+    names = {"collection": "All *of* <b>", "datasets": [f"{made['candidates']}=candidates"], "space": None}
+    push(hub, settings(made, tmp_path / "release", adapters=[f"{folder}=expander-sft"], **names))
+    text = repos(hub)["kit-owner/expander-sft"].read("README.md").decode()
+    assert "The collection *All \\*of\\* &lt;b>* holds" in text
+    base = f"Base model: [{BASE}]({hub.url}/{BASE}), revision"
+    assert f"{base} <code>\\`\\|\\`</code> (&lt;i>those&lt;/i>)." in text
+
+
 def test_releasing_twice_changes_nothing(hub: HubServer, made: dict, tmp_path: Path) -> None:
     push(hub, settings(made, tmp_path / "release"))
     hub.log.clear()

@@ -21,6 +21,7 @@ from tests.hub_server import HubServer
 from tests.hub_server.cards import validate
 from tests.hub_server.fixtures import run_client
 from tests.support.commands import command
+from tests.support.hostile import EVIL, HARMLESS, body, is_only_shown, poison, said
 from tests.support.publishing_client import command as publish
 from tests.support.rendered_folders import VERSION
 from tests.support.trained_retriever import BASE, REPO, matrix
@@ -143,3 +144,25 @@ def test_a_sentence_transformers_user_loads_what_was_pushed(hub: HubServer, retr
     own = SentenceTransformer(str(retriever), device="cpu")
     assert np.allclose(result["vectors"], own.encode_query(texts), atol=1e-6)
     assert result["max_seq_length"] == own.max_seq_length
+
+
+def test_what_the_card_shows_is_text(retriever: Path, tmp_path: Path) -> None:
+    before, texts = (retriever / "training.json").read_text(), {}
+    for more in (HARMLESS, EVIL):
+        (retriever / "training.json").write_text(before)
+        training = poison(retriever / "training.json", more, "base", "versions", "parent")
+        build = training["data"]["triplets"]
+        training["data"]["triplets"] = {
+            **said(build, more, frozenset({"language", "choice"})),
+            "queries": build["queries"],
+        }
+        training["settings"]["training"][f"name{more}"] = f"value{more}"
+        (retriever / "training.json").write_text(json.dumps(training))
+        measured = matrix(tmp_path, Encoder(str(retriever)).revision)
+        record = poison(measured, more)
+        record["retrievers"]["other"]["name"] = f"dense{more}"
+        for row in record["rows"]:
+            row["expander"] = row["expander"] if row["expander"] == "none" else f"sft{more}"
+        measured.write_text(json.dumps(record))
+        texts[more] = body(retriever_card(retriever, measured, None, [], "apache-2.0"), "retriever")
+    is_only_shown(texts[EVIL], texts[HARMLESS])

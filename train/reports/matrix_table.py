@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from builders.artifacts.markdown import Markdown, code, table, text
 from builders.grading.comparison import Row, delta_cell, left_out, p_cell, silence_cells
 from builders.grading.results_form import NONE, in_one_form, rows_by_system
-from train.reports.markdown import table
 from train.reports.results_table import leakage_lines
 
 
@@ -21,7 +21,7 @@ def matrix_table(results: Mapping[str, Any]) -> str:
     retrievers = results["retrievers"].items()
     lines = [
         "",
-        *(f"- `{name}`: {one['name']}, query formed as `{one['formation']}`" for name, one in retrievers),
+        *(f"- {code(key)}: {text(one['name'])}, query formed as {code(one['formation'])}" for key, one in retrievers),
         "",
         *_scores(results),
         *_expansions(results),
@@ -41,21 +41,25 @@ def short_grid_table(results: Mapping[str, Any]) -> str:
         sure = "" if compared["p_corrected"] >= SURE else "*"
         is_told = row["system"] != reference and compared["relative"] is not None
         relative = f" ({_percent(compared['relative'])}{sure})" if is_told else ""
-        cells.setdefault(row["expander"], {})[row["retriever"]] = f"{row['ndcg_at_10']:.4f}{relative}"
+        cell = Markdown(f"{row['ndcg_at_10']:.4f}{relative}")
+        cells.setdefault(row["expander"], {})[row["retriever"]] = cell
     split = "judged" if results["split"] == "all" else results["split"]
     lines = [
-        f"nDCG@10 on {results['queries']} {split} queries of {results['collection']['name']}"
+        f"nDCG@10 on {results['queries']} {text(split)} queries of {text(results['collection']['name'])}"
         f"{left_out(results['collection'], results['split'])}; expansions by prompt "
-        f"`{results['prompt']['id']}`, greedy, at most {results['decoding']['max_new_tokens']} tokens.",
+        f"{code(results['prompt']['id'])}, greedy, at most {results['decoding']['max_new_tokens']} tokens.",
         "",
         *table(["expander", *retrievers], [[name, *(own[one] for one in retrievers)] for name, own in cells.items()]),
         "",
-        f"In brackets: relative to `{reference}`; `*`: p < {SURE} (paired randomisation test, Holm's correction "
+        f"In brackets: relative to {code(reference)}; `*`: p < {SURE} (paired randomisation test, Holm's correction "
         f"for {results['correction']['tests']} cells).",
         "",
     ]
     if shown := results.get("shown"):
-        lines += [f"`{shown}`: what the prompt shows beside the query, searched as it stands, without a model.", ""]
+        lines += [
+            f"{code(shown)}: what the prompt shows beside the query, searched as it stands, without a model.",
+            "",
+        ]
     return "\n".join(lines)
 
 
@@ -68,16 +72,16 @@ def _scores(results: Mapping[str, Any]) -> list[str]:
     lines = []
     for row in rows:
         score = f"{row['ndcg_at_10']:.4f}"
-        cells = [f"**{score}**" if row["ndcg_at_10"] == best[row["retriever"]] else score]
+        cells = [Markdown(f"**{score}**") if row["ndcg_at_10"] == best[row["retriever"]] else score]
         cells += [f"{row[measure]:.4f}" for measure in ("mrr_at_10", "recall_at_100")]
         is_reference = row["system"] == reference
         lines.append(cells + (["reference", "", "", "", ""] if is_reference else _compared(row["against"][reference])))
     return [
         *_by_retriever(rows, ["nDCG@10", "MRR@10", "Recall@100", "Δ (95 % interval)", *COMPARISON], lines),
         "",
-        f"Δ: difference of nDCG@10 to the reference, `{reference}`, with its 95 % interval. p: paired randomisation "
-        f"test against it, corrected by Holm's method for {results['correction']['tests']} cells. helped / hurt: "
-        "share of queries whose nDCG@10 rises or falls against it. Bold: the best of each retriever.",
+        f"Δ: difference of nDCG@10 to the reference, {code(reference)}, with its 95 % interval. p: paired "
+        f"randomisation test against it, corrected by Holm's method for {results['correction']['tests']} cells. "
+        "helped / hurt: share of queries whose nDCG@10 rises or falls against it. Bold: the best of each retriever.",
         "",
     ]
 
@@ -98,7 +102,7 @@ def _expansions(results: Mapping[str, Any]) -> list[str]:
         "",
         "The same cells, each beside its own retriever without expansion (p corrected over these rows). ms: writing "
         f"the expansion, {results['settings']['block']} queries at a time, and searching, for one query; peak MiB: "
-        f"the most memory of either. {results['hardware']}.",
+        f"the most memory of either. {text(results['hardware'])}.",
         "",
     ]
 

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from builders.artifacts.markdown import code, table, text
 from builders.grading.comparison import PLAIN, Row, delta_cell, legend, p_cell, silence_cells, subject, table_lines
 from builders.grading.results_form import in_one_form, one_retriever
-from train.reports.markdown import table
 
 
 Column = Callable[[Row], str]
@@ -71,7 +71,7 @@ def short_table(results: Mapping[str, Any]) -> str:
 
 def _asked(results: Mapping[str, Any]) -> str:
     tokens = results["decoding"]["max_new_tokens"]
-    return f"{subject(dict(results))}, greedy, at most {tokens} tokens; {results['hardware']}."
+    return f"{subject(dict(results))}, greedy, at most {tokens} tokens; {text(results['hardware'])}."
 
 
 def _cost(name: str, digits: int) -> Column:
@@ -128,13 +128,15 @@ def _remarks(results: Mapping[str, Any]) -> list[str]:
     lines = []
     for name, row in results["systems"].items():
         if row.get("filter"):
-            role = "the upper bound and no method" if row["filter"] == "oracle" else f"chosen by `{row['filter']}`"
-            lines.append(f"`{name}`: one of {results['pool']['samples']} candidates, {role}; its cost is the pool's.")
+            role = "the upper bound and no method" if row["filter"] == "oracle" else f"chosen by {code(row['filter'])}"
+            lines.append(
+                f"{code(name)}: one of {results['pool']['samples']} candidates, {role}; its cost is the pool's."
+            )
     if shown := results.get("shown"):
-        lines.append(f"`{shown}`: what the prompt shows beside the query, searched as it stands, without a model.")
+        lines.append(f"{code(shown)}: what the prompt shows beside the query, searched as it stands, without a model.")
     if any("kept" in row for row in results["systems"].values()):
         lines.append("`+ guard`: a rule fitted on validation queries leaves some queries alone.")
-    lines += [f"{name} is missing: {remedy}" for name, remedy in results.get("missing", {}).items()]
+    lines += [f"{text(name)} is missing: {text(remedy)}" for name, remedy in results.get("missing", {}).items()]
     return [part for line in lines for part in (line, "")]
 
 
@@ -147,8 +149,8 @@ def _behind_the_gain(results: Mapping[str, Any]) -> list[str]:
     if teacher:
         columns |= {"retention": _with_interval("retention"), "gain captured": _with_interval("gain_captured")}
         notes.append(
-            f"retention: nDCG@10 over that of `{teacher}`; gain captured: gain over `{PLAIN}`, over that of "
-            f"`{teacher}` (95 % intervals)."
+            f"retention: nDCG@10 over that of {code(teacher)}; gain captured: gain over `{PLAIN}`, over that of "
+            f"{code(teacher)} (95 % intervals)."
         )
     if _any(systems, "new_terms"):
         columns["new terms"] = lambda row: (
@@ -181,7 +183,7 @@ def leakage_lines(systems: Mapping[str, Row], length: int | None) -> list[str]:
         share = row["copies"]["share_of_gain"]
         gain = "no gain" if share is None else f"{100 * share:.1f} % of the gain"
         parts = "; ".join(_part(kind, row[f"{kind}_gold"]) for kind in ("seen", "unseen"))
-        lines.append(f"- `{name}`: {gain} from copies ({_queries(row['copies']['queries'])}); {parts}")
+        lines.append(f"- {code(name)}: {gain} from copies ({_queries(row['copies']['queries'])}); {parts}")
     return [*lines, ""]
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping
 
+from builders.artifacts.markdown import Markdown, code, table, text
 from builders.grading.comparison import Row, left_out, silence_cells
-from train.reports.markdown import table
 
 
 # What a stage took; of some nobody knows the memory.
@@ -23,7 +23,7 @@ def alternation_table(results: Row) -> str:
                 figures = _figures(entry["alone"][part], silence)
                 pairs.append([_name(expander), _name(retriever), *figures, f"the {part} alone"])
         if "ndcg_at_10" in entry:
-            mark = "**best pair**" if number == best else ""
+            mark = Markdown("**best pair**") if number == best else ""
             pairs.append([_name(number), _name(number), *_figures(entry, silence), mark])
     lines = [_subject(results, rounds), ""]
     titles = ["expander", "retriever", "plain nDCG@10", "with expansion", "helped", "hurt", *silence, ""]
@@ -49,10 +49,10 @@ NOTE = "Of an interrupted stage only the run that ended it is counted; answers t
 
 
 def _subject(results: Row, rounds: list[Row]) -> str:
-    name = results["collection"]["name"]
+    name: str = text(results["collection"]["name"])
     queries = next((f"{entry['queries']} " for entry in rounds if "queries" in entry), "")
     name += left_out(results["collection"], "validation")
-    return f"{queries}validation queries of {name}, dense retrieval, query formed as `{results['formation']}`."
+    return f"{queries}validation queries of {name}, dense retrieval, query formed as {code(results['formation'])}."
 
 
 def _name(number: int) -> str:
@@ -71,8 +71,8 @@ def rounds_table(results: Row) -> str:
     first, silence = results["rounds"][0], silence_cells(results["rounds"])
     titles = ["round", "pairs", "validation nDCG@10", "helped", "hurt", *silence, ""]
     lines = [
-        f"{first['queries']} validation queries of {results['collection']}{left_out(results, 'validation')}, "
-        f"{results['retriever']}, query formed as `{results['formation']}`; plain nDCG@10 "
+        f"{first['queries']} validation queries of {text(results['collection'])}{left_out(results, 'validation')}, "
+        f"{text(results['retriever'])}, query formed as {code(results['formation'])}; plain nDCG@10 "
         f"{first['plain_ndcg_at_10']:.4f}.",
         "",
     ]
