@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
 from builders.errors import KitError
+from builders.masking import masked_text
 from builders.recipe_file import read_recipe, refuse_endpoints, typed
 from builders.setting_bounds import require_bounds
 
@@ -110,7 +111,7 @@ def fail(message: str) -> None:
 
 def say(message: str) -> None:
     """Progress for the person at the terminal, on standard error, so that standard output stays usable."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{masked_text(message)}\n")
     sys.stderr.flush()
 
 

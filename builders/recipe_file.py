@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import yaml
 
 from builders.errors import KitError
+from builders.masking import masked
 
 
 _TRUTHS = ("yes", "true", "t", "y", "1", "no", "false", "f", "n", "0")
@@ -107,7 +108,8 @@ def typed(path: str, recipe: Mapping[str, Any], types: Iterable[type]) -> dict[s
             settings[key] = [value]
         if not any(_fits(settings[key], kind) for kind in kinds):
             remedy = "; put it in quotes" if str in kinds and not isinstance(value, list | dict | NoneType) else ""
-            raise KitError(f"{path}: {key}: {value!r} is not {_spoken(kinds)}{remedy}"[:1000])
+            shown = masked({key: value})[key]
+            raise KitError(f"{path}: {key}: {shown!r} is not {_spoken(kinds)}{remedy}"[:1000])
     return settings
 
 

@@ -15,6 +15,7 @@ from builders.artifacts.ownership import CHECKPOINTS, MODEL, require_own, requir
 from builders.artifacts.provenance import earlier_settings
 from builders.cli import parse, say
 from builders.errors import KitError
+from builders.masking import masked
 from builders.recipe_file import read_recipe
 
 
@@ -70,11 +71,9 @@ def given(argv: Sequence[str]) -> set[str]:
 
 def chosen(config: Any, names: set[str]) -> dict[str, Any]:
     """The values of those fields of a settings dataclass that were given one, JSON-able, in alphabetical order."""
+    told = (str, int, float, bool, list, dict, type(None))
     values = {field.name: getattr(config, field.name) for field in fields(config) if field.name in names}
-    return {
-        name: value if isinstance(value, str | int | float | bool | list | dict | type(None)) else str(value)
-        for name, value in sorted(values.items())
-    }
+    return dict(masked({name: one if isinstance(one, told) else str(one) for name, one in sorted(values.items())}))
 
 
 def require_own_folders(output_dir: Path, *reads: str | Path | None) -> None:

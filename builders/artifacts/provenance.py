@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import builders
+from builders.masking import masked_command
 
 
 logger = logging.getLogger(__name__)
@@ -55,9 +56,12 @@ def code_version() -> str:
 
 
 def made_by(command: str, skip: int | None = None) -> dict[str, Any]:
-    """Command line, code and packages that something is made with; `skip` words of `sys.argv` are in `command`."""
+    """Command line, code and packages that something is made with; `skip` words of `sys.argv` are in `command`.
+
+    Credentials in the others are masked.
+    """
     arguments = [] if skip is None else sys.argv[skip:]
-    line = f"{command} {shlex.join(arguments)}".strip()
+    line = f"{command} {shlex.join(masked_command(arguments))}".strip()
     return {"command": line, "code_version": code_version(), "versions": versions()}
 
 

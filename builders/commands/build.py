@@ -13,6 +13,7 @@ from builders.artifacts.ownership import DATASET, require_own
 from builders.artifacts.provenance import made_by
 from builders.artifacts.render import render_dataset, renew_card
 from builders.cli import say
+from builders.masking import masked
 from builders.processes import Processes, join_processes
 from builders.prompts.load import load_prompt
 from builders.prompts.prompt import Prompt, refuse_gold
@@ -97,7 +98,7 @@ class DatasetBuild(ABC, Generic[Arguments]):
 
     def _build(self) -> Path:
         self._prepare()
-        settings = self._settings()
+        settings = masked(self._settings())
         if is_current(self.folder, settings):
             if self.processes.is_main:
                 renew_card(self.folder, self.args.repo_id)

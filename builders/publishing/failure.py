@@ -1,6 +1,5 @@
 """Judge errors of the Hub's client: what each means for a publish, and the one line that says so."""
 
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any, TypeVar
 
 from builders.errors import KitError
 from builders.http_failures import may_pass, one_line
+from builders.masking import masked_text
 from builders.publishing.hub_client import LONGEST_WAIT, asked_wait
 
 
@@ -17,7 +17,6 @@ from builders.publishing.hub_client import LONGEST_WAIT, asked_wait
 PAUSES = (1.0, 3.0, 8.0)
 TRIES_AGAINST_OTHERS = 10
 OFFLINE = "HF_HUB_OFFLINE is set: unset it to publish"
-TOKEN = re.compile(r"hf_[A-Za-z0-9]{16,}")
 
 # What the library makes of an answer that is no JSON, or other JSON than it reads.
 SENSELESS = (JSONDecodeError, UnicodeDecodeError, LookupError, TypeError, AttributeError)
@@ -42,7 +41,7 @@ class Failure:
         cause (`Cause`):
             What to do about it.
         line (`str`):
-            One line for the user, free of tokens.
+            One line for the user, free of credentials.
         wait (`float`, *optional*):
             Seconds that the Hub asks to wait.
     """
@@ -77,7 +76,7 @@ def failure_of(error: Exception, where: str) -> Failure:
     from huggingface_hub.errors import OfflineModeIsEnabled
     from huggingface_hub.utils import httpx
 
-    said = scrub(one_line(getattr(error, "server_message", None) or error, 400) or type(error).__name__)
+    said = masked_text(one_line(getattr(error, "server_message", None) or error, 400)) or type(error).__name__
     response = getattr(error, "response", None)
     if isinstance(error, OfflineModeIsEnabled):
         return Failure(Cause.FINAL, OFFLINE)
@@ -171,8 +170,3 @@ def patiently(call: Callable[[], Result], where: str, fresh: bool = False) -> Re
             if fresh and getattr(getattr(error, "response", None), "status_code", None) == 404:
                 failure = replace(failure, cause=Cause.LOST)
             patience.pause(failure)
-
-
-def scrub(text: str) -> str:
-    """The text without anything that looks like an access token."""
-    return TOKEN.sub("hf_…", text)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
+from builders.masking import without_login
 from builders.publishing.failure import Cause, Failure, NotSeen, Patience, Result, patiently
 from builders.publishing.hub_client import use_bounded_client
 
@@ -54,7 +55,7 @@ class HubCollection:
     @property
     def name(self) -> str:
         """Where it will be found, as far as that is known before it is there."""
-        return f"{self.api.endpoint}/collections/{self.owner}: {self.title}"
+        return f"{without_login(self.api.endpoint)}/collections/{self.owner}: {self.title}"
 
     def read(self) -> "Collection | None":
         """The collection as it is now; `None` where there is none, or none that this token may see."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from builders.artifacts.dataset_folder import CARD
 from builders.cli import say
 from builders.errors import KitError
+from builders.masking import without_login
 from builders.publishing.failure import Cause, Failure, NotSeen, Patience, failure_errors, failure_of, patiently
 from builders.publishing.publish_plan import PublishPlan, holds, make_plan, published_id
 from builders.publishing.repository import Repository, State
@@ -208,7 +209,7 @@ class Publisher:
             return failure_of(error, self.repository.url), uploading
         if not COMMIT_ID.fullmatch(str(made.oid)):
             return Failure(Cause.LOST, f"{self.repository.url}: an answer without a commit"), False
-        return Published(made.pr_url or self.repository.url, made.oid, None, True), False
+        return Published(without_login(made.pr_url or self.repository.url), made.oid, None, True), False
 
     def _message(self) -> str:
         return f"Publish {self.staged.kind}" + (f" (kit {self.staged.version})" if self.staged.version else "")

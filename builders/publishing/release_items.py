@@ -11,6 +11,7 @@ from builders.artifacts.files import file_hash
 from builders.artifacts.markdown import code, hub_link, text
 from builders.artifacts.model_folder import ADAPTER, RETRIEVER, TRAINING, adapter_name
 from builders.errors import KitError
+from builders.masking import without_login
 from builders.publishing.card_merge import Card
 from builders.publishing.repository import Repository
 from builders.publishing.staging.load import open_staged
@@ -100,7 +101,7 @@ def open_items(folders: Sequence[tuple[Path, str]], api: "HfApi") -> list[Releas
             repository=Repository(api, repo_of[staged.folder], staged.repo_type),
             card=staged.card,
             sources=tuple(item for name, item in items.items() if name in needs[identity]),
-            base=_base(staged, api.endpoint),
+            base=_base(staged, without_login(api.endpoint)),
         )
     return list(items.values())
 

@@ -13,6 +13,7 @@ from builders.artifacts.dataset_folder import CARD
 from builders.artifacts.files import atomic_write, dump_json
 from builders.cli import say
 from builders.errors import KitError
+from builders.masking import without_login
 from builders.publishing.hub import publish_folder
 from builders.publishing.hub_collection import HubCollection, Item, holds
 from builders.publishing.publish_plan import published_id
@@ -258,6 +259,6 @@ class Release:
     def _read_collection(self, entry: Entry, collection: HubCollection) -> None:
         there = collection.read()
         entry.private = there.private if there is not None else None
-        entry.url = there.url if there is not None else entry.url
+        entry.url = without_login(there.url) if there is not None else entry.url
         if entry.is_up and not holds(there, self._collected()):
             entry.state, entry.why = FAILED, "somebody changed it meanwhile: it does not hold all parts"

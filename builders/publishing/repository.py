@@ -11,6 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builders.masking import without_login
 from builders.publishing.failure import SENSELESS, NotSeen, patiently
 from builders.publishing.hub_client import use_bounded_client
 
@@ -85,7 +86,7 @@ class Repository:
     def url(self) -> str:
         """Where a browser finds it."""
         prefix = {"model": "", "dataset": "datasets/", "space": "spaces/"}[self.type]
-        return f"{self.api.endpoint}/{prefix}{self.id}"
+        return without_login(f"{self.api.endpoint}/{prefix}{self.id}")
 
     def read(self) -> State | None:
         """The repository as it is now; `None` where there is none, or none that this token may see."""
@@ -225,7 +226,7 @@ class Repository:
                     revision = f"refs/pr/{discussion.num}"
                     commits = self.api.list_repo_commits(self.id, repo_type=self.type, revision=revision)
                     if any(publish_id in commit.message for commit in commits):
-                        found.append((discussion.num, str(discussion.url)))
+                        found.append((discussion.num, without_login(str(discussion.url))))
             return [url for _, url in sorted(found)]
 
         return patiently(look, self.url)

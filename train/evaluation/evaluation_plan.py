@@ -15,6 +15,7 @@ from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.comparison import PLAIN
 from builders.grading.results_form import NONE
+from builders.masking import masked
 from builders.prompts.context.load import load_context
 from builders.prompts.load import load_prompt, require_language
 from builders.prompts.prompt import Prompt
@@ -164,7 +165,7 @@ def make_plan(args: EvaluationArguments) -> Plan:
     plan.against = [*plan.baselines, *([plan.shown] if plan.shown else []), BASE]
     plan.not_against = [PLAIN]
     pool = plan.pool
-    plan.settings = {
+    settings = {
         **{name: value for name, value in asdict(args).items() if name != "output_dir"},
         "collection_fingerprint": plan.collection.fingerprint,
         "systems": plan.identities(),
@@ -174,6 +175,7 @@ def make_plan(args: EvaluationArguments) -> Plan:
         "prompt_sha256": plan.prompt.sha256,
         "missing": sorted(plan.missing),
     }
+    plan.settings = masked(settings)
     return plan
 
 

@@ -13,6 +13,7 @@ from builders.expanders.server.budget import Budget, Usage
 from builders.expanders.server.chat_answer import read_answer
 from builders.expanders.server.inference_options import InferenceOptions
 from builders.expanders.server.retry import Failure, backoff, failure_of
+from builders.masking import MASK, credentials, masked_text
 
 
 # A chat template adds tokens of its own: a turn's marks, and what some models are told first.
@@ -45,7 +46,7 @@ class ChatSession:
         budget ([`Budget`]):
             What may be spent.
         secret (`str`, *optional*):
-            The token, which no message may repeat.
+            The token, which no message may repeat; nor what the further fields of the requests hold of the kind.
     """
 
     def __init__(
@@ -57,7 +58,8 @@ class ChatSession:
         secret: str | None,
     ) -> None:
         self._complete, self._options, self._sampling = complete, options, sampling
-        self._budget, self._secret = budget, secret
+        self._budget = budget
+        self._secrets = [text for text in (secret, *credentials(options.body())) if text]
         self._max_tokens = self._longest = sampling.max_new_tokens + options.reasoning_tokens
         self._prompt_surplus = 0
         self._body = {**({"top_k": sampling.top_k} if sampling.top_k else {}), **options.body()}
@@ -176,9 +178,12 @@ class ChatSession:
 
     def _failure(self, error: Exception) -> Failure | None:
         failure = failure_of(error)
-        if failure is None or not self._secret:
-            return failure
-        return replace(failure, reason=failure.reason.replace(self._secret, "***"))
+        if failure is None:
+            return None
+        reason = failure.reason
+        for secret in self._secrets:
+            reason = reason.replace(secret, MASK)
+        return replace(failure, reason=masked_text(reason))
 
     async def _reserve(self, bound: Usage) -> str:
         while not self._budget.fits(bound):

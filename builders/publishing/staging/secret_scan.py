@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 from builders.errors import KitError
-from builders.publishing.failure import TOKEN
+from builders.masking import TOKEN
 
 
 # What it is → how such texts begin, one of which has to be there, and the shape. As the scanners gitleaks and
