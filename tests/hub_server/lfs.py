@@ -10,10 +10,12 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from . import auth
 from .messages import HubError, Request, Response
+from .objects import write_sparse
 from .routing import PREFIXES, route
 
 
@@ -28,7 +30,10 @@ class Upload:
     oid: str
     size: int
     chunk: int = 0
-    parts: dict[int, bytes] = field(default_factory=dict)
+    # Number of a part → its md5. The parts lie in a file, and are hashed as far as they came in their order.
+    parts: dict[int, str] = field(default_factory=dict)
+    digest: Any = field(default_factory=hashlib.sha256)
+    hashed: int = 0
 
 
 def refuse_token(request: Request) -> None:
@@ -86,11 +91,13 @@ def _upload(request: Request, key: str) -> Upload:
     return upload
 
 
-def _store(request: Request, upload: Upload, content: bytes) -> None:
-    if hashlib.sha256(content).hexdigest() != upload.oid or len(content) != upload.size:
+def _require_whole(upload: Upload, sha256: str, size: int) -> None:
+    if sha256 != upload.oid or size != upload.size:
         raise HubError(400, f"The content is not that of {upload.oid}")
+
+
+def _stored(request: Request, upload: Upload) -> None:
     store = request.hub.store
-    store.objects.put(content)
     repo = store.repos.get(upload.repo)
     if repo is not None:
         repo.objects[upload.oid] = upload.size
@@ -103,7 +110,9 @@ def put(request: Request, key: str) -> Response:
     upload = _upload(request, key)
     if upload.chunk:
         raise HubError(403, "This upload is made in parts")
-    _store(request, upload, request.body)
+    _require_whole(upload, hashlib.sha256(request.body).hexdigest(), len(request.body))
+    request.hub.store.objects.put(request.body)
+    _stored(request, upload)
     return Response(200)
 
 
@@ -113,22 +122,37 @@ def put_part(request: Request, key: str, number: str) -> Response:
     upload = _upload(request, key)
     if not upload.chunk or not number.isdigit() or not 1 <= int(number) <= -(-upload.size // upload.chunk):
         raise HubError(403, "Unknown part")
-    upload.parts[int(number)] = request.body
-    return Response(200, headers={"ETag": f'"{hashlib.md5(request.body).hexdigest()}"'})
+    offset = (int(number) - 1) * upload.chunk
+    write_sparse(request.hub.store.objects.begin(key), offset, request.body)
+    if offset == upload.hashed:
+        upload.digest.update(request.body)
+        upload.hashed += len(request.body)
+    elif offset < upload.hashed:  # Once more, and perhaps not the same.
+        upload.hashed = -1
+    upload.parts[int(number)] = hashlib.md5(request.body).hexdigest()
+    return Response(200, headers={"ETag": f'"{upload.parts[int(number)]}"'})
 
 
 @route("POST", "/lfs/complete/{key}")
 def complete(request: Request, key: str) -> Response:
     upload, payload = _upload(request, key), request.json()
-    expected = [
-        {"partNumber": number, "etag": f'"{hashlib.md5(part).hexdigest()}"'}
-        for number, part in sorted(upload.parts.items())
-    ]
+    expected = [{"partNumber": number, "etag": f'"{md5}"'} for number, md5 in sorted(upload.parts.items())]
     if payload.get("oid") != upload.oid or payload.get("parts") != expected:
         raise HubError(400, "The parts are not those that were uploaded")
-    _store(request, upload, b"".join(part for _, part in sorted(upload.parts.items())))
+    objects = request.hub.store.objects
+    path = objects.begin(key)
+    _require_whole(upload, _hash_of(upload, path), path.stat().st_size)
+    objects.take(path, upload.oid)
+    _stored(request, upload)
     upload.parts.clear()
     return Response.json({"success": True}, headers={"Content-Type": CONTENT_TYPE})
+
+
+def _hash_of(upload: Upload, path: Path) -> str:
+    if upload.hashed == upload.size:
+        return str(upload.digest.hexdigest())
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @route("POST", "/{prefix}{git_repo}/info/lfs/verify")

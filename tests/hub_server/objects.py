@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 
+BLOCK = 1 << 20
 REGULAR_LIMIT = 10 * 1024 * 1024
 LFS_SUFFIXES = frozenset(
     ".parquet .arrow .bin .safetensors .pt .pth .ckpt .onnx .npy .npz .h5 .msgpack .zip .gz .tar .zst .gguf .pdf .jpg"
@@ -70,6 +71,17 @@ def write_whole(path: Path, content: bytes) -> None:
     os.replace(name, path)
 
 
+def write_sparse(path: Path, offset: int, content: bytes) -> None:
+    """Write into a file; blocks of zeros take no room on the disk."""
+    with path.open("r+b" if path.exists() else "w+b") as file:
+        for start in range(0, len(content), BLOCK):
+            block = content[start : start + BLOCK]
+            if block.count(0) < len(block):
+                file.seek(offset + start)
+                file.write(block)
+        file.truncate(max(os.path.getsize(path), offset + len(content)))
+
+
 class Objects:
     """Contents by sha256."""
 
@@ -89,6 +101,16 @@ class Objects:
         if sha256 not in self:
             write_whole(self.path(sha256), content)
         return sha256
+
+    def begin(self, name: str) -> Path:
+        """Where a content is put together piece by piece."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder / f".new-{name}"
+
+    def take(self, path: Path, sha256: str) -> None:
+        """Store what was put together."""
+        self.path(sha256).parent.mkdir(parents=True, exist_ok=True)
+        os.replace(path, self.path(sha256))
 
     def read(self, sha256: str) -> bytes:
         """The bytes of a stored content."""
