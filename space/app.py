@@ -168,6 +168,26 @@ def build(engine: Engine) -> gr.Blocks:
     return page
 
 
+class NoUploads:
+    """Closes the route by which gradio takes files of any size: nothing here reads one.
+
+    Args:
+        app (`Callable`):
+            The server behind it (ASGI).
+    """
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer 404 before a byte of the body is read; let everything else pass."""
+        if scope["type"] == "http" and scope["path"].rstrip("/").endswith("/upload"):
+            await send({"type": "http.response.start", "status": 404, "headers": [(b"connection", b"close")]})
+            await send({"type": "http.response.body", "body": b"this app takes no files"})
+        else:
+            await self.app(scope, receive, send)
+
+
 def mcp_works() -> bool:
     """Whether everything that `gradio[mcp]` asks for is installed."""
     from importlib.metadata import PackageNotFoundError, requires, version
@@ -200,7 +220,10 @@ def main() -> None:
     import threading
 
     threading.Thread(target=ENGINE.warm, daemon=True).start()
-    demo.queue(max_size=32).launch(theme=THEME, css_paths=[STYLE], mcp_server=mcp_works(), footer_links=["api"])
+    # A middleware as starlette unpacks it: class, arguments, named arguments.
+    door: dict[str, Any] = {"middleware": [(NoUploads, (), {})]}
+    page: dict[str, Any] = {"theme": THEME, "css_paths": [STYLE], "footer_links": ["api"]}
+    demo.queue(max_size=32).launch(**page, mcp_server=mcp_works(), app_kwargs=door)
 
 
 if __name__ == "__main__":

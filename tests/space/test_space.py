@@ -520,6 +520,29 @@ def test_the_folder_answers_alone(client):
     assert [hit["rank"] for hit in found["expanded"]["hits"]] == list(range(1, len(found["expanded"]["hits"]) + 1))
 
 
+def test_no_route_takes_files(server):
+    """Whatever the prefix; and of a large one no more is read than comes before the answer."""
+    import httpx
+
+    for path in ("gradio_api/upload", "upload", "gradio_api/upload/"):
+        answer = httpx.post(f"{server}/{path}", files={"files": ("a.bin", bytes(1000))})
+        assert (answer.status_code, answer.text) == (404, "this app takes no files")
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        while sent < 1 << 30:
+            sent += 1 << 16
+            yield bytes(1 << 16)
+
+    try:
+        answer = httpx.post(f"{server}/gradio_api/upload", content=endless(), timeout=60)
+        assert answer.status_code == 404
+    except httpx.TransportError:  # It closed the connection meanwhile.
+        pass
+    assert sent < 1 << 26
+
+
 def test_bad_queries_are_clear_errors(client):
     for name in ("/expand", "/search"):
         with pytest.raises(Exception, match="The query is empty"):
