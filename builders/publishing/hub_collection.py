@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 # The Hub's own limits, in characters.
 LONGEST_TITLE, LONGEST_DESCRIPTION = 60, 150
+# So many collections of an owner are looked through.
+MOST = 1000
 
 
 @dataclass(frozen=True)
@@ -63,8 +66,10 @@ class HubCollection:
         def look() -> "Collection | None":
             if self._slug is None:
                 # A list, so that all pages are read before another request is made. It shows only some items of each.
-                listed = list(self.api.list_collections(owner=self.owner))
+                listed = list(islice(self.api.list_collections(owner=self.owner), MOST))
                 self._slug = next((found.slug for found in listed if found.title == self.title), None)
+                if self._slug is None and len(listed) == MOST:
+                    raise KitError(f"{self.name}: not among the first {MOST} collections there; no other is made")
             return self.api.get_collection(self._slug) if self._slug is not None else None
 
         return self._ask(look)

@@ -11,6 +11,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from builders.cli import say
 from builders.masking import without_login
 from builders.publishing.failure import SENSELESS, NotSeen, patiently
 from builders.publishing.hub_client import use_bounded_client
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from huggingface_hub import CommitInfo, HfApi
 
 REPO_TYPES = ("model", "dataset", "space")
+# Of a list of pull requests so many pages are read.
+PAGES = 50
 
 
 def size_of(content: bytes | Path) -> int:
@@ -220,16 +223,31 @@ class Repository:
 
         def look() -> list[str]:
             found = []
-            # A list, so that all pages are read before other requests are made.
-            for discussion in list(self.api.get_repo_discussions(self.id, repo_type=self.type)):
-                if discussion.is_pull_request and discussion.status in ("open", "draft"):
-                    revision = f"refs/pr/{discussion.num}"
-                    commits = self.api.list_repo_commits(self.id, repo_type=self.type, revision=revision)
-                    if any(publish_id in commit.message for commit in commits):
-                        found.append((discussion.num, without_login(str(discussion.url))))
-            return [url for _, url in sorted(found)]
+            for number in sorted(self._open_pull_requests()):
+                revision = f"refs/pr/{number}"
+                commits = self.api.list_repo_commits(self.id, repo_type=self.type, revision=revision)
+                if any(publish_id in commit.message for commit in commits):
+                    found.append(f"{self.url}/discussions/{number}")
+            return found
 
         return patiently(look, self.url)
+
+    def _open_pull_requests(self) -> list[int]:
+        """The numbers of the newest; the library's own list has no end where a server names none."""
+        from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
+
+        address = f"{self.api.endpoint}/api/{self.type}s/{self.id}/discussions"
+        numbers: list[int] = []
+        for page in range(PAGES):
+            asked: dict[str, Any] = {"type": "pull_request", "p": page}
+            response = get_session().get(address, headers=build_hf_headers(token=self.api.token), params=asked)
+            hf_raise_for_status(response)
+            answer = response.json()
+            numbers += [int(one["num"]) for one in answer["discussions"] if one["status"] in ("open", "draft")]
+            if not answer["discussions"] or answer["start"] + len(answer["discussions"]) >= answer["count"]:
+                return numbers
+        say(f"{self.url}: has more than {PAGES} pages of pull requests; only the newest were looked at")
+        return numbers
 
     def upload(self, additions: Mapping[str, bytes | Path], create_pr: bool) -> list[Any]:
         """Store the large files and return the additions that a commit takes. No commit is made, no ref is moved."""

@@ -7,9 +7,11 @@ import re
 from pathlib import Path
 
 import pytest
+from huggingface_hub import HfApi
 
 from builders.publishing.card_merge import read_card
 from builders.publishing.manifest import MANIFEST
+from builders.publishing.repository import Repository
 from tests.hub_server import HubServer
 from tests.support.publishing_client import KINDS, NAME, files_in, publish, refusal, repo, titles
 from tests.support.rendered_folders import (
@@ -235,3 +237,27 @@ def test_dry_runs_of_the_other_kinds(hub: HubServer, versions: dict, capsys, kin
         assert re.search(rf"write +[\d,]+  {re.escape(name)}$", told, re.M), (name, len(content))
     assert "+++ README.md (to publish)" in told and not hub.store.repos
     assert {entry.method for entry in hub.log} == {"GET", "POST"} and len(hub.requests("POST")) == 1
+
+
+def test_lists_of_pull_requests_end(
+    hub: HubServer, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many pages are read and no more, with a line; a page without any is the last."""
+    publish(hub, preferences(tmp_path / "a"))
+    folders = [preferences(tmp_path / f"{rows}", rows=rows) for rows in (5, 6, 7)]
+    for folder in folders:
+        publish(hub, folder, create_pr=True)
+    monkeypatch.setattr("builders.publishing.repository.PAGES", 2)
+    hub.page_size = 1
+    hub.log.clear()
+    capsys.readouterr()
+    assert publish(hub, folders[1], create_pr=True).url.endswith("/2")
+    said = capsys.readouterr().err
+    assert "has more than 2 pages of pull requests; only the newest were looked at" in said
+    asked = [entry for entry in hub.requests("GET", "/discussions") if "p=" in entry.path]
+    assert {entry.path.partition("p=")[2] for entry in asked} == {"0", "1"}
+    there = Repository(HfApi(hub.url, hub.owner_token), NAME, "dataset")
+    for page in ([], [{"num": 1, "status": "open"}]):  # For ever.
+        hub.fault("GET", r"/discussions\?", times=99, body={"discussions": page, "count": 1000, "start": 0})
+        assert there.proposals("no such id") == []
+        hub.faults.clear()
