@@ -65,12 +65,13 @@ def run_command(
     cwd: Path | None = None,
     home: Path | None = None,
     environment: Mapping[str, str] | None = None,
+    timeout: float = 300,
 ) -> subprocess.CompletedProcess[str]:
     """Run a command with a fresh home, or a given one; its exit code is for the caller to judge."""
     with tempfile.TemporaryDirectory() as fresh:
         home = home or Path(fresh)
         variables = {**client_environment(hub, home, token, xet), **(environment or {})}
-        return subprocess.run(command, env=variables, cwd=cwd or home, capture_output=True, text=True, timeout=300)
+        return subprocess.run(command, env=variables, cwd=cwd or home, capture_output=True, text=True, timeout=timeout)
 
 
 def run_client(
