@@ -1,4 +1,4 @@
-"""The benchmarks of what is read: the sweep over public topics and qrels, and known items in three languages."""
+"""Benchmarks of reading find what is read wrong, and search the known items that they make."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Reads compressed files as they come, and not on without end: nothing that is text is compressed to a hundredth."""
+"""Reads compressed files as they come, and not on without end: what unpacks to a hundred times its size is refused."""
 
 import gzip
 import io
@@ -8,7 +8,9 @@ from typing import Any
 from builders.errors import KitError
 
 
-# Text is compressed to a third, lists of ids to a thirtieth; gzip takes what repeats itself to a thousandth.
+# Text is compressed to a third, lists of ids to a thirtieth. What repeats itself goes further: gzip takes zeros to a
+# thousandth, and a few public topics that repeat a term by its weight to a four-hundredth; whoever trusts these
+# unpacks them.
 RATIO = 100
 # What takes no harm in any memory or on any disk.
 HARMLESS = 64 * 2**20
@@ -20,8 +22,8 @@ def require_plausible(path: Path, unpacked: int) -> None:
     size = path.stat().st_size
     if unpacked > max(HARMLESS, RATIO * size):
         raise KitError(
-            f"{path}: {size:,} bytes unpack to more than {RATIO} times as many, as no collection's do; do not trust "
-            "it, or unpack it yourself"
+            f"{path}: {size:,} bytes unpack to more than {RATIO} times as many, as hardly any collection's do; do "
+            "not trust it, or unpack it yourself"
         )
 
 
