@@ -17,11 +17,6 @@ from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING
 
-
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.timing import peak_mib
 from builders.artifacts.provenance import cores, made_by
 from builders.collections.load import load_collection
 from builders.retrievers.formulation import load_formulation
@@ -32,6 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from builders.retrievers.retriever import Retriever
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
 
 RESULTS = ROOT / "benchmarks/results/large_index.json"
 VOCABULARY = 500_000
@@ -118,6 +116,12 @@ def search(folder: Path) -> dict[str, float]:
 def load(folder: Path) -> "Retriever":
     """The retriever over the passages."""
     return load_retriever("bm25s", load_collection(str(folder)))
+
+
+def peak_mib() -> int:
+    """The most memory that this process had resident, files that it maps included."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 def write_collection(folder: Path, passages: int) -> None:
