@@ -62,7 +62,7 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
     measured = one_retriever(read_results(results / "results.json", "train/evaluate.py", _rely))
     files: Files = {}
     settings = _settings(measured, adapter, files)
-    left_out = not_needed(settings.retriever, settings.collection, settings.language)
+    left_out = not_needed(settings.retriever, settings.collection, settings.language, settings.prompt)
     recorded = pick(_read_rows(results), settings.student)
     files |= {
         **sources(),

