@@ -9,10 +9,14 @@ from builders.errors import KitError
 
 
 COLUMNS = ("topic", "Q0", "document", "rank", "score", "tag")
+# MS MARCO's own form, which names no scores.
+MSMARCO_COLUMNS = ("topic", "document", "rank")
 
 
 def read_run(path: Path) -> dict[str, list[str]]:
     """Read a run (`.gz` and `.zst` too): one row a hit, `topic Q0 document rank score tag`, parted by white space.
+
+    MS MARCO's form has `topic document rank` alone; a smaller rank stands before a larger one.
 
     As trec_eval has it, lines that begin with `#` and what follows the sixth column are passed over.
 
@@ -29,11 +33,14 @@ def read_run(path: Path) -> dict[str, list[str]]:
         cells = line.split()
         if not cells or line.startswith(COMMENT):
             continue
-        if len(cells) < len(COLUMNS):
+        if len(cells) == len(MSMARCO_COLUMNS) and cells[2].isdecimal():
+            topic, document, score = cells[0], cells[1], f"-{cells[2]}"
+        elif len(cells) >= len(COLUMNS):
+            topic, _, document, _, score = cells[:5]
+        else:
             raise KitError(
                 f"{place}: {len(cells)} columns where {len(COLUMNS)} are expected: {' '.join(COLUMNS)}; is it a run?"
             )
-        topic, _, document, _, score = cells[:5]
         found = scored.setdefault(topic, {})
         if document in found:
             raise KitError(f"{place}: topic {topic!r} names document {document!r} twice; keep one")

@@ -1,5 +1,7 @@
 """Loads a retriever by the name that `--retriever` takes; a further one is a class more in `RETRIEVERS`."""
 
+import re
+
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.bm25s_index import Bm25sRetriever
@@ -29,7 +31,21 @@ def load_retriever(name: str, collection: Collection) -> Retriever:
         retriever = kind.from_name(name, collection, load_retriever)
         if retriever is not None:
             return retriever
-    raise KitError(f"no retriever {name!r}: give one of {_forms()}")
+    raise KitError(_unknown(name))
+
+
+def require_retriever(name: str) -> None:
+    """Refuse a name that no retriever has, without loading any: one may want Java, or an index made.
+
+    Raises:
+        KitError: there is no such retriever.
+    """
+    # What stands in capitals is chosen by the user, what stands in brackets may be missing.
+    forms = (re.escape(re.sub(r"\[.*\]", "", form)) for kind in RETRIEVERS for form in kind.forms)
+    patterns = [re.sub("[A-Z]+", ".+", form) for form in forms]
+    for part in HybridRetriever.part_names(name):
+        if not any(re.fullmatch(pattern, part) for pattern in patterns):
+            raise KitError(_unknown(part))
 
 
 def retriever_help(use: str = "What searches") -> str:
@@ -49,6 +65,10 @@ def folder_revisions(name: str) -> list[str]:
         KitError: a folder holds no encoder, or the extra is not installed.
     """
     return [pin for part in HybridRetriever.part_names(name) for kind in RETRIEVERS for pin in kind.pins(part)]
+
+
+def _unknown(name: str) -> str:
+    return f"no retriever {name!r}: give one of {_forms()}"
 
 
 def _forms() -> str:

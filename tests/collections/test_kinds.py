@@ -394,6 +394,13 @@ def test_ratings_are_grades_and_no_clicks(tmp_path, name):
         load(folder)
 
 
+def test_headers_as_spreadsheets_write_them(tmp_path):
+    folder = clicks(tmp_path / "shop")
+    (folder / "clicks.csv").write_text("Query,Document ID,Rating\nred shoes,sku1,3\nred shoes,sku5,0\n")
+    (folder / "columns.json").unlink(missing_ok=True)
+    assert list(load(folder).qrels.values()) == [{"sku1": 3, "sku5": 0}]
+
+
 def test_a_log_with_counts_and_ratings_is_a_log(tmp_path):
     log = tmp_path / "clicks.csv"
     log.write_text("query,docid,text,rating,clicks\nx,a,one,0,9\nx,b,two,3,0\n")

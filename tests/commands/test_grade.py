@@ -198,6 +198,16 @@ def test_a_run_is_ordered_as_trec_eval_orders_it(tmp_path):
     assert read_run(run) == {"q": ["d3", "d2", "d1", "d4"]}
 
 
+def test_a_run_of_ms_marco_names_ranks_alone(tmp_path):
+    """Lines in any order; a rank of 10 stands behind one of 9."""
+    run = tmp_path / "run.tsv"
+    run.write_text("q\td10\t10\nq\td9\t9\nq\td1\t1\nr\td7\t1\n")
+    assert read_run(run) == {"q": ["d1", "d9", "d10"], "r": ["d7"]}
+    run.write_text("q\td10\tfirst\n")
+    with pytest.raises(KitError, match="row 1: 3 columns where 6 are expected"):
+        read_run(run)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -421,6 +421,8 @@ def test_rm3_is_left_out_aloud_where_pyserini_is_missing(made, tmp_path, monkeyp
         ({"adapters": ["{adapter}", "{adapter}"]}, "sft is taken"),
         ({"num_queries": 99}, "has 14 judged test queries, not 99"),
         ({"retriever": "elastic"}, "no retriever 'elastic'"),
+        ({"baselines": ["pyserini+rm3", "pyserini+rocchio"]}, "no retriever 'pyserini.rocchio'"),
+        ({"baselines": ["hybrid(bm25s,rm3)"]}, "no retriever 'rm3'"),
     ],
     ids=str,
 )

@@ -4,6 +4,7 @@ import importlib.util
 from collections.abc import Sequence
 
 from builders.cli import say
+from builders.retrievers.load import require_retriever
 
 
 EXTRA = "pip install 'query-expansion-kit[pyserini]'"
@@ -21,10 +22,14 @@ def available(names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """The baselines that can be run here, and of the others how to install them; each is said aloud.
 
     An evaluation is not to fail for the want of Java: the table says what is missing.
+
+    Raises:
+        KitError: a name is no retriever's.
     """
     there: list[str] = []
     missing: dict[str, str] = {}
     for name in names:
+        require_retriever(name)
         remedy = missing_pyserini() if name.startswith("pyserini") else None
         if remedy is None:
             there.append(name)

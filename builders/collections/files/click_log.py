@@ -89,11 +89,13 @@ class ClickLog:
 
     def _records(self) -> Iterator[tuple[Place, Record]]:
         for path in self.paths:
-            for number, (place, record) in enumerate(read_records(path)):
+            for number, (place, row) in enumerate(read_records(path)):
+                # Spreadsheets write "Query" and "Document ID".
+                record = row | {name.strip().lower().replace(" ", "_"): value for name, value in row.items()}
                 if number == 0 and not any(name in record for name in self._names("query")):
                     names = " or ".join(map(repr, self._names("query")))
                     raise KitError(
-                        f"{path}: no column {names}, but {', '.join(record)}; does its first line name them?"
+                        f"{path}: no column {names}, but {', '.join(row)}; does its first line name them?"
                     )
                 yield place, record
 
