@@ -3,7 +3,7 @@
 import functools
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -44,7 +44,7 @@ class Written:
 class Ranking:
     """The hits of one search (at most 100), its time, and nDCG@10 where the query is judged."""
 
-    hits: list[Hit]
+    hits: Sequence[Hit]
     milliseconds: float
     ndcg_at_10: float | None
 
@@ -209,7 +209,7 @@ class Engine:
         judged = (query for query in collection.queries.values() if collection.relevant(query.id))
         return {" ".join(query.text.split()).casefold(): query for query in judged}
 
-    def _ndcg(self, query: str, hits: list[Hit]) -> float | None:
+    def _ndcg(self, query: str, hits: Sequence[Hit]) -> float | None:
         found = self.judged(query)
         if found is None:
             return None

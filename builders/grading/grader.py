@@ -7,10 +7,12 @@ from builders.collections.collection import Collection
 from builders.measures.retrieval_measures.ranking import gold_rank, measure
 from builders.retrievers.formulation import Formulation
 from builders.retrievers.left_out import left_out_of
-from builders.retrievers.retriever import Hit, Retriever
+from builders.retrievers.retriever import Hit, Retriever, document_ids
 
 
 DEPTH = 100
+# Rankings held at once: of many candidates only the grades stay.
+BLOCK = 10_000
 
 # Query id, and its expansion or several.
 Pair = tuple[str, str | Sequence[str]]
@@ -60,9 +62,10 @@ class Grader:
         Raises:
             KitError: a query has no relevant document.
         """
-        return [grade for grade, _ in self.searched(pairs)]
+        starts = range(0, len(pairs), BLOCK)
+        return [grade for start in starts for grade, _ in self.searched(pairs[start : start + BLOCK])]
 
-    def searched(self, pairs: Sequence[Pair]) -> list[tuple[Grade, list[Hit]]]:
+    def searched(self, pairs: Sequence[Pair]) -> list[tuple[Grade, Sequence[Hit]]]:
         """As [`expanded`], with the rankings themselves, without what the collection leaves out."""
         queries = self.collection.queries
         asked = [
@@ -71,7 +74,7 @@ class Grader:
         ]
         ids = [query_id for query_id, _ in pairs]
         rankings = self.formation.search(self.retriever, asked, DEPTH, left_out_of(self.collection, ids))
-        documents = [[hit.document_id for hit in hits] for hits in rankings]
+        documents = [document_ids(ranking) for ranking in rankings]
         grades = graded_rankings(self.collection, ids, documents)
         return list(zip(grades, rankings, strict=True))
 
@@ -85,17 +88,17 @@ def graded_rankings(
     """
     # One judged "topic" per ranking, since many rankings may share a query.
     names = [str(number) for number in range(len(query_ids))]
-    gold = {id: collection.gold(id) if collection.relevant(id) else set() for id in query_ids}
+    relevant = {query_id: collection.relevant(query_id) for query_id in dict.fromkeys(query_ids)}
+    gold = {query_id: collection.gold(query_id) if found else set() for query_id, found in relevant.items()}
     qrels = {name: collection.qrels[query_id] for name, query_id in zip(names, query_ids, strict=True)}
     measures = measure(qrels, dict(zip(names, rankings, strict=True)), collection.relevance_level)
     grades = []
     for name, query_id, ids in zip(names, query_ids, rankings, strict=True):
-        relevant = collection.relevant(query_id)
-        first = next((rank for rank, document in enumerate(ids[:DEPTH], start=1) if document in relevant), None)
+        first = gold_rank(ids, relevant[query_id], DEPTH)
         grades.append(
             Grade(
                 **measures[name],
-                reciprocal_rank=1 / first if first else 0.0,
+                reciprocal_rank=1 / first if first <= DEPTH else 0.0,
                 gold_rank=gold_rank(ids, gold[query_id], DEPTH),
             )
         )

@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from builders.prompts.phrases import PREAMBLES, REFUSALS
-from builders.prompts.script import in_script_of, segments
+from builders.prompts.script import each_segment, in_script_of, segments
 
 
 # Share of distinct word trigrams below which a text that ran into the token limit counts as going round in circles.
@@ -65,7 +66,13 @@ class OutputCheck:
 
 def is_silent(text: str, query: str) -> bool:
     """Whether a text says no word that the query does not say: it is empty, or an echo."""
-    return not set(segments(text)) - set(segments(query))
+    asked = _said(query)
+    return all(segment in asked for segment in each_segment(text))
+
+
+@lru_cache(maxsize=1_024)  # a query's candidates are looked at one after the other
+def _said(query: str) -> frozenset[str]:
+    return frozenset(segments(query))
 
 
 def _matches(patterns: Iterable[str], text: str) -> bool:

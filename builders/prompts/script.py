@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Iterator
 
 
 # Chinese characters and Japanese syllables: scripts that put no spaces between words.
@@ -30,6 +31,11 @@ _DENSE, _DENSE_WEIGHT = ("CJK", "HIRAGANA", "KATAKANA"), 3
 def segments(text: str) -> list[str]:
     """The words of a text, lower case; in Chinese and Japanese, where no space parts them, the single characters."""
     return _SEGMENT.findall(text.lower())
+
+
+def each_segment(text: str) -> Iterator[str]:
+    """[`segments`] one after the other, for those who may stop at the first."""
+    return (found[0] for found in _SEGMENT.finditer(text.lower()))
 
 
 def opening(text: str, words: int) -> str:

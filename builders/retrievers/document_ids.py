@@ -1,6 +1,7 @@
 """Maps an index's numbers to document ids, memory-mapped, so that millions of them take no memory."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,7 +24,8 @@ class DocumentIds:
     """
 
     def __init__(self, texts: "np.ndarray", ends: "np.ndarray") -> None:
-        self._texts, self._ends = texts, ends
+        # Read without np.memmap, whose every slice takes microseconds.
+        self._texts, self._ends = memoryview(texts.data), memoryview(ends.data)
 
     @classmethod
     def of(cls, ids: Sequence[str]) -> "DocumentIds":
@@ -58,3 +60,18 @@ class DocumentIds:
 
     def __getitem__(self, number: int) -> str:
         return self._texts[self._ends[number] : self._ends[number + 1]].tobytes().decode("utf-8", "surrogatepass")
+
+    def of_numbers(self, numbers: "np.ndarray") -> list[str]:
+        """The ids at several places, kept once found: the candidates of a query find the same documents."""
+        found: list[str] = self._found[numbers].tolist()
+        if None in found:
+            for number in numbers.tolist():
+                self._found[number] = self[number]
+            found = self._found[numbers].tolist()
+        return found
+
+    @cached_property
+    def _found(self) -> "np.ndarray":
+        import numpy as np
+
+        return np.full(len(self), None, dtype=object)

@@ -14,7 +14,7 @@ from builders.errors import KitError
 from builders.prompts.output_check import is_silent
 from builders.retrievers.fusion import HybridRetriever, fused
 from builders.retrievers.left_out import LeftOut, ranked_without, search_without
-from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever, VectorRetriever
+from builders.retrievers.retriever import LexicalRetriever, Rankings, Retriever, VectorRetriever
 
 
 DEFAULT = "q*5+e"
@@ -55,9 +55,7 @@ class Formulation(ABC):
         """
 
     @abstractmethod
-    def search(
-        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
-    ) -> list[list[Hit]]:
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()) -> Rankings:
         """At most `depth` hits for each query with its expansions, best first, without what is left out for it.
 
         Raises:
@@ -88,9 +86,7 @@ class Repeated(Formulation):
         """See `Formulation.name`."""
         return f"q*{self.repeats}+e"
 
-    def search(
-        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
-    ) -> list[list[Hit]]:
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()) -> Rankings:
         """See `Formulation.search`."""
         texts = [self.text(query, expansions) for query, expansions in asked]
         return search_without(retriever, texts, depth, left_out)
@@ -116,9 +112,7 @@ class Adaptive(Formulation):
         """See `Formulation.check`: only a lexical retriever has terms to count."""
         _lexical(retriever, self.name)
 
-    def search(
-        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
-    ) -> list[list[Hit]]:
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()) -> Rankings:
         """See `Formulation.search`."""
         lexical = _lexical(retriever, self.name)
         texts = []
@@ -149,9 +143,7 @@ class Mean(Formulation):
         """See `Formulation.check`: only a dense retriever has vectors to average."""
         _encoding(retriever, self.name)
 
-    def search(
-        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
-    ) -> list[list[Hit]]:
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()) -> Rankings:
         """See `Formulation.search`."""
         encoder = _encoding(retriever, self.name)
         vectors = encoder.encode_queries([query for query, _ in asked])
@@ -188,9 +180,7 @@ class Fused(Formulation):
         """See `Formulation.check`."""
         self.other.check(retriever)
 
-    def search(
-        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
-    ) -> list[list[Hit]]:
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()) -> Rankings:
         """See `Formulation.search`. Without a new word the plain ranking stays as it is."""
         plain = search_without(retriever, [query for query, _ in asked], depth, left_out)
         wanted = [number for number, one in enumerate(asked) if with_new_words(*one)]
@@ -228,9 +218,7 @@ class PerPart(Formulation):
         for formation, part in zip(self.parts, self._parts(retriever), strict=True):
             formation.check(part)
 
-    def search(
-        self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()
-    ) -> list[list[Hit]]:
+    def search(self, retriever: Retriever, asked: Sequence[Asked], depth: int, left_out: LeftOut = ()) -> Rankings:
         """See `Formulation.search`."""
         pairs = zip(self.parts, self._parts(retriever), strict=True)
         reach = HybridRetriever.reach(depth)

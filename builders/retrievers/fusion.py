@@ -8,7 +8,7 @@ from typing import Self
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.left_out import LeftOut, search_without
-from builders.retrievers.retriever import Hit, NamedRetriever, Retriever
+from builders.retrievers.retriever import Hit, NamedRetriever, Rankings, Retriever
 
 
 # Cormack, Clarke and Büttcher (2009): a small change of a rank matters much at the top and little below.
@@ -64,11 +64,11 @@ class HybridRetriever(NamedRetriever):
         hybrid = re.fullmatch(r"hybrid\((.+)\)", name)
         return [part.strip() for part in hybrid[1].split(",")] if hybrid else [name]
 
-    def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
+    def search(self, queries: Sequence[str], depth: int) -> Rankings:
         """See `Retriever.search`: each part searches for the same texts."""
         return self.search_without(queries, depth, ())
 
-    def search_without(self, queries: Sequence[str], depth: int, left_out: LeftOut) -> list[list[Hit]]:
+    def search_without(self, queries: Sequence[str], depth: int, left_out: LeftOut) -> Rankings:
         """See `ExcludingRetriever.search_without`: ranks are those without what is left out, in every part."""
         rankings = [search_without(part, queries, self.reach(depth), left_out) for part in self.parts]
         return [fused(of_query, depth) for of_query in zip(*rankings, strict=True)]

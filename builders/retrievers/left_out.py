@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from collections.abc import Set as AbstractSet
 
 from builders.collections.collection import Collection
-from builders.retrievers.retriever import ExcludingRetriever, Hit, Retriever
+from builders.retrievers.retriever import ExcludingRetriever, Rankings, Retriever
 
 
 # Document ids, one set a query; empty where nothing is left out of any.
@@ -16,7 +16,7 @@ def left_out_of(collection: Collection, query_ids: Sequence[str]) -> LeftOut:
     return [collection.left_out(query_id) for query_id in query_ids] if collection.leaves_out else []
 
 
-def search_without(retriever: Retriever, queries: Sequence[str], depth: int, left_out: LeftOut) -> list[list[Hit]]:
+def search_without(retriever: Retriever, queries: Sequence[str], depth: int, left_out: LeftOut) -> Rankings:
     """Search, as [`Retriever.search`] does, as if what is left out were not in the collection.
 
     Args:
@@ -32,7 +32,7 @@ def search_without(retriever: Retriever, queries: Sequence[str], depth: int, lef
     return ranked_without(lambda reach: retriever.search(queries, reach), depth, left_out)
 
 
-def ranked_without(search: Callable[[int], list[list[Hit]]], depth: int, left_out: LeftOut) -> list[list[Hit]]:
+def ranked_without(search: Callable[[int], Rankings], depth: int, left_out: LeftOut) -> Rankings:
     """As [`search_without`], of rankings whose scores do not depend on what else is in the collection.
 
     Args:

@@ -19,7 +19,7 @@ from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.java import start_java
 from builders.retrievers.left_out import LeftOut, ranked_without
-from builders.retrievers.retriever import Hit, NamedRetriever
+from builders.retrievers.retriever import Hit, NamedRetriever, Rankings
 
 
 BATCH = 1000
@@ -103,7 +103,7 @@ class PyseriniRetriever(NamedRetriever):
             return [[] for _ in queries]
         return list(self._ranked(queries, depth))
 
-    def search_without(self, queries: Sequence[str], depth: int, left_out: LeftOut) -> list[list[Hit]]:
+    def search_without(self, queries: Sequence[str], depth: int, left_out: LeftOut) -> Rankings:
         """See `ExcludingRetriever.search_without`: RM3 takes no feedback from what is left out."""
         if not self._searcher.is_using_rm3() or depth < 1:
             return ranked_without(lambda reach: self.search(queries, reach), depth, left_out)

@@ -1,23 +1,66 @@
 """What every retriever offers, query → ranked documents, and how one is chosen by its name."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from builders.collections.collection import Collection
+from builders.retrievers.document_ids import DocumentIds
 
 
 if TYPE_CHECKING:
     import numpy as np
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """One document of a ranking. Rankings are ordered by score (higher is better), ties by document id."""
 
     document_id: str
     score: float
+
+
+class Hits(Sequence[Hit]):
+    """A ranking whose hits are made when they are looked at: a list of hits to all who read it.
+
+    Retrievers may return lists of hits as well.
+
+    Args:
+        ids ([`DocumentIds`]):
+            The ids of all documents, by their numbers.
+        numbers (`np.ndarray`), scores (`np.ndarray`):
+            Of the hits, best first.
+    """
+
+    __slots__ = ("_ids", "_numbers", "_scores")
+
+    def __init__(self, ids: DocumentIds, numbers: "np.ndarray", scores: "np.ndarray") -> None:
+        self._ids, self._numbers, self._scores = ids, numbers, scores
+
+    @property
+    def document_ids(self) -> list[str]:
+        """The ids of its documents."""
+        return self._ids.of_numbers(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __iter__(self) -> Iterator[Hit]:
+        return map(Hit, self.document_ids, self._scores.tolist())
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self)[place]
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == (list(other) if isinstance(other, Hits) else other)
+
+
+# One ranking a query; a list of lists of hits is one, too.
+Rankings = Sequence[Sequence[Hit]]
+
+
+def document_ids(ranking: Sequence[Hit]) -> list[str]:
+    """The ids of a ranking's documents, best first."""
+    return ranking.document_ids if isinstance(ranking, Hits) else [hit.document_id for hit in ranking]
 
 
 class Retriever(Protocol):
@@ -28,7 +71,7 @@ class Retriever(Protocol):
 
     name: str
 
-    def search(self, queries: Sequence[str], depth: int) -> list[list[Hit]]:
+    def search(self, queries: Sequence[str], depth: int) -> Rankings:
         """Rank documents for each query.
 
         Args:
@@ -94,9 +137,7 @@ class ExcludingRetriever(Retriever, Protocol):
     What a query leaves out (see `builders.retrievers.left_out`) it must know before it searches.
     """
 
-    def search_without(
-        self, queries: Sequence[str], depth: int, left_out: Sequence[AbstractSet[str]]
-    ) -> list[list[Hit]]:
+    def search_without(self, queries: Sequence[str], depth: int, left_out: Sequence[AbstractSet[str]]) -> Rankings:
         """As [`Retriever.search`], as if the documents of a query's set were not in the collection."""
         ...
 
@@ -122,6 +163,6 @@ class VectorRetriever(Retriever, Protocol):
         """Vectors of documents, or of texts like documents."""
         ...
 
-    def search_vectors(self, vectors: "np.ndarray", depth: int) -> list[list[Hit]]:
+    def search_vectors(self, vectors: "np.ndarray", depth: int) -> Rankings:
         """Rank documents for each vector, of any length, by the scalar product with their own."""
         ...

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import subprocess
 import sys
 from itertools import product
@@ -55,6 +56,31 @@ def test_cutoffs():
     assert at_ten["mrr_at_10"] == pytest.approx(0.1) and at_ten["ndcg_at_10"] == pytest.approx(1 / log2(11))
     assert measure({"q": {"a": 1}}, {"q": [*filler[:100], "a"]})["q"]["recall_at_100"] == 0
     assert measure({"q": {"a": 1}}, {"q": [*filler[:99], "a"]})["q"]["recall_at_100"] == 1
+
+
+@pytest.mark.parametrize("level", [1, 2])
+def test_measures_are_trec_evals_of_the_whole_ranking(level):
+    """To the last bit, though trec_eval is handed the first ten documents and the judged ones alone, and once."""
+    import pytrec_eval
+
+    draw = random.Random(level)
+    documents = [f"d{number}" for number in range(300)]
+    qrels = {f"q{n}": {doc: draw.randrange(4) for doc in draw.sample(documents, 1 + n % 40)} for n in range(200)}
+    runs = {query: draw.sample(documents, draw.choice([0, 1, 5, 10, 11, 99, 100, 101, 300])) for query in qrels}
+
+    def whole(cut, measures):
+        scored = {query: {doc: -float(place) for place, doc in enumerate(run[:cut])} for query, run in runs.items()}
+        return pytrec_eval.RelevanceEvaluator(qrels, measures, relevance_level=level).evaluate(scored)
+
+    full, first = whole(100, {"ndcg_cut.10", "recall.100"}), whole(10, {"recip_rank"})
+    assert measure(qrels, runs, level) == {
+        query: {
+            "ndcg_at_10": full[query]["ndcg_cut_10"],
+            "mrr_at_10": first[query]["recip_rank"],
+            "recall_at_100": full[query]["recall_100"],
+        }
+        for query in qrels
+    }
 
 
 @pytest.mark.parametrize("order", [["a", "b"], ["b", "a"]])

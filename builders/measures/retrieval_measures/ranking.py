@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 NDCG_CUT = 10
 MRR_CUT = 10
 RECALL_CUT = 100
+# Scores of the first documents, above 0.
+FALLING = tuple(map(float, range(max(NDCG_CUT, MRR_CUT), 0, -1)))
 MEASURES = ("ndcg_at_10", "mrr_at_10", "recall_at_100")
 
 
@@ -37,18 +39,24 @@ def measure(
     Raises:
         ValueError: a document stands twice in one ranking.
     """
+    import pytrec_eval
+
     judged = {query_id: {doc: int(relevance) for doc, relevance in found.items()} for query_id, found in qrels.items()}
-    full = _evaluate(judged, runs, RECALL_CUT, {f"ndcg_cut.{NDCG_CUT}", f"recall.{RECALL_CUT}"}, relevance_level)
-    # trec_eval's reciprocal rank has no cut of its own: the run is cut instead.
-    first = _evaluate(judged, runs, MRR_CUT, {"recip_rank"}, relevance_level)
-    return {
-        query_id: {
-            "ndcg_at_10": full.get(query_id, {}).get(f"ndcg_cut_{NDCG_CUT}", 0.0),
-            "mrr_at_10": first.get(query_id, {}).get("recip_rank", 0.0),
-            "recall_at_100": full.get(query_id, {}).get(f"recall_{RECALL_CUT}", 0.0),
+    scored = {name: _scored(name, run, judged[name]) for name, run in runs.items() if name in judged}
+    wanted = {f"ndcg_cut.{NDCG_CUT}", "recip_rank", f"recall.{RECALL_CUT}"}
+    evaluator = pytrec_eval.RelevanceEvaluator(judged, wanted, relevance_level=relevance_level)
+    found: dict[str, dict[str, float]] = evaluator.evaluate(scored)
+    measured = {}
+    for query_id in judged:
+        values = found.get(query_id, {})
+        reciprocal = values.get("recip_rank", 0.0)
+        measured[query_id] = {
+            "ndcg_at_10": values.get(f"ndcg_cut_{NDCG_CUT}", 0.0),
+            # trec_eval's reciprocal rank has no cut of its own.
+            "mrr_at_10": reciprocal if reciprocal > 1 / (MRR_CUT + 1) else 0.0,
+            "recall_at_100": values.get(f"recall_{RECALL_CUT}", 0.0),
         }
-        for query_id in judged
-    }
+    return measured
 
 
 def mean(measured: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -76,24 +84,14 @@ def gold_rank(ranking: Iterable[str], gold: Iterable[str], depth: int) -> int:
     return depth + 1
 
 
-def _evaluate(
-    judged: dict[str, dict[str, int]],
-    runs: Mapping[str, Sequence[str]],
-    cut: int,
-    measures: set[str],
-    relevance_level: int,
-) -> dict[str, dict[str, float]]:
-    import pytrec_eval
-
-    scored: dict[str, dict[str, float]] = {}
-    for query_id, ranking in runs.items():
-        if query_id not in judged:
-            continue
-        if len(set(ranking)) != len(ranking):
-            raise ValueError(f"the ranking of query {query_id!r} names a document twice: keep its first place only")
-        top = ranking[:cut]
-        # trec_eval sorts by score and breaks ties by document id: falling scores keep the order given.
-        scored[query_id] = {document: float(len(top) - place) for place, document in enumerate(top)}
-    evaluator = pytrec_eval.RelevanceEvaluator(judged, measures, relevance_level=relevance_level)
-    results: dict[str, dict[str, float]] = evaluator.evaluate(scored)
-    return results
+def _scored(query_id: str, ranking: Sequence[str], judged: Mapping[str, int]) -> dict[str, float]:
+    """A ranking as trec_eval takes it, which sorts by score and breaks ties by document id: falling scores keep it."""
+    distinct = set(ranking)
+    if len(distinct) != len(ranking):
+        raise ValueError(f"the ranking of query {query_id!r} names a document twice: keep its first place only")
+    if len(ranking) > RECALL_CUT:
+        distinct = set(ranking[:RECALL_CUT])
+    # Past the cuts by rank only recall is measured, to which order and documents without judgment are nothing.
+    scored = dict.fromkeys(judged.keys() & distinct, 0.0)
+    scored.update(zip(ranking, FALLING, strict=False))
+    return scored

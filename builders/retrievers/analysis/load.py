@@ -37,3 +37,8 @@ def analyzer_for(language: str) -> Analyzer:
         f"bm25s: no analyzer for language {language!r}: supported are en, zh, {', '.join((*STEMMERS, *SCRIPTS))}; "
         "retriever pyserini has others"
     )
+
+
+def reads_word_by_word(language: str) -> bool:
+    """Whether a text has the terms of what stands between its spaces, each read as if it stood alone."""
+    return language == "en" or language in STEMMERS
