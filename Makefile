@@ -4,6 +4,7 @@ BIN := .venv/bin
 OUT := out/demo
 RECIPES := train/recipes/smollm2-135m
 EXPERIMENTS := benchmarks/experiments
+SPEED := grading growth startup
 DEMO := $(EXPERIMENTS)/demo/README.md
 # Two workers: most tests wait for single-threaded imports.
 PYTEST := $(BIN)/python -m pytest -n 2
@@ -25,7 +26,7 @@ endef
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs space test test-all lint clean-demo
+.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs bench space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -65,6 +66,9 @@ results-transfer: .venv/.test ## Pairs graded by BM25 against pairs graded by a 
 
 results-otherdocs: .venv/.test ## The students of pydocs on libraries that nobody tuned on, after results-expandr
 	$(call experiment,otherdocs)
+
+bench: .venv/.test ## Every benchmark of speed, beside what one would take instead: benchmarks/results
+	@for name in $(SPEED); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 test: .venv/.test ## The fast tier of tests, lint and types among them
 	$(PYTEST)

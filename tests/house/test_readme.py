@@ -45,6 +45,8 @@ def test_every_command_is_read_with_all_its_options(path: Path) -> None:
         own = own_words(words)
         if own[0].startswith("benchmarks/"):
             assert (ROOT / own[0]).is_file()
+        elif own[1].startswith("benchmarks."):
+            assert (ROOT / f"{own[1].replace('.', '/')}.py").is_file()
         elif own[:2] not in (["-m", "pip"], ["-m", "tests.hub_server"]):
             assert settings(own), words
 

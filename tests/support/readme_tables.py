@@ -5,9 +5,11 @@
 writes them anew, between `<!-- list of NAME -->` and `<!-- end of list of NAME -->`.
 """
 
+import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from builders.collections.clicks import CLICKS
 from builders.collections.folder import KINDS, PATHS
@@ -22,6 +24,7 @@ from builders.retrievers.load import RETRIEVERS
 from tests.support.commands import ROOT
 
 
+RESULTS = ROOT / "benchmarks/results"
 GUIDES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -37,6 +40,46 @@ def forms(named: Iterable[str]) -> str:
 def of_kind(kind: FolderKind) -> str:
     alone = kind in (CLICKS, OPEN_QA, PAIRS)
     return "the folder, an archive of it, or the file" if alone else "the folder, or an archive of it"
+
+
+def measured(name: str, *endings: str) -> str:
+    """What a benchmark of speed recorded, a line a system; of `what`, that which ends in one of these."""
+    rows = [row for row in recorded(name)["rows"] if row["what"].endswith(endings)]
+    return markdown(
+        ["measured", "system", "median", "from … to", "times ours"],
+        [
+            [row["what"], row["system"], f"{row['median']:.3g} {row['unit']}", f"{row['min']:.3g} … {row['max']:.3g}"]
+            + [f"{row['ratio_to_ours']:.1f}"]
+            for row in rows
+        ],
+    )
+
+
+def aimed_at(*names: str) -> str:
+    """The targets of benchmarks of speed, and what was reached."""
+    return markdown(
+        ["target", "bound", "reached", "met"],
+        [
+            [one["what"], one["target"], f"{one['reached']:.3g}", "yes" if one["met"] else "**no**"]
+            for name in names
+            for one in recorded(name)["targets"]
+        ],
+    )
+
+
+def recorded(name: str) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = json.loads((RESULTS / f"{name}.json").read_text())
+    return found
+
+
+def speed_tables() -> dict[str, str]:
+    """Name → table of a benchmark of speed, of `docs/speed.md`."""
+    return {
+        "grading, seconds": measured("grading", "candidates"),
+        "grading, CPU seconds": measured("grading", "all cores together"),
+        "grading, first calls": measured("grading", "first call in a process"),
+        "grading, targets": aimed_at("grading"),
+    }
 
 
 def tables() -> dict[str, str]:
@@ -57,6 +100,7 @@ def tables() -> dict[str, str]:
             ["`grounding` of a prompt", "what it shows beside the query"],
             [[f"`{kind.name}`", kind.shows] for kind in CONTEXTS],
         ),
+        **speed_tables(),
     }
 
 
