@@ -94,9 +94,7 @@ class ClickLog:
                 record = row | {name.strip().lower().replace(" ", "_"): value for name, value in row.items()}
                 if number == 0 and not any(name in record for name in self._names("query")):
                     names = " or ".join(map(repr, self._names("query")))
-                    raise KitError(
-                        f"{path}: no column {names}, but {', '.join(row)}; does its first line name them?"
-                    )
+                    raise KitError(f"{path}: no column {names}, but {', '.join(row)}; does its first line name them?")
                 yield place, record
 
     def _names(self, column: str) -> tuple[str, ...]:
