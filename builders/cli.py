@@ -9,8 +9,12 @@ from typing import Any, NoReturn
 
 from builders.errors import KitError
 from builders.masking import masked_text
-from builders.recipe_file import read_recipe, refuse_endpoints, typed
+from builders.recipe_file import is_text, read_recipe, refuse_endpoints, typed
 from builders.setting_bounds import require_bounds
+
+
+# What a path of the user's own can be wrong in.
+_NO_SUCH_PLACE = (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO, errno.EIO)
 
 
 def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, description: str) -> tuple[Any, ...]:
@@ -46,7 +50,10 @@ def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, descripti
     types = list(dataclass_types) if isinstance(dataclass_types, Sequence) else [dataclass_types]
     parser = Parser(types, prog=prog, description=description, formatter_class=Formatter, allow_abbrev=False)
     arguments = list(sys.argv[1:] if argv is None else argv)
-    where, unknown = "", list[str]()
+    for argument in arguments:
+        if not is_text(argument):
+            raise KitError(f"{argument!a}: no text in UTF-8, which all that the kit writes is in")
+    where = ""
     try:
         if "--config" in arguments:
             index = arguments.index("--config")
@@ -57,13 +64,11 @@ def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, descripti
             # Not by TrlParser, which would set environment variables from it.
             recipe = read_recipe(path)
             refuse_endpoints(path, recipe, arguments)
-            unknown = parser.set_defaults_with_config(**typed(path, recipe, types))
+            parser.set_defaults_with_config(**typed(path, recipe, types))
             del arguments[index : index + 2]
         parsed = tuple(parser.parse_args_into_dataclasses(args=arguments, look_for_args_file=False))
-    except (ValueError, TypeError, ImportError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, ImportError, LookupError, AttributeError, ArithmeticError) as error:
         raise KitError(f"{where}{' '.join(str(error).split())}") from error
-    if unknown:
-        raise KitError(f"{where}no such setting: {' '.join(unknown[::2])}; see --help")
     for one in parsed:
         require_bounds(one)
     return parsed
@@ -99,7 +104,15 @@ def run(main: Callable[[], None]) -> None:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             fail(f"no space left on the device{_at(error)}: free some, then run the same command again to continue")
         if error.errno in (errno.EROFS, errno.EACCES, errno.EPERM):
-            fail(f"cannot write{_at(error)}: {error.strerror}; choose another --output_dir")
+            unread = os.path.isfile(str(error.filename)) and not os.access(str(error.filename), os.R_OK)
+            what, remedy = ("read", "") if unread else ("write", "; choose another --output_dir")
+            fail(f"cannot {what}{_at(error)}: {error.strerror}{remedy}")
+        if error.errno in _NO_SUCH_PLACE and error.filename:
+            fail(f"{error.filename}: {error.strerror}")
+        raise
+    except RuntimeError as error:
+        if "Symlink loop" in str(error):  # As Path.resolve says it before Python 3.13.
+            fail(f"{error}: a link that leads to itself")
         raise
 
 

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from enum import Enum
 from pathlib import Path
 from types import NoneType, UnionType
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from builders.artifacts.records import refuse_pipe
 from builders.errors import KitError
 from builders.masking import masked
 
@@ -33,9 +35,10 @@ def read_recipe(path: str) -> dict[str, Any]:
     """The settings in a YAML recipe.
 
     Raises:
-        KitError: it cannot be read, is no mapping, has a key twice or a number that is none, or would set environment
-            variables, run code of a model's repository, or hold a token.
+        KitError: it cannot be read, is no mapping, has a key twice, a number that is none or a text that no file can
+            hold, or would set environment variables, run code of a model's repository, or hold a token.
     """
+    refuse_pipe(Path(path))
     try:
         recipe = yaml.load(Path(path).read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError as error:
@@ -94,12 +97,15 @@ def typed(path: str, recipe: Mapping[str, Any], types: Iterable[type]) -> dict[s
         path (`str`), recipe (`Mapping`):
             The recipe, and its settings.
         types (`Iterable[type]`):
-            The dataclasses that it is for; keys that none of them knows are passed over.
+            The dataclasses that it is for.
 
     Raises:
-        KitError: a value is of another type than its setting.
+        KitError: none of them knows a key, or a value is of another type than its setting.
     """
     hints = {name: hint for one in types for name, hint in get_type_hints(one).items()}
+    known = {field.name for one in types for field in fields(one) if field.init}
+    if unknown := [key for key in recipe if key not in known]:
+        raise KitError(f"{path}: no such setting: {' '.join(f'--{key}' for key in unknown)}; see --help")
     settings = dict(recipe)
     for key, value in recipe.items():
         kinds = _kinds(hints.get(key, Any))
@@ -113,8 +119,15 @@ def typed(path: str, recipe: Mapping[str, Any], types: Iterable[type]) -> dict[s
     return settings
 
 
+def is_text(text: str) -> bool:
+    """Whether files and their names can hold a text: no zero bytes in it, and nothing that UTF-8 cannot spell."""
+    return "\0" not in text and not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 def _refuse_within(where: str, value: Any, seen: set[int]) -> None:
-    """Refuse numbers that are none, and remote code, however deep."""
+    """Refuse numbers and texts that are none, and remote code, however deep."""
+    if isinstance(value, str) and not is_text(value):
+        raise KitError(f"{where}{value!a} is no text that a file could hold")
     if isinstance(value, float) and not math.isfinite(value):
         raise KitError(f"{where}{value} is not a finite number")
     if not isinstance(value, list | dict) or id(value) in seen:

@@ -21,6 +21,8 @@ BOUNDS: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("top_p", "lora_dropout"), (0, 1)),
     "seed": (0, 2**32 - 1),
     "port": (0, 2**16 - 1),
+    # Processes; more of them only fill the memory.
+    "dataloader_num_workers": (0, 128),
 }
 
 

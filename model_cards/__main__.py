@@ -60,7 +60,7 @@ def main() -> None:
         folder = Path(retriever)
         texts[folder / CARD] = retriever_card(folder, matrix, ids[retriever], args.datasets, args.license)
     for path, text in texts.items():
-        is_current = path.exists() and path.read_text() == text
+        is_current = path.is_file() and path.read_bytes() == text.encode()
         if not is_current:
             atomic_write(path, text.encode())
         say(f"{path}: {'up to date' if is_current else 'written'}")

@@ -1,6 +1,5 @@
 """Writes the model card of an adapter from the JSON that training and evaluation wrote."""
 
-import json
 import re
 from pathlib import Path
 from typing import Any
@@ -8,11 +7,12 @@ from typing import Any
 from builders.artifacts.files import dump_json
 from builders.artifacts.markdown import Markdown, render_card
 from builders.artifacts.model_folder import ADAPTER, TIMING, adapter_name, read_training
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.expanders.expander_file import expander_record
 from builders.grading.comparison import left_out
 from builders.prompts.load import load_prompt
-from model_cards.measured import measured_system, read_evaluation
+from model_cards.measured import measured_system, read_evaluation, shown
 
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -41,6 +41,11 @@ def model_card(folder: Path, results_path: Path, repo_id: str | None, datasets: 
     Raises:
         KitError: the adapter or the results are missing, or the results are of other weights.
     """
+    with shown(folder, results_path):
+        return _text(folder, results_path, repo_id, datasets, licence)
+
+
+def _text(folder: Path, results_path: Path, repo_id: str | None, datasets: list[str], licence: str) -> str:
     training = read_training(folder, ADAPTER)
     results = read_evaluation(results_path)
     system = measured_system(results, folder, results_path)
@@ -98,7 +103,7 @@ def read_timing(folder: Path) -> dict[str, Any]:
         KitError: its folder does not say.
     """
     try:
-        return dict(json.loads((folder / TIMING).read_text()))
+        return dict(read_record(folder / TIMING))
     except (OSError, ValueError) as error:
         raise KitError(f"{folder}: {TIMING} is missing or broken; train it again") from error
 

@@ -1,9 +1,12 @@
 """Reads the results that cards show, and finds the system or retriever that was measured with the very weights."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from builders.artifacts.model_folder import adapter_name
+from builders.artifacts.records import MISSHAPEN
 from builders.errors import KitError
 from builders.grading.results_form import one_retriever, read_results
 
@@ -53,6 +56,22 @@ def read_matrix(path: Path) -> dict[str, Any]:
 
     matrix = read_results(path, "train/matrix.py", rely)
     return {**matrix, "rows": [{**row, **row["against"][matrix["reference"]]} for row in matrix["rows"]]}
+
+
+@contextmanager
+def shown(folder: Path, results: Path | None) -> Iterator[None]:
+    """Say in one line that a card cannot be filled, for its sources lack something, or hold something else there.
+
+    Raises:
+        KitError: the block failed.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        yield
+    except (*MISSHAPEN, TemplateError) as error:
+        sources = f"{folder}{f' and {results}' if results else ''}"
+        raise KitError(f"{sources}: no card can be made of them ({error!r}); train or evaluate again") from error
 
 
 def measured_system(results: dict[str, Any], folder: Path, path: Path) -> str:

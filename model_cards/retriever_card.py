@@ -9,7 +9,7 @@ from builders.grading.comparison import left_out
 from builders.grading.results_form import NONE
 from builders.retrievers.encoder import Encoder
 from model_cards.adapter_card import MEASURES, SIGNIFICANT, read_timing
-from model_cards.measured import measured_retriever, read_matrix
+from model_cards.measured import measured_retriever, read_matrix, shown
 
 
 TEMPLATE = Path(__file__).with_name("retriever_card.md")
@@ -37,6 +37,11 @@ def retriever_card(
     Raises:
         KitError: the retriever or the matrix is missing, or the matrix is of other weights.
     """
+    with shown(folder, matrix_path):
+        return _text(folder, matrix_path, repo_id, datasets, licence)
+
+
+def _text(folder: Path, matrix_path: Path | None, repo_id: str | None, datasets: list[str], licence: str) -> str:
     training = read_training(folder, RETRIEVER)
     encoder = Encoder(str(folder))
     matrix = read_matrix(matrix_path) if matrix_path else None

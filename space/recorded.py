@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 
 
@@ -96,7 +97,7 @@ def read_recorded(folder: Path) -> dict[str, Recorded]:
         KitError: the file is missing or broken.
     """
     try:
-        items = json.loads((folder / EXAMPLES).read_text(encoding="utf-8"))
+        items = read_record(folder / EXAMPLES)
         found = [
             Recorded(
                 **{name: value for name, value in item.items() if name not in ("student", "base")},

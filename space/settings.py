@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 
 
@@ -115,7 +116,7 @@ def read_settings(folder: Path) -> SpaceSettings:
         KitError: the folder is no rendered Space.
     """
     try:
-        fields: dict[str, Any] = json.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        fields: dict[str, Any] = read_record(folder / SETTINGS)
         fields.pop("files", None)
         measured = {name: System(**row) for name, row in fields.pop("measured").items()}
         return SpaceSettings(**fields, measured=measured)

@@ -89,12 +89,21 @@ def restore(student: Any, path: Path) -> None:
     set_peft_model_state_dict(student, load_file(path), adapter_name="default")
 
 
-class LastStepLog(TrainerCallback):
-    """Logs the last step, whatever `logging_steps` is: a run of fewer steps than that would show no loss at all."""
+class CompleteLog(TrainerCallback):
+    """Logs the last step and each that is kept, whatever `logging_steps` is.
+
+    A run of fewer steps than that would show no loss at all. What is logged is the mean loss since the last time, and
+    a run that goes on from a checkpoint knows of no loss before it.
+    """
 
     def on_step_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         """The last step is the one planned, or the one that another callback stops at."""
-        if state.global_step >= state.max_steps or control.should_training_stop:
+        if state.global_step >= state.max_steps or control.should_training_stop or control.should_save:
+            control.should_log = True
+
+    def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """Where each epoch's end is kept."""
+        if control.should_save:
             control.should_log = True
 
 

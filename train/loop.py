@@ -1,12 +1,12 @@
 """Train a model and save it whole: the one loop under supervised fine-tuning, DPO, retrievers and filters."""
 
 import os
-import shutil
 import sys
 import time
 import warnings
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,14 @@ from builders.artifacts.locks import locked
 from builders.artifacts.model_folder import TIMING, TRAINING, hashed_files, is_trained
 from builders.artifacts.ownership import MODEL
 from builders.artifacts.provenance import made_by
+from builders.artifacts.swap import discard
 from builders.cli import say
 from builders.errors import KitError
 from builders.processes import Processes
-from train.callbacks import LastStepLog, LossGuard
+from train.callbacks import CompleteLog, LossGuard
 from train.memory import PeakMemory, hardware
 from train.reports.curves import CURVES, curves_plot
-from train.run_settings import check_trackers, chosen, given, last_checkpoint, leave_work, work_folder
+from train.run_settings import check_trackers, chosen, given, is_last, last_checkpoint, leave_work, work_folder
 
 
 PROJECT = "query-expansion-kit"
@@ -121,14 +122,17 @@ def _train(training: Training, state: PartialState) -> None:
     with state.main_process_first():
         work = work_folder(folder, settings)
     set_seed(config.seed)
-    trainer = training.make_trainer(_overrides(config, work, folder))
-    for callback in (LossGuard(training.stage, folder), *training.callbacks(trainer, work), LastStepLog()):
+    with failing(training.stage):
+        trainer = training.make_trainer(_overrides(config, work, folder))
+    for callback in (LossGuard(training.stage, folder), *training.callbacks(trainer, work), CompleteLog()):
         trainer.add_callback(callback)  # The last step's log comes after the callback that may stop early.
     with state.main_process_first():
         resume = last_checkpoint(work)
     if resume:
         say(f"going on from {resume}")
-    with PeakMemory() as memory:
+        if is_last(resume):  # In the midst of an epoch the trainer would make one more step of it.
+            trainer.args.max_steps, trainer.args.num_train_epochs = -1, 0
+    with PeakMemory() as memory, failing(training.stage):
         trainer.train(resume_from_checkpoint=resume)
     logged = trainer.state.log_history
     history = [{k: v for k, v in entry.items() if not any(part in k for part in TIMED)} for entry in logged]
@@ -153,9 +157,25 @@ def _train(training: Training, state: PartialState) -> None:
             "hardware": hardware(trainer.accelerator.device),
         }
         save_model(folder, training, trainer, weights, record, timing)
-        shutil.rmtree(work, ignore_errors=True)
+        discard(work)
         say(f"{folder}: {training.said(record)}")
     state.wait_for_everyone()
+
+
+@contextmanager
+def failing(stage: str) -> Iterator[None]:
+    """Say in one line what the libraries have against settings that do not go together, or not with this model.
+
+    Raises:
+        KitError: the block failed.
+    """
+    try:
+        yield
+    except KitError:
+        raise
+    except Exception as error:  # Each of them has classes of its own.
+        reason = " ".join(str(error).split())[:300]
+        raise KitError(f"{stage}: {reason} ({type(error).__name__}); what is trained so far is kept") from error
 
 
 def save_model(

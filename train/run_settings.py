@@ -13,6 +13,7 @@ from typing import Any
 from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.ownership import CHECKPOINTS, MODEL, require_own, require_own_work
 from builders.artifacts.provenance import earlier_settings
+from builders.artifacts.swap import discard
 from builders.cli import parse, say
 from builders.errors import KitError
 from builders.masking import masked
@@ -118,7 +119,7 @@ def leave_work(output_dir: Path, settings: dict[str, Any]) -> None:
     if not CHECKPOINTS.is_made(folder):
         return
     if (folder / "settings.json").read_text() == dump_json(settings):
-        shutil.rmtree(folder, ignore_errors=True)
+        discard(folder)
     else:
         say(f"{folder}: holds checkpoints of other settings, of a training that did not end; remove it if none will")
 
@@ -135,6 +136,12 @@ def last_checkpoint(folder: Path) -> str | None:
             say(f"{checkpoint}: cut off or broken, left out ({str(error).splitlines()[0]})")
             shutil.rmtree(checkpoint, ignore_errors=True)
     return str(max(whole)[1]) if whole else None
+
+
+def is_last(checkpoint: str) -> bool:
+    """Whether nothing is left to train after a checkpoint."""
+    state = json.loads((Path(checkpoint) / "trainer_state.json").read_text())
+    return bool(state["global_step"] >= state["max_steps"])
 
 
 def _check(checkpoint: Path) -> None:

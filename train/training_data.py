@@ -52,21 +52,31 @@ def load_pairs(source: str, kind: str, config: str, split: str, revision: str | 
     Raises:
         KitError: the dataset is missing, broken, of another schema version, or lacks the config or split.
     """
-    from datasets import load_dataset
-
     folder = Path(source) if Path(source).is_dir() or source.count("/") != 1 else _download(source, revision)
     build = open_dataset(folder, kind)
     if config not in build["rows"]:
         raise KitError(f"{source}: no config {config!r}; there are {', '.join(build['rows'])}")
     if split not in build["rows"][config]:
         raise KitError(f"{source}: config {config!r} has no split {split!r}; there are {list(build['rows'][config])}")
-    rows = load_dataset(str(folder), config, split=split)
+    rows = _rows(folder, config, split)
     missing = {column.name for column in CONFIGS[config]} - set(rows.column_names)
     if missing:
         raise KitError(f"{source}: config {config!r} lacks the columns {', '.join(sorted(missing))}")
     if not len(rows):
         raise KitError(f"{source}: split {split!r} of config {config!r} is empty: there is nothing to train on")
     return Pairs(rows, build, file_hash(folder / BUILD), split)
+
+
+def _rows(folder: Path, config: str, split: str) -> Any:
+    """The very files that the record vouches for, whatever the card says of them."""
+    from datasets import load_dataset
+
+    files = [str(path) for path in sorted((folder / "data" / config).glob(f"{split}-*.parquet"))]
+    try:
+        return load_dataset("parquet", data_files={split: files}, split=split)
+    except Exception as error:  # Each of the libraries underneath has classes of its own.
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise KitError(f"{folder}: config {config!r} cannot be read ({reason}); make the folder again") from error
 
 
 def require_differing(pairs: Pairs, source: str) -> None:

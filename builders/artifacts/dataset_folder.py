@@ -4,13 +4,13 @@ A rendered folder holds `README.md` (the card), `build.json` (provenance, and a 
 and the timing), `timing.json` (what differs from run to run) and the payload, e.g. `data/<config>/<split>-….parquet`.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from builders.artifacts.files import require_files
 from builders.artifacts.provenance import same_settings
+from builders.artifacts.records import misfit, read_record
 from builders.artifacts.schema import SCHEMA_VERSION
 from builders.artifacts.swap import recover
 from builders.errors import KitError
@@ -20,6 +20,19 @@ BUILD = "build.json"
 TIMING = "timing.json"
 CARD = "README.md"
 
+# What readers of a record rely on.
+PROMPTS = [{"id": str, "sha256": str, "version?": int, "condition?": str}]
+SHAPE = {
+    **{"files": {str: str}, "rows": {str: {str: int}}, "settings": dict, "code_version": str, "prompts": PROMPTS},
+    **{"collection": {"name": str, "fingerprint": str, "language?": str, "queries?": {str: int}}},
+    **{"expander": {"model_id": str}, "student_prompt?": str, "queries?": {str: int}, "yield?": dict},
+}
+# What others are made from.
+OF_EXPANSIONS = {
+    **{"yield": dict, "select": str, "student_prompt": str, "retriever": str, "formation": str, "seed": int},
+    **{"grading_depth": int, "rows": {"raw": {str: int}}},
+}
+
 Rows = list[dict[str, Any]]
 Tables = Mapping[str, Mapping[str, Rows]]
 
@@ -27,7 +40,7 @@ Tables = Mapping[str, Mapping[str, Rows]]
 def read_build(folder: Path) -> dict[str, Any] | None:
     """The provenance of a rendered folder, or `None` where there is none (or no longer a readable one)."""
     try:
-        build = json.loads((folder / BUILD).read_text())
+        build = read_record(folder / BUILD)
     except (OSError, ValueError):
         return None
     return build if isinstance(build, dict) else None
@@ -63,13 +76,25 @@ def open_dataset(folder: Path, kind: str) -> dict[str, Any]:
         raise KitError(
             f"{folder}: schema version {build.get('schema_version')}, this kit reads {SCHEMA_VERSION}; make it again"
         )
-    require_files(folder, build.get("files"), BUILD, f"make the folder again with: python -m builders {kind}")
+    if odd := misfit(build, {**SHAPE, **(OF_EXPANSIONS if kind == "expansions" else {})}):
+        raise KitError(f"{folder}: {BUILD}: {odd} is not as the kit writes it; make the folder again")
+    require_files(folder, build["files"], BUILD, f"make the folder again with: python -m builders {kind}")
     return build
 
 
 def read_rows(folder: Path, config: str, split: str) -> Rows:
-    """The rows of one config and split of a rendered folder; empty where there is no such split."""
-    import pyarrow.parquet as parquet
+    """The rows of one config and split of a rendered folder; empty where there is no such split.
 
-    shards = sorted((folder / "data" / config).glob(f"{split}-*.parquet"))
-    return [row for shard in shards for row in parquet.read_table(shard).to_pylist()]
+    Raises:
+        KitError: a file is no Parquet.
+    """
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    rows: Rows = []
+    for shard in sorted((folder / "data" / config).glob(f"{split}-*.parquet")):
+        try:
+            rows += parquet.read_table(shard).to_pylist()
+        except ArrowException as error:
+            raise KitError(f"{shard}: cannot be read ({str(error).splitlines()[0]}); make the folder again") from error
+    return rows

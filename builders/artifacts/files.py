@@ -73,7 +73,13 @@ def dump_json(value: Any) -> str:
 
 
 def file_hash(path: Path) -> str:
-    """sha256 of a file, in hexadecimal digits."""
+    """sha256 of a file, in hexadecimal digits.
+
+    Raises:
+        KitError: it is a pipe or a device, which may never end.
+    """
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise KitError(f"{path}: no plain file; take it out")
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -1,6 +1,5 @@
 """Folders of trained models (adapter, retriever, filter): their training's record, and whether they are whole."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from builders.artifacts.files import file_hash, files_below, require_files
 from builders.artifacts.provenance import same_settings
+from builders.artifacts.records import misfit, read_record
 from builders.artifacts.swap import recover
 from builders.errors import KitError
 
@@ -15,6 +15,16 @@ from builders.errors import KitError
 TRAINING = "training.json"
 TIMING = "timing.json"
 ADAPTER, RETRIEVER, FILTER = "adapter", "retriever", "filter"
+# What readers of the record rely on, in whichever version it was written.
+_BUILD = {
+    **{"prompts?": [{"id": str, "sha256": str}], "settings?": dict, "student_prompt?": str, "kind?": str},
+    **{"collection?": {"name?": str, "fingerprint?": str}, "expander?": {"model_id?": str}},
+}
+SHAPE = {
+    **{"base?": {"model_id": str, "revision?": str, "weights?": str}, "stage?": str, "code_version?": str},
+    **{"settings?": {"model?": dict, "training?": dict}, "data?": {str: _BUILD}, "files?": {str: str}, "log?": [dict]},
+    **{"parent?": str, "versions?": {str: str}, "rows?": {str: int}, "steps?": int, "command?": str},
+}
 # What the record of a training does not vouch for: itself, what differs from run to run, and what cards renew.
 RENEWED = frozenset({TRAINING, TIMING, "README.md", "expander.json"})
 _OF_TOKENIZERS = (".json", ".jinja", ".model")
@@ -70,7 +80,7 @@ def require_unaltered(folder: Path) -> None:
         KitError: a file was altered.
     """
     try:
-        files = json.loads((folder / TRAINING).read_text())["files"]
+        files = read_record(folder / TRAINING)["files"]
     except (OSError, ValueError, LookupError, TypeError):
         return
     there = files_below(folder)
@@ -94,7 +104,7 @@ def _read(folder: Path, kind: str) -> dict[str, Any]:
     if not folder.is_dir():
         raise KitError(f"{folder}: no such {kind}; train it first: {known.trained_by}")
     try:
-        training = json.loads((folder / TRAINING).read_text())
+        training = read_record(folder / TRAINING)
     except (OSError, ValueError) as error:
         raise KitError(
             f"{folder}: {TRAINING} is missing or broken, so this is no finished {kind}; train it"
@@ -102,6 +112,9 @@ def _read(folder: Path, kind: str) -> dict[str, Any]:
     # Early adapters do not say what they are.
     if not isinstance(training, dict) or training.get("kind", ADAPTER) != kind:
         raise KitError(f"{folder}: no {kind}; train one with: {known.trained_by}")
+    shape = {**SHAPE, "data?": _BUILD} if kind == FILTER else SHAPE  # A filter learns from one dataset.
+    if odd := misfit(training, shape):
+        raise KitError(f"{folder}: {TRAINING}: {odd} is not as the kit writes it; train the {kind} again")
     if not (folder / known.weights).is_file():
         raise KitError(f"{folder}: {known.weights} is missing; train the {kind} again")
     return training
@@ -110,7 +123,7 @@ def _read(folder: Path, kind: str) -> dict[str, Any]:
 def kind_of_model(folder: Path) -> str | None:
     """Which kind of model the record in a folder names, finished or not; `None` where there is no such record."""
     try:
-        training = json.loads((folder / TRAINING).read_text())
+        training = read_record(folder / TRAINING)
     except (OSError, ValueError):
         return None
     return str(training.get("kind", ADAPTER)) if isinstance(training, dict) else None

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from builders.artifacts.records import read_record
 from builders.artifacts.swap import recover
 from builders.errors import KitError
 
@@ -99,7 +100,9 @@ def _require(folder: Path, kind: Kind, where: str, advice: str, reads: Iterable[
             if not place.is_dir():
                 raise KitError(f"{where}: {place} is a file: give a folder")
             break
-    target = folder.resolve()
+    target = Path(os.path.realpath(folder))
+    if target.is_symlink():
+        raise KitError(f"{where}: a link that leads to itself: give a folder")
     recover(target)
     for read in reads:
         path = Path(os.path.expanduser(read or ""))
@@ -121,7 +124,7 @@ def _foreign(where: str, names: Sequence[str], kind: Kind, advice: str) -> KitEr
 def _has(path: Path, keys: Sequence[str]) -> bool:
     """Whether a file is a JSON object with these keys."""
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_record(path)
     except (OSError, ValueError, RecursionError):
         return False
     return isinstance(record, dict) and all(key in record for key in keys)

@@ -1,6 +1,5 @@
 """Write a dataset folder in the Hub's layout: Parquet shards, provenance, timing and card, whole or not at all."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +7,7 @@ from builders.artifacts.dataset_card import dataset_card
 from builders.artifacts.dataset_folder import BUILD, CARD, TIMING, Rows, Tables, read_rows
 from builders.artifacts.files import atomic_folder, atomic_write, dump_json, file_hash
 from builders.artifacts.ownership import DATASET
+from builders.artifacts.records import read_record
 from builders.artifacts.schema import CONFIGS, SCHEMA_VERSION, features
 from builders.errors import KitError
 
@@ -54,13 +54,13 @@ def render_dataset(
 def renew_card(folder: Path, repo_id: str | None) -> None:
     """Write the card of a finished folder anew where its text has changed: another repository, another template."""
     text = _card(folder, repo_id or folder.as_posix())
-    if (folder / CARD).read_text() != text:
+    if (folder / CARD).read_bytes() != text.encode():
         atomic_write(folder / CARD, text.encode())
 
 
 def _card(folder: Path, where: str) -> str:
     """The card, from what lies in the folder and nothing else, so that it can be made again at any time."""
-    build = json.loads((folder / BUILD).read_text())
+    build = read_record(folder / BUILD)
     tables = {
         config: {split: read_rows(folder, config, split) for split in build["rows"][config]}
         for config in CONFIGS

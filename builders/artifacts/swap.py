@@ -58,6 +58,19 @@ def swap(made: Path, place: Path) -> None:
             return
 
 
+def discard(place: Path) -> None:
+    """Remove a folder so that a kill leaves all of it, or nothing that the next command does not remove."""
+    recover(place)
+    if not place.is_dir():
+        return
+    with suppress(OSError):
+        aside = tempfile.mkdtemp(prefix=temporary_name(place), dir=place.parent)
+        try:
+            os.rename(place, aside)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
 def recover(place: Path) -> None:
     """Put right what killed processes left beside a path: an old folder set aside comes back, the unfinished goes."""
     try:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from builders.artifacts.records import refuse_pipe
 from builders.cli import parse
 from builders.errors import KitError
 from builders.expanders.trained import load_expander
@@ -81,6 +82,7 @@ def _queries(args: ExpandArguments) -> list[str]:
         raise KitError("give one query, or --file with one a line")
     if args.file is None:
         return [str(args.query)]
+    refuse_pipe(Path(args.file))
     try:
         text = sys.stdin.read() if args.file == "-" else Path(args.file).read_text(encoding="utf-8")
     except FileNotFoundError as error:

@@ -1,12 +1,12 @@
 """Reads LoRA adapters: the base model that one belongs to, and its weights on that model."""
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
 
 from builders.artifacts.download import download
 from builders.artifacts.model_folder import require_unaltered
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint
 
@@ -23,7 +23,7 @@ def adapter_base(adapter: str) -> str:
         what = f"adapter {adapter!r} cannot be had from the Hub"
         path = download(what, adapter, allow=["adapter_config.json"]) / "adapter_config.json"
     try:
-        return str(json.loads(path.read_text())["base_model_name_or_path"])
+        return str(read_record(path)["base_model_name_or_path"])
     except (OSError, ValueError, KeyError) as error:
         raise KitError(f"adapter {adapter!r}: adapter_config.json is missing or broken; train it again") from error
 

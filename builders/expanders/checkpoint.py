@@ -13,6 +13,7 @@ from typing import Any
 from builders.artifacts.cache import cache_dir
 from builders.artifacts.download import download
 from builders.artifacts.files import cached_folder, file_hash
+from builders.artifacts.records import read_record, refuse_pipes
 from builders.errors import KitError
 
 
@@ -79,8 +80,11 @@ def loading(path: str | Path) -> Iterator[None]:
     Raises:
         KitError: the block failed.
     """
+    refuse_pipes(Path(path))
     try:
         yield
+    except KitError:
+        raise
     except Exception as error:  # safetensors and torch raise classes of their own for a truncated file
         reason = " ".join(str(error).split())[:300]
         raise KitError(f"{path} cannot be loaded: {reason}") from error
@@ -94,7 +98,7 @@ def _local(folder: Path) -> Checkpoint:
         if noted := _read_note(folder):
             return noted
     try:
-        named = json.loads((folder / "config.json").read_text()).get("_name_or_path") or folder.name
+        named = read_record(folder / "config.json").get("_name_or_path") or folder.name
     except (OSError, ValueError, AttributeError) as error:
         raise KitError(f"{folder}: config.json is broken, so this is no model checkpoint") from error
     return Checkpoint(str(folder), str(named), f"sha256:{_digest(folder)}", "a local folder")
@@ -135,7 +139,7 @@ def _hub(model_id: str, revision: str | None) -> Checkpoint:
 def _read_note(folder: Path) -> Checkpoint | None:
     """What the kit noted of a folder of its cache; `None` where there is no note, or the folder was altered since."""
     try:
-        note = dict(json.loads((folder / _NOTE).read_text()))
+        note = dict(read_record(folder / _NOTE))
         # Earlier notes do not tell.
         unaltered = note.pop("beside", None) in (None, _files_digest(folder, _BESIDE))
         return Checkpoint(path=str(folder), **note) if unaltered else None

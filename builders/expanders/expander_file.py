@@ -1,6 +1,5 @@
 """Reads and writes `expander.json`: all that an adapter needs beside its weights to expand queries anywhere."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any
 
 from builders.artifacts.files import dump_json
 from builders.artifacts.model_folder import ADAPTER, KINDS, TRAINING, adapter_name
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.prompts.load import load_prompt
 from builders.prompts.output_check import OutputCheck
@@ -106,11 +106,11 @@ def read_expander(folder: Path, prompt: str | None = None) -> Record:
     """
     try:
         if prompt is None and (folder / EXPANDER).is_file():
-            record: Record | None = json.loads((folder / EXPANDER).read_text())
+            record: Record | None = read_record(folder / EXPANDER)
             if not isinstance(record, dict) or record.get("form") != FORM:
                 raise KitError(f"{folder / EXPANDER}: of a form that this version does not know: update the kit")
         else:
-            training = json.loads((folder / TRAINING).read_text())
+            training = read_record(folder / TRAINING)
             record = expander_record(training, load_prompt(prompt) if prompt else None)
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise KitError(f"{folder}: no {EXPANDER} and no {TRAINING} of the kit's that can be read ({error})") from error
@@ -126,7 +126,7 @@ def require_measured(folder: Path) -> None:
         KitError: they are others, or the file is broken.
     """
     try:
-        record = json.loads((folder / EXPANDER).read_text())
+        record = read_record(folder / EXPANDER)
         measured = record.get("measured")
     except FileNotFoundError:
         return

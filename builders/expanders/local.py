@@ -125,6 +125,8 @@ class LocalExpander(Expander):
                 device_map={"": "cuda" if torch.cuda.is_available() else "cpu"},
                 trust_remote_code=False,
             )
+            with torch.inference_mode():  # Its settings may be of other types than its code takes.
+                model.generate(torch.zeros((1, 1), dtype=torch.long, device=model.device), max_new_tokens=1)
         if self._adapter is not None:
             model = with_adapter(model, self._adapter, merge=not self._load_in_4bit)
         return model.eval()
@@ -214,6 +216,11 @@ class LocalExpander(Expander):
 
     def _warn_of_length(self, prompt: int, answer: int) -> None:
         longest = getattr(self.model.config, "max_position_embeddings", None)
+        if longest and prompt > longest:
+            raise KitError(
+                f"{self.identity.model_id}: a prompt of {prompt} tokens is longer than the {longest} that the model "
+                "was made for: shorten the query, or what the prompt shows"
+            )
         if longest and prompt + answer > longest and not self._warned:
             self._warned = True
             logger.warning(

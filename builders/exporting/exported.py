@@ -92,7 +92,7 @@ def export_adapter(options: ExportOptions) -> bool:
     }
     if _is_current(output, record):
         text = export_card(read_export(output), output, options.repo_id, options.adapter_repo_id)
-        if (output / CARD).read_text() != text:
+        if (output / CARD).read_bytes() != text.encode():
             atomic_write(output / CARD, text.encode())
         return False
     say(f"merging {record['adapter']} into {checkpoint.model_id}, to be stored in {dtype}")

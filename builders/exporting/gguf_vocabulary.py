@@ -1,10 +1,10 @@
 """Read the vocabulary for a GGUF file: tokens, their types, and how text is split before merges apply."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 
 
@@ -48,7 +48,7 @@ def read_vocabulary(folder: Path, size: int, split: str | None = None) -> Vocabu
 
     path = folder / "tokenizer.json"
     try:
-        data: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = read_record(path)
         kind, vocabulary, added = data["model"]["type"], data["model"]["vocab"], data["added_tokens"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise KitError(f"{path}: missing or broken; train the adapter again") from error

@@ -7,6 +7,7 @@ from typing import Any
 
 from builders.artifacts.files import file_hash
 from builders.artifacts.model_folder import FILTER, read_training
+from builders.artifacts.records import refuse_pipes
 from builders.collections.collection import Query
 from builders.errors import KitError
 from builders.expanders.expander import Expansion
@@ -56,6 +57,7 @@ class CrossEncoderFilter(Filter):
     def _model(self) -> Any:
         from sentence_transformers import CrossEncoder
 
+        refuse_pipes(self._folder)
         try:
             return CrossEncoder(str(self._folder), local_files_only=True, model_kwargs={"use_safetensors": True})
         except Exception as error:  # safetensors and torch raise classes of their own for a truncated file

@@ -6,11 +6,11 @@ results' `reference`, and with its `own` retriever without expansion. `retriever
 without a `formation` are baselines, which search the plain query. The rest is settings and provenance.
 """
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.grading.comparison import PLAIN, Row
 
@@ -37,7 +37,7 @@ def read_results(path: Path, command: str, relied_on: Callable[[dict[str, Any]],
         KitError: the file is missing or broken, or lacks what the caller relies on.
     """
     try:
-        results = in_one_form(json.loads(path.read_text(encoding="utf-8")))
+        results = in_one_form(read_record(path))
         relied_on(results)
     except OSError as error:
         raise KitError(f"{path}: no results there; run {command} first") from error

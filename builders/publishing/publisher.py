@@ -230,20 +230,24 @@ class Publisher:
         return None
 
     def _verify(self, plan: PublishPlan, published: Published) -> None:
-        """See with our own eyes that the commit holds the folder."""
-        try:
-            tree = self.repository.tree(str(published.commit), fresh=True)
-        except KitError as error:
-            raise KitError(
-                f"published as commit {published.commit}, but not seen there afterwards: {error}; run it again"
-            ) from error
-        wrong = [path for path, content in plan.content.items() if not holds(tree, path, content)]
-        wrong += [path for path in plan.deletions if path in tree]
-        if wrong:
-            raise KitError(
+        """See with our own eyes that the commit holds the folder; a list that lacks some of it may be an old one."""
+        patience = Patience()
+        while True:
+            try:
+                tree = self.repository.tree(str(published.commit), fresh=True)
+            except KitError as error:
+                raise KitError(
+                    f"published as commit {published.commit}, but not seen there afterwards: {error}; run it again"
+                ) from error
+            wrong = [path for path, content in plan.content.items() if not holds(tree, path, content)]
+            wrong += [path for path in plan.deletions if path in tree]
+            if not wrong:
+                return
+            line = (
                 f"{published.url}: commit {published.commit} was made, but it does not hold what was sent "
                 f"({', '.join(wrong[:3])}): do not use it, and run the same command again"
             )
+            patience.pause(Failure(Cause.LOST, line))
 
     def _seen_proposal(self, published: Published) -> Published:
         """See that the pull request is there, and only once."""

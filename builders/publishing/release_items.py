@@ -1,6 +1,5 @@
 """Find out which folders of a release were made from which, by the hashes in their provenance."""
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from builders.artifacts.dataset_folder import BUILD
 from builders.artifacts.files import file_hash
 from builders.artifacts.markdown import code, hub_link, text
 from builders.artifacts.model_folder import ADAPTER, RETRIEVER, TRAINING, adapter_name
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.masking import without_login
 from builders.publishing.card_merge import Card
@@ -186,7 +186,7 @@ def _has(known: Mapping[str, StagedFolder], *kinds: str) -> list[str]:
 def _record(path: Path, *keys: str) -> Any:
     """A value of a folder's own provenance."""
     try:
-        value = json.loads(path.read_text())
+        value = read_record(path)
         for key in keys:
             value = value[key]
         return value

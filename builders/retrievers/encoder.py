@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from builders.artifacts.cache import cache_dir
 from builders.artifacts.download import download
 from builders.artifacts.files import cached_folder, file_hash
+from builders.artifacts.records import refuse_pipes
 from builders.errors import KitError
 
 
@@ -99,6 +100,7 @@ class Encoder:
         """
         from sentence_transformers import SentenceTransformer
 
+        refuse_pipes(self.folder)
         given: Any = {"local_files_only": True, "model_kwargs": {"use_safetensors": True}, "device": device}
         try:
             return SentenceTransformer(str(self.folder), **given)

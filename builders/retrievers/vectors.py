@@ -1,7 +1,6 @@
 """Encodes the documents of a collection once, and keeps their vectors on disk, memory-mapped."""
 
 import io
-import shutil
 from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from builders.artifacts.cache import cache_dir
 from builders.artifacts.files import atomic_write, cached_folder
+from builders.artifacts.swap import discard
 from builders.collections.collection import Collection
 from builders.errors import KitError
 from builders.retrievers.document_ids import DocumentIds
@@ -48,7 +48,7 @@ def document_vectors(collection: Collection, encoder: Encoder) -> tuple["np.ndar
         if found is None:
             _encode(collection, encoder, folder)
             found = _load(folder)
-        shutil.rmtree(_work(folder), ignore_errors=True)
+        discard(_work(folder))
     if found is None:
         raise KitError(f"{folder}: the vectors just written cannot be read: is the disk full or damaged?")
     return found

@@ -15,7 +15,15 @@ from builders.errors import KitError
 
 
 KIND = Kind("test folder", lambda folder: (folder / "mine/version").is_file())
-STEPS = ((os, "rename"), (os, "replace"), (os, "fsync"), (os, "open"), (shutil, "rmtree"), (swap, "_exchange"))
+STEPS = (
+    (os, "rename"),
+    (os, "replace"),
+    (os, "fsync"),
+    (os, "open"),
+    (shutil, "rmtree"),
+    (os, "unlink"),
+    (swap, "_exchange"),
+)
 
 
 def write(place: Path, version: str) -> None:
@@ -34,7 +42,7 @@ def stands(place: Path) -> str | None:
     return version
 
 
-def killed(step: int, place: Path, before: bool) -> bool:
+def killed(step: int, work, before: bool) -> bool:
     """Write in a process that is killed at one of its steps, before or after it; whether it came so far."""
     child = os.fork()
     if child == 0:
@@ -54,7 +62,7 @@ def killed(step: int, place: Path, before: bool) -> bool:
         for module, name in STEPS:
             setattr(module, name, dying(getattr(module, name)))
         try:
-            write(place, "new")
+            work()
         except BaseException:
             os._exit(1)
         os._exit(0)
@@ -66,7 +74,7 @@ def killed(step: int, place: Path, before: bool) -> bool:
 @pytest.mark.parametrize("before", [True, False])
 @pytest.mark.parametrize("exchanges", [True, False])
 @pytest.mark.parametrize("old", ["old", None])
-def test_a_kill_at_any_step_leaves_the_old_or_the_new(old, exchanges, before, tmp_path, monkeypatch):
+def test_a_kill_at_any_step_leaves_the_old_or_the_new(old, exchanges, before, tmp_path, monkeypatch, record_property):
     if not exchanges:
         monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
     place, step, seen = tmp_path / "place", 0, set()
@@ -74,7 +82,7 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new(old, exchanges, before, tm
         shutil.rmtree(place, ignore_errors=True)
         if old:
             write(place, old)
-        was_killed = killed(step, place, before)
+        was_killed = killed(step, lambda: write(place, "new"), before)
         if old and exchanges:
             assert stands(place) in (old, "new")
         # Any command that is about to write there asks this first.
@@ -86,6 +94,40 @@ def test_a_kill_at_any_step_leaves_the_old_or_the_new(old, exchanges, before, tm
             break
         step += 1
     assert seen == {old, "new"} and step > 8
+    record_property("trials", {"tried": step})
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_kill_at_any_step_of_a_file_leaves_the_old_or_the_new(before, tmp_path, record_property):
+    place, step, seen = tmp_path / "file", 0, set()
+    while True:
+        place.write_bytes(b"old")
+        was_killed = killed(step, lambda: atomic_write(place, b"new"), before)
+        seen.add(place.read_bytes())
+        atomic_write(place, b"again")
+        assert [path.name for path in tmp_path.iterdir()] == ["file"]
+        if not was_killed:
+            break
+        step += 1
+    assert seen == {b"old", b"new"} and step > 3
+    record_property("trials", {"tried": step})
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_kill_while_a_folder_is_removed_leaves_all_of_it_or_nothing(before, tmp_path, record_property):
+    place, step, seen = tmp_path / "place", 0, set()
+    while True:
+        shutil.rmtree(place, ignore_errors=True)
+        write(place, "old")
+        was_killed = killed(step, lambda: swap.discard(place), before)
+        swap.recover(place)
+        seen.add(stands(place))
+        assert [path.name for path in tmp_path.iterdir()] == (["place"] if stands(place) else [])
+        if not was_killed:
+            break
+        step += 1
+    assert seen == ({"old", None} if before else {None}) and step > 3
+    record_property("trials", {"tried": step})
 
 
 def test_the_exchange_is_what_is_used_here(tmp_path):

@@ -182,10 +182,10 @@ def test_a_failing_part_of_a_large_file_is_sent_again(hub: HubServer, versions: 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_commit_that_does_not_hold_what_was_sent_is_reported(hub: HubServer, versions: dict, kind: str) -> None:
-    # The second look at the tree is the one after the commit.
-    fault = hub.fault("GET", "/tree/", skip=1, body=b"[]")
+    # The second look at the tree is the one after the commit; a list that is old for once is asked for again.
+    fault = hub.fault("GET", "/tree/", skip=1, times=99, body=b"[]")
     line = refusal(hub, versions[kind][0])
-    assert fault.fired == 1 and "README.md" in line and "does not hold what was sent" in line
+    assert fault.fired > 1 and "README.md" in line and "does not hold what was sent" in line
 
 
 @pytest.mark.parametrize("kind", KINDS)

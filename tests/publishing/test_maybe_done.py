@@ -47,6 +47,13 @@ def test_a_commit_that_shows_late_is_waited_for(hub: HubServer, versions: dict, 
     assert publish(hub, new, tag="v2").tag == "v2" and fault.fired == times
 
 
+def test_a_list_of_files_that_is_old_for_once_is_asked_for_again(hub: HubServer, versions: dict) -> None:
+    old, new = versions["adapter"]
+    publish(hub, old)
+    fault = hub.fault("GET", "/tree/", skip=1, body=b"[]")
+    assert publish(hub, new, tag="v2").tag == "v2" and fault.fired == 1
+
+
 @pytest.mark.parametrize("how", [LATE, {"status": 403}, {"status": 200, "body": b"<html>"}])
 def test_a_commit_that_never_shows_is_not_called_refused(hub: HubServer, versions: dict, how: dict) -> None:
     old, new = versions["adapter"]

@@ -10,6 +10,7 @@ from statistics import mean
 from typing import Any
 
 from builders.artifacts.files import atomic_write
+from builders.artifacts.records import read_record
 from builders.cli import say
 from builders.expanders.expander import Expansion, Identity, Request, Sampling
 from builders.expanders.generation_log import GenerationLog
@@ -33,7 +34,7 @@ class Cost:
     def read(cls, log: Path) -> "Cost":
         """What earlier runs spent on the answers of this log; nothing when there were none."""
         try:
-            return cls(**json.loads(log.with_suffix(".cost.json").read_text()))
+            return cls(**read_record(log.with_suffix(".cost.json")))
         except (OSError, ValueError, TypeError):
             return cls()
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from builders.artifacts.files import atomic_write
 from builders.artifacts.provenance import cores, made_by, same_settings
+from builders.artifacts.records import read_record
 from builders.cli import say
 from builders.collections.collection import collection_provenance
 from builders.grading.comparison import Row, parquet_bytes
@@ -77,7 +78,7 @@ MATRIX = Output(
 def results_are_current(folder: Path, settings: Mapping[str, Any], files: Sequence[str] = EVALUATION.files) -> bool:
     """Whether all files are there, the first of which says that they were made with exactly these settings."""
     try:
-        results = json.loads((folder / files[0]).read_text())
+        results = read_record(folder / files[0])
     except (OSError, ValueError):
         return False
     made_with = {name: value for name, value in results.get("settings", {}).items() if name not in RETIRED}

@@ -1,6 +1,5 @@
 """Training in rounds: stages, validation between them, early stopping, and a record that is written after each."""
 
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +20,7 @@ from builders.artifacts.ownership import (
     require_own_work,
 )
 from builders.artifacts.provenance import made_by
+from builders.artifacts.records import read_record
 from builders.cli import say
 from builders.collections.load import load_collection
 from builders.expanders.local import LocalExpander
@@ -201,7 +201,7 @@ class Rounds(ABC):
     def _recorded(self) -> dict[tuple[int, str], Spent]:
         """What stages took in earlier runs of this command: those that are passed over now."""
         try:
-            stages = json.loads((self.out / self.files[0]).read_text())["stages"]
+            stages = read_record(self.out / self.files[0])["stages"]
             return {(one["round"], one["stage"]): Spent(one["seconds"], one["peak_mib"]) for one in stages}
         except (OSError, ValueError, KeyError):
             return {}
@@ -225,4 +225,4 @@ def is_over(history: Sequence[Mapping[str, Any]], patience: int) -> bool:
 
 def rows_of(folder: Path, config: str) -> int:
     """Train rows of a dataset that a stage made."""
-    return int(json.loads((folder / BUILD).read_text())["rows"][config]["train"])
+    return int(read_record(folder / BUILD)["rows"][config]["train"])

@@ -28,6 +28,7 @@ def load_tokenizer(checkpoint: Checkpoint) -> Any:
     """
     with loading(checkpoint.path):
         tokenizer = AutoTokenizer.from_pretrained(checkpoint.path, trust_remote_code=False)
+        tokenizer("text")  # Its settings may be of other types than its code takes.
     if tokenizer.pad_token is None or tokenizer.pad_token == tokenizer.eos_token:
         special = ("<|endoftext|>", "<|finetune_right_pad_id|>", "<pad>", tokenizer.unk_token)
         spare = [token for token in special if token in tokenizer.get_vocab() and token != tokenizer.eos_token]

@@ -121,16 +121,13 @@ class StudentTraining(Training):
         if (line := self._rendered.said(source)) and PartialState().is_main_process:
             say(line)
         model = continued(*student, self.parent) if self.parent else load_base(*student)
-        try:
-            trainer = resolve_name(self.method.trainer)(
-                model=model,
-                args=replace(self.config, **overrides),
-                train_dataset=self.method.rows(self._rendered.rows),
-                processing_class=tokenizer,
-                peft_config=None if self.parent else get_peft_config(self.model_args),
-            )
-        except ValueError as error:  # Settings that do not go together, or not with this model.
-            raise KitError(f"{self.stage}: {' '.join(str(error).split())[:300]}") from error
+        trainer = resolve_name(self.method.trainer)(
+            model=model,
+            args=replace(self.config, **overrides),
+            train_dataset=self.method.rows(self._rendered.rows),
+            processing_class=tokenizer,
+            peft_config=None if self.parent else get_peft_config(self.model_args),
+        )
         # On a 4-bit base TRL has the adapter in bfloat16; read from a checkpoint, PEFT would make it float32.
         trainer.model.load_adapter = partial(trainer.model.load_adapter, autocast_adapter_dtype=False)
         return trainer

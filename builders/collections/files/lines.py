@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
+from builders.artifacts.records import parse_json, refuse_pipe
 from builders.collections.files.decompressed import BLOCK, Decompressed
 from builders.errors import KitError
 
@@ -87,7 +88,7 @@ def read_json(path: Path) -> Iterator[tuple[Place, Record]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except json.JSONDecodeError as error:
             where = f"{error.msg}, column {error.colno}"
             raise KitError(f"{place}: not valid JSON ({where}); mend the line") from error
@@ -96,7 +97,7 @@ def read_json(path: Path) -> Iterator[tuple[Place, Record]]:
 
 def _json_list(path: Path, text: str) -> Iterator[tuple[Place, Record]]:
     try:
-        records = json.loads(text)
+        records = parse_json(text)
     except json.JSONDecodeError as error:
         raise KitError(f"{path}, row {error.lineno}: not valid JSON ({error.msg}); mend the line") from error
     for number, record in enumerate(records, start=1):
@@ -116,6 +117,7 @@ def _checked(place: Place, record: Any, line: str) -> Record:
 
 
 def _opened(path: Path) -> TextIO:
+    refuse_pipe(path)
     # Lines end at \n alone: texts may hold other separators. utf-8-sig passes over a byte order mark.
     if path.suffix.lower() not in COMPRESSED:
         return path.open(encoding="utf-8-sig", newline="\n")

@@ -9,6 +9,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from builders.artifacts.records import parse_json
 from builders.collections.collection import Split, split_of
 from builders.collections.files.documents import id_field
 from builders.collections.files.lines import Place, Record, form_of, read_json, read_lines
@@ -62,12 +63,12 @@ def _is_other_json(path: Path) -> bool:
     if re.match(r"\[\s*\{", head):  # may be gigabytes of questions
         return False
     try:
-        value = json.loads(first_line(path))
+        value = parse_json(first_line(path))
     except json.JSONDecodeError:
         if form_of(path) != "json" or not head.startswith(("{", "[")):
             return False
         try:
-            value = json.loads("\n".join(line for _, line in read_lines(path)))
+            value = parse_json("\n".join(line for _, line in read_lines(path)))
         except json.JSONDecodeError:
             return False
         return True

@@ -1,11 +1,11 @@
 """Check an export's folder before it is published: an adapter merged into its base model, or that as a GGUF file."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
 from builders.artifacts.files import require_files
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, stage
 
@@ -22,7 +22,7 @@ def read_export(folder: Path) -> dict[str, Any]:
         KitError: there is none, or none that can be read.
     """
     try:
-        record = json.loads((folder / EXPORT).read_text())
+        record = read_record(folder / EXPORT)
         if record["kind"] not in RELATIONS or not record["files"]:
             raise ValueError(record["kind"])
     except (OSError, ValueError, KeyError, TypeError) as error:

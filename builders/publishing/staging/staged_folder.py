@@ -50,7 +50,7 @@ class StagedFolder:
     @cached_property
     def card(self) -> Card:
         """The card, with marks around what was generated."""
-        card = marked(read_card((self.folder / CARD).read_text(), f"{self.folder / CARD}"))
+        card = marked(_read_card(self.folder / CARD))
         return addressed(card, self.repo_id) if self.repo_id else card
 
     @cached_property
@@ -98,7 +98,14 @@ def read_card_data(folder: Path, missing: str, remedy: str) -> dict[str, Any]:
     path = folder / CARD
     if not path.is_file():
         raise KitError(f"{folder}: {missing}; {remedy}")
-    return read_card(path.read_text(), str(path)).data
+    return _read_card(path).data
+
+
+def _read_card(path: Path) -> Card:
+    try:
+        return read_card(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError as error:
+        raise KitError(f"{path}: no text in UTF-8; make the folder's card again") from error
 
 
 def require_base(folder: Path, data: Mapping[str, Any], base: str, relation: str, remedy: str) -> None:

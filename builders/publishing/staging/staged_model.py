@@ -12,6 +12,7 @@ from typing import Any
 
 from builders.artifacts.dataset_folder import CARD
 from builders.artifacts.model_folder import ADAPTER, KINDS, RENEWED, RETRIEVER, TRAINING, read_training
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.expanders.expander_file import require_measured
 from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, require_base, stage
@@ -105,7 +106,7 @@ def _goes_up(training: dict[str, Any]) -> Callable[[str], bool]:
 def _base_of(folder: Path, training: dict[str, Any]) -> str:
     """The base model, which PEFT's file and the training's record have to name alike."""
     try:
-        base = json.loads((folder / CONFIG).read_text()).get("base_model_name_or_path")
+        base = read_record(folder / CONFIG).get("base_model_name_or_path")
     except (OSError, ValueError, AttributeError) as error:
         raise KitError(f"{folder / CONFIG}: missing or broken; train the adapter again") from error
     _require_hub_id(folder / CONFIG, base)

@@ -1,10 +1,10 @@
 """Check a Space's folder before it is published: an app that runs from its folder alone."""
 
-import json
 from pathlib import Path
 
 from builders.artifacts.dataset_folder import CARD
 from builders.artifacts.files import require_files
+from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.publishing.staging.staged_folder import StagedFolder, read_card_data, stage
 
@@ -22,7 +22,7 @@ def open_space(folder: Path) -> StagedFolder:
     """
     data = read_card_data(folder, f"{CARD} is missing", AGAIN)
     try:
-        settings = json.loads((folder / SPACE).read_text())
+        settings = read_record(folder / SPACE)
         if not isinstance(settings, dict) or not settings:
             raise ValueError("no settings")
     except (OSError, ValueError) as error:
