@@ -44,13 +44,13 @@ def entry(words: Sequence[str]) -> Callable[[], None]:
     return importlib.import_module(name).main
 
 
-def command_here(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def command_here(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     """Run a command of the kit in this process: seconds less than `command`, for one that ends with a refusal."""
     words = [str(argument) for argument in arguments]
     printed, told, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(told):
         patch.setattr(sys, "argv", words[1:] if words[0] == "-m" else words)
-        patch.chdir(ROOT)
+        patch.chdir(cwd)
         try:
             run(entry(words))
         except SystemExit as ended:
