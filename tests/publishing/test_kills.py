@@ -3,42 +3,13 @@
 from __future__ import annotations
 
 import random
-import signal
-import subprocess
-import sys
-import tempfile
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.hub_server import HubServer
-from tests.hub_server.fixtures import client_environment
-from tests.support.commands import ROOT
-from tests.support.publishing_client import KINDS, NAME, Calm, publish, repo
+from tests.support.publishing_client import KINDS, Calm, killed_publish, publish, repo
 from tests.support.rendered_folders import preferences
-
-
-def killed_publish(
-    hub: HubServer, folder: Path, method: str, path: str, skip: int = 0, with_xet: bool = False
-) -> None:
-    """Publish in a process that is killed by SIGKILL when its request arrives."""
-    with tempfile.TemporaryDirectory() as home:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "builders", "publish", str(folder), "--repo_id", NAME, "--tag", "v2"],
-            env=client_environment(hub, Path(home), xet=with_xet),
-            cwd=ROOT,
-            stderr=subprocess.DEVNULL,
-        )
-
-        def kill(request: object) -> None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-
-        fault = hub.fault(method, path, skip=skip, hook=kill)
-        assert process.wait(120) == -signal.SIGKILL and fault.fired == 1
-    # The work of the request that was under way is done by the server all the same.
-    time.sleep(0.3)
 
 
 FIXED_MOMENTS = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import shutil
 import signal
@@ -500,6 +501,20 @@ def command(hub: HubServer, *arguments: object, token: str | None = None) -> sub
         return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
+def killed(hub: HubServer, config: Path, method: str, path: str, skip: int = 0) -> None:
+    """Release in a process that is killed by SIGKILL when its request arrives."""
+    with tempfile.TemporaryDirectory() as home:
+        process = start(hub, home, "--config", config)
+
+        def kill(_: object) -> None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+        hub.fault(method, path, skip=skip, hook=kill)
+        process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+
+
 @pytest.mark.parametrize(
     ("method", "path"),
     [
@@ -511,16 +526,7 @@ def command(hub: HubServer, *arguments: object, token: str | None = None) -> sub
 )
 def test_killed_then_run_again(hub: HubServer, made: dict, tmp_path: Path, method: str, path: str) -> None:
     config = recipe(settings(made, tmp_path / "release"), tmp_path / "release.yaml")
-    with tempfile.TemporaryDirectory() as home:
-        process = start(hub, home, "--config", config)
-
-        def kill(_: object) -> None:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-
-        hub.fault(method, path, hook=kill)
-        process.communicate(timeout=120)
-    assert process.returncode == -signal.SIGKILL
+    killed(hub, config, method, path)
     left = json.loads((tmp_path / "release" / REPORT).read_text())
     assert "begun" in [entry["state"] for entry in left["entries"]] and not left["complete"]
     done = command(hub, "--config", config)
@@ -528,6 +534,23 @@ def test_killed_then_run_again(hub: HubServer, made: dict, tmp_path: Path, metho
     assert "release v1.0: 6 of 6 parts are up (read from the Hub)" in done.stderr
     assert hub.owner_token not in done.stdout + done.stderr
     assert_released(hub)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(5))
+def test_killed_at_a_random_request_then_run_again(hub: HubServer, made: dict, tmp_path: Path, seed: int) -> None:
+    with HubServer() as calm:
+        push(calm, settings(made, tmp_path / "calm"))
+        requests = len(calm.log)
+    config = recipe(settings(made, tmp_path / "release"), tmp_path / "release.yaml")
+    killed(hub, config, "*", "", random.Random(seed).randrange(requests - 5))
+    hub.faults.clear()
+    assert command(hub, "--config", config).returncode == 0
+    assert_released(hub)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["calm", "release", "release.yaml"]
+    assert {path.name for path in (tmp_path / "release").rglob("*")} == {
+        path.name for path in (tmp_path / "calm").rglob("*")
+    }
 
 
 def test_a_dry_run_tells_all_and_changes_nothing(hub: HubServer, made: dict, tmp_path: Path, capsys) -> None:

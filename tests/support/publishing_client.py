@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
 import sys
+import tempfile
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +17,7 @@ from builders.errors import KitError
 from builders.publishing.hub import publish_folder
 from builders.publishing.publisher import Published, PublishOptions
 from tests.hub_server import HubServer
-from tests.hub_server.fixtures import run_command
+from tests.hub_server.fixtures import client_environment, run_command
 from tests.hub_server.handler import LogEntry
 from tests.hub_server.view import RepoView
 from tests.support.commands import ROOT
@@ -83,3 +87,26 @@ def titles(hub: HubServer, kind: str, name: str = NAME, revision: str = "main") 
 def files_in(folder: Path) -> dict[str, bytes]:
     """Path → content, for all files of a folder."""
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def killed_publish(
+    hub: HubServer, folder: Path, method: str, path: str, skip: int = 0, with_xet: bool = False, public: bool = False
+) -> None:
+    """Publish in a process that is killed by SIGKILL when its request arrives."""
+    wishes = ["--public"] if public else []
+    with tempfile.TemporaryDirectory() as home:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "builders", "publish", str(folder), "--repo_id", NAME, "--tag", "v2", *wishes],
+            env=client_environment(hub, Path(home), xet=with_xet),
+            cwd=ROOT,
+            stderr=subprocess.DEVNULL,
+        )
+
+        def kill(request: object) -> None:
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+
+        fault = hub.fault(method, path, skip=skip, hook=kill)
+        assert process.wait(120) == -signal.SIGKILL and fault.fired == 1
+    # The work of the request that was under way is done by the server all the same.
+    time.sleep(0.3)
