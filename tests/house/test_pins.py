@@ -334,7 +334,7 @@ def engines_table(results: dict[str, Any]) -> str:
 def test_no_recorded_results_are_left_out() -> None:
     without = {path.stem for path in RESULTS.glob("*.json")} - set(RECORDED)
     # Of these nothing is rendered.
-    assert without == {"grading", "languages", "large_index", "parse_sweep", "recorded_teachers"}
+    assert without == {"faults", "grading", "languages", "large_index", "parse_sweep", "recorded_teachers"}
 
 
 # Names.
