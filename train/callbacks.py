@@ -65,7 +65,8 @@ class ValidationCallback(TrainerCallback):
 
         figures: list[dict[str, float]] = [{}]
         if self._validation is not None:
-            figures = [self._validation.measure(self._trainer.accelerator.unwrap_model(self._trainer.model))]
+            with self._trainer.accelerator.autocast():  # As it is trained.
+                figures = [self._validation.measure(self._trainer.accelerator.unwrap_model(self._trainer.model))]
         broadcast_object_list(figures)
         due = control.should_log
         # TRL's own `log` would hand out the training's averages with it, and begin new ones.

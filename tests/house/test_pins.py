@@ -234,8 +234,9 @@ def test_settings_of_trained_students(here: Path) -> None:
 
     world = make_world(Path("world"), rows=4)
     pinned.in_cache_as_from_the_hub(world.base)
-    shared = {"model_name_or_path": world.base, "load_in_4bit": False, "max_steps": 1, **CPU}
-    sft = {"expansions": world.expansions, "output_dir": "sft", **world.validation(1, validation_queries=2)}
+    shared = {"model_name_or_path": world.base, "load_in_4bit": False, "dtype": "float32", "max_steps": 1, **CPU}
+    sft = {"expansions": world.expansions, "output_dir": "sft", "lora_dropout": 0.05}
+    sft |= world.validation(1, validation_queries=2)
     run_script("train/sft.py", "--config", RECIPES / "smollm2-135m/sft-qlora.yaml", *pinned.flags(**shared, **sft))
     dpo = {"preferences": world.preferences, "adapter": "sft", "output_dir": "dpo"}
     run_script("train/dpo.py", "--config", RECIPES / "smollm2-135m/dpo-qlora.yaml", *pinned.flags(**shared, **dpo))

@@ -74,7 +74,8 @@ class World:
 def arguments(stage: str, base: Path, output: Path, settings: dict[str, Any]) -> list[str]:
     """The demo's recipe, and what differs from it."""
     recipe = settings.pop("config", RECIPES / f"smollm2-135m/{stage}-qlora.yaml")
-    own = {"model_name_or_path": base, "output_dir": output, "load_in_4bit": False, "disable_tqdm": True, **settings}
+    own = {"model_name_or_path": base, "output_dir": output, "load_in_4bit": False, "disable_tqdm": True}
+    own |= {"dtype": "float32", **settings}
     words = [["--" + name, *map(str, value if isinstance(value, list) else [value])] for name, value in own.items()]
     return ["--config", str(recipe), *sum(words, [])]
 

@@ -15,6 +15,7 @@ from builders.artifacts.files import dump_json
 from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint, loading, resolve_checkpoint
 from train.loop import is_sharded
+from train.students.shared_prefixes import share_prefixes
 
 
 def load_tokenizer(checkpoint: Checkpoint) -> Any:
@@ -57,7 +58,7 @@ def load_base(checkpoint: Checkpoint, model_args: ModelConfig) -> Any:
     with loading(checkpoint.path):
         base = AutoModelForCausalLM.from_pretrained(
             checkpoint.path,
-            dtype=getattr(torch, model_args.dtype) if model_args.dtype not in (None, "auto") else "auto",
+            dtype=getattr(torch, model_args.dtype or "float32"),
             quantization_config=quantization,
             attn_implementation=model_args.attn_implementation,
             device_map=None if is_sharded() else {"": place},
@@ -67,6 +68,8 @@ def load_base(checkpoint: Checkpoint, model_args: ModelConfig) -> Any:
         if "support_avx512bf16_for_cpu" in vars(layer):
             # Where the CPU can, bitsandbytes packs weights anew in evaluation: rounded, and no gradient goes through.
             vars(layer)["support_avx512bf16_for_cpu"] = False
+    if place == "cpu":
+        share_prefixes(base)
     return base
 
 

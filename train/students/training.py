@@ -20,6 +20,7 @@ from builders.expanders.expander_file import expander_files
 from train.callbacks import ValidationCallback, restore
 from train.loop import Training, is_sharded, train
 from train.run_settings import chosen, require_own_folders
+from train.students.arithmetic import AUTO, arithmetic, keep_in_autocast, settled
 from train.students.conversation import render_rows
 from train.students.methods.method import Method, StudentData
 from train.students.student import (
@@ -115,12 +116,15 @@ class StudentTraining(Training):
     def make_trainer(self, overrides: Mapping[str, Any]) -> Any:
         """See [`Training`]."""
         score_answers_only()
-        tokenizer, student = load_tokenizer(self.base), (self.base, self.model_args)
+        tokenizer, self._settled = load_tokenizer(self.base), settled(self.model_args)
         source = getattr(self.data, self.method.dataset)
         self._rendered = render_rows(self.pairs.rows, tokenizer, self.method.answers, self.config, source)
         if (line := self._rendered.said(source)) and PartialState().is_main_process:
             say(line)
+        student = (self.base, self._settled)
         model = continued(*student, self.parent) if self.parent else load_base(*student)
+        if self.model_args.dtype == AUTO:
+            overrides = {**overrides, "bf16": self._settled.dtype == "bfloat16"}
         trainer = resolve_name(self.method.trainer)(
             model=model,
             args=replace(self.config, **overrides),
@@ -130,6 +134,7 @@ class StudentTraining(Training):
         )
         # On a 4-bit base TRL has the adapter in bfloat16; read from a checkpoint, PEFT would make it float32.
         trainer.model.load_adapter = partial(trainer.model.load_adapter, autocast_adapter_dtype=False)
+        keep_in_autocast(trainer)
         return trainer
 
     def callbacks(self, trainer: Any, work: Path) -> Sequence[ValidationCallback]:
@@ -150,6 +155,7 @@ class StudentTraining(Training):
             "data": {dataset: self.pairs.build},
             "parent": adapter_name(str(self.parent)) if self.parent else None,
             "reference": references[self.parent is None] if references else None,
+            **({"arithmetic": arithmetic(self._settled)} if self.model_args.dtype == AUTO else {}),
             "quantization": "NF4 with double quantization" if self.model_args.load_in_4bit else None,
             "validation": {"checks": checks(history), "kept_step": kept} if self.data.validation_steps else None,
         }
