@@ -3,8 +3,8 @@
     python benchmarks/gpu.py                # about the card of this machine; writes results/gpu.json
     python benchmarks/gpu.py --quick --folder out/gpu-quick   # few queries, and two small layers for Qwen3-4B
 
-AQE runs by the kit's own commands: n = 50 candidates of each query, graded by BM25; SFT on the best of them (RSFT), DPO
-on best against worst, greedy evaluation. Then SFT and DPO in NF4 are timed on the data made so, step by step, of
+AQE runs by the kit's own commands: n = 50 candidates of each query, graded by BM25; SFT on the best of them (RSFT),
+DPO on best against worst, greedy evaluation. Then SFT and DPO in NF4 are timed on the data made so, step by step, of
 SmolLM2-135M and of a model with the shape of Qwen3-4B and random weights. Nothing is fetched, everything goes on where
 it was interrupted, and a run that is done reports from what is in `--folder`.
 """
@@ -115,9 +115,7 @@ def _aqe_rows(seconds: Mapping[str, float], folder: Path, sizes: Mapping[str, in
     return rows + rows_of(f"candidates, n = {sizes['samples']}", "tokens/s", speed)
 
 
-def _step_rows(
-    name: str, model: str, stage: str, folder: Path, sizes: Mapping[str, int]
-) -> list[dict[str, Any]]:
+def _step_rows(name: str, model: str, stage: str, folder: Path, sizes: Mapping[str, int]) -> list[dict[str, Any]]:
     """Tokens a second and peak memory of SFT or DPO in NF4, from the folder where they were measured before."""
     note = folder / f"steps-{Path(model).name.replace(':', '-')}-{stage}.json"
     if not note.exists():

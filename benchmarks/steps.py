@@ -1,4 +1,4 @@
-"""A training command in a process of its own that takes an optimizer step whenever it is told to, and says what it took.
+"""A training command in its own process that takes an optimizer step whenever it is told to, and says what it took.
 
     python benchmarks/steps.py FOLDER train/sft.py --config …     # a checkout of the kit, a command of it
     python benchmarks/steps.py FOLDER trl.scripts.sft --model_name_or_path …   # a module

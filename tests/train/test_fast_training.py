@@ -6,7 +6,7 @@ import math
 import pytest
 
 from builders.artifacts.files import file_hash
-from tests.support.small_training import interrupted_sft, make_world
+from tests.support.small_training import interrupted, make_world
 from tests.support.tiny_student import base_model
 
 
@@ -173,13 +173,10 @@ def test_an_adapter_trained_in_bfloat16_has_weights_in_float32(world, tmp_path, 
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_in_bfloat16_ends_as_an_undisturbed_one(world, tmp_path, in_bfloat16, monkeypatch):
+def test_an_interrupted_training_in_bfloat16_ends_as_an_undisturbed_one(world, tmp_path, in_bfloat16):
     given = {"save_steps": 2, **in_bfloat16, **world.validation(3)}
     whole = world.sft(tmp_path / "whole", **given)
-    with monkeypatch.context() as patch:
-        sft = type(world).sft
-        patch.setattr(type(world), "sft", lambda self, output, **more: sft(self, output, **{**more, **in_bfloat16}))
-        interrupted_sft(world, tmp_path / "again", at_step=5)
+    interrupted(world.sft, tmp_path / "again", at_step=5, **given)
     again = world.sft(tmp_path / "again", **given)
     assert again["log"] == whole["log"] and again["validation"] == whole["validation"]
     name = "adapter_model.safetensors"

@@ -51,8 +51,10 @@ def trees_of(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Trees | N
         for number in order[start : start + each]:
             node_of[number, kept[number]] = torch.tensor(tree.add(rows[number])) + len(trees) * size
         trees.append(tree)
-    parts = ([getattr(tree, name) for tree in trees] for name in ("tokens", "depths", "sees"))
-    return Trees(*(torch.stack(part) for part in parts), node_of)
+    tokens, depths, sees = (
+        torch.stack([getattr(tree, name) for tree in trees]) for name in ("tokens", "depths", "sees")
+    )
+    return Trees(tokens, depths, sees, node_of)
 
 
 def share_prefixes(model: Any) -> None:
