@@ -45,7 +45,8 @@ def trees_of(input_ids: torch.Tensor, attention_mask: torch.Tensor) -> Trees | N
     groups, size = _groups([rows[number] for number in order])
     if groups == len(rows):
         return None
-    node_of, trees, each = torch.zeros_like(input_ids), [], len(rows) // groups
+    node_of, each = torch.zeros_like(input_ids), len(rows) // groups
+    trees: list[_Tree] = []
     for start in range(0, len(rows), each):
         tree = _Tree(size)
         for number in order[start : start + each]:
