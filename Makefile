@@ -4,7 +4,7 @@ BIN := .venv/bin
 OUT := out/demo
 RECIPES := train/recipes/smollm2-135m
 EXPERIMENTS := benchmarks/experiments
-SPEED := grading growth startup
+SPEED := grading growth startup training
 DEMO := $(EXPERIMENTS)/demo/README.md
 # Two workers: most tests wait for single-threaded imports.
 PYTEST := $(BIN)/python -m pytest -n 2
@@ -67,7 +67,7 @@ results-transfer: .venv/.test ## Pairs graded by BM25 against pairs graded by a 
 results-otherdocs: .venv/.test ## The students of pydocs on libraries that nobody tuned on, after results-expandr
 	$(call experiment,otherdocs)
 
-bench: .venv/.test ## Every benchmark of speed, beside what one would take instead: benchmarks/results
+bench: .venv/.test $(OUT)/preferences/build.json ## Every benchmark of speed, beside what one would take instead: benchmarks/results
 	@for name in $(SPEED); do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 test: .venv/.test ## The fast tier of tests, lint and types among them

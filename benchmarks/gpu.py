@@ -23,8 +23,8 @@ from typing import Any
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.steps import Step, Stepped
-from benchmarks.timing import arguments, report, rows_of
+from benchmarks.support.steps import Step, Stepped
+from benchmarks.support.timing import arguments, report, rows_of
 from benchmarks.training import KIT, RECIPES, STAGES, kit_command, plain_rows, trl_command
 from builders.artifacts.files import atomic_write, cached_folder, dump_json
 from builders.expanders.checkpoint import resolve_checkpoint

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.large_index import EXPANSION_LENGTH, QUERY_LENGTH, Words
-from benchmarks.timing import arguments, at_least, at_most, in_turn, report, rows_of
+from benchmarks.support.timing import arguments, at_least, at_most, in_turn, report, rows_of
 from builders.collections.collection import Collection
 from builders.collections.load import load_collection
 from builders.expanders.recordings import read_recorded
@@ -199,7 +199,7 @@ class Worker:
 
     def __init__(self, system: str, task: Path, tree: Path, environment: Mapping[str, str]) -> None:
         self._system = system
-        command = [sys.executable, str(ROOT / "benchmarks/grading_worker.py"), system, str(task)]
+        command = [sys.executable, str(ROOT / "benchmarks/support/grading_worker.py"), system, str(task)]
         path = os.pathsep.join([str(tree.resolve()), os.environ.get("PYTHONPATH", "")])
         self._process = subprocess.Popen(
             command,

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.grading import CANDIDATES, OF_A_QUERY, pydocs_task
-from benchmarks.timing import RESULTS, arguments, at_most, report
+from benchmarks.support.timing import RESULTS, arguments, at_most, report
 from builders.artifacts.files import atomic_write
 from builders.collections.load import load_collection
 from train.reports.plot import png, pyplot
@@ -74,7 +74,7 @@ def grading(size: int, folder: Path) -> dict[str, float]:
     task = folder / f"grading-{size}.json"
     given = pydocs_task(min(size, CANDIDATES))
     task.write_text(json.dumps(given | {"pairs": [given["pairs"][n % len(given["pairs"])] for n in range(size)]}))
-    command = [sys.executable, str(ROOT / "benchmarks/grading_worker.py"), "kit", str(task)]
+    command = [sys.executable, str(ROOT / "benchmarks/support/grading_worker.py"), "kit", str(task)]
     answers = _run(command, "run\npeak\n").splitlines()
     return {"s": float(answers[1]), "MiB": float(answers[2])}
 
@@ -102,7 +102,7 @@ def building(size: int, folder: Path) -> dict[str, float]:
 PEAK = """
 import sys, time
 started = time.perf_counter()
-from benchmarks.timing import peak_mib
+from benchmarks.support.timing import peak_mib
 from builders.__main__ import main
 main()
 print(time.perf_counter() - started, peak_mib())

@@ -13,7 +13,7 @@ import tempfile
 from functools import partial
 from pathlib import Path
 
-from benchmarks.timing import arguments, at_most, in_turn, report, rows_of, seconds
+from benchmarks.support.timing import arguments, at_most, in_turn, report, rows_of, seconds
 
 
 ROOT = Path(__file__).resolve().parent.parent

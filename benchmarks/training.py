@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.steps import Step, Stepped
-from benchmarks.timing import arguments, at_least, at_most, report, rows_of
+from benchmarks.support.steps import Step, Stepped
+from benchmarks.support.timing import arguments, at_least, at_most, report, rows_of
 from builders.expanders.checkpoint import resolve_checkpoint
 from train.students.conversation import render
 from train.students.student import load_tokenizer

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.steps import Stepped
+from benchmarks.support.steps import Stepped
 from tests.support.commands import ROOT
 from tests.support.small_training import arguments, make_world
 

@@ -25,7 +25,7 @@ from builders.artifacts.markdown import table
 from builders.artifacts.provenance import cores, made_by
 
 
-RESULTS = Path(__file__).resolve().parent / "results"
+RESULTS = Path(__file__).resolve().parent.parent / "results"
 
 
 def arguments(doc: str | None, *add: Callable[[argparse.ArgumentParser], Any]) -> argparse.Namespace:

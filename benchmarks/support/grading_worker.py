@@ -1,6 +1,6 @@
 """Grades the candidates of a task with one system, as often as it is asked to: a process of `benchmarks.grading`.
 
-    python benchmarks/grading_worker.py SYSTEM TASK.json
+    python benchmarks/support/grading_worker.py SYSTEM TASK.json
 
 It needs nothing of the kit but `builders`, which may be an older one's: PYTHONPATH says whose. Each line on standard
 input is answered by a line of JSON: `run` by the seconds that grading took, `cpu` by those that the cores worked for

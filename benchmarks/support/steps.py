@@ -1,7 +1,7 @@
 """A training command in its own process that takes an optimizer step whenever it is told to, and says what it took.
 
-    python benchmarks/steps.py FOLDER train/sft.py --config …     # a checkout of the kit, a command of it
-    python benchmarks/steps.py FOLDER trl.scripts.sft --model_name_or_path …   # a module
+    python benchmarks/support/steps.py FOLDER train/sft.py --config …     # a checkout of the kit, a command of it
+    python benchmarks/support/steps.py FOLDER trl.scripts.sft --model_name_or_path …   # a module
 
 `Stepped` starts one. Several of them can so be measured in turn, each with its model loaded: a slow minute of the
 machine falls on all of them.
