@@ -4,7 +4,7 @@ BIN := .venv/bin
 OUT := out/demo
 RECIPES := train/recipes/smollm2-135m
 EXPERIMENTS := benchmarks/experiments
-SPEED := grading growth startup training
+SPEED := generation grading growth startup training
 DEMO := $(EXPERIMENTS)/demo/README.md
 # Two workers: most tests wait for single-threaded imports.
 PYTEST := $(BIN)/python -m pytest -n 2
@@ -96,7 +96,7 @@ clean-demo: ## Remove what the demo made
 	@touch $@
 
 .venv/.test: .venv/.demo
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,pyserini,chinese,faiss]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,pyserini,chinese,faiss,openvino]'
 	@touch $@
 
 # The stages. Nothing is fetched at run time, so the Hub is switched off.

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from benchmarks.large_index import EXPANSION_LENGTH, QUERY_LENGTH, Words
-from benchmarks.support.timing import arguments, at_least, at_most, in_turn, report, rows_of
+from benchmarks.support.timing import arguments, at_least, at_most, commit, in_turn, report, rows_of
 from builders.collections.collection import Collection
 from builders.collections.load import load_collection
 from builders.expanders.recordings import read_recorded
@@ -69,18 +69,12 @@ def main() -> None:
         found, checks = measured(what, task, [s for s in systems if s in large], {PYSERINI: LARGE_BOUND}, args, cache)
         (memory,) = (row["median"] for row in found if row["system"] == KIT and row["unit"] == "MiB")
         rows, targets = rows + found, [*targets, *checks, at_most(f"{what}: MiB", LARGE_MIB, memory)]
-    report("grading", rows, targets, args, kit_before=_commit(args.before) if args.before else None)
+    report("grading", rows, targets, args, kit_before=commit(args.before) if args.before else None)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--before", type=Path, help="Checkout of the kit to compare with.")
     parser.add_argument("--large", type=Path, help="Folder of large_index.py, with its passages and index.")
-
-
-def _commit(folder: Path) -> str:
-    """The commit that a checkout stands at."""
-    command = ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"]
-    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def _systems(args: argparse.Namespace) -> list[str]:

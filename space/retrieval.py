@@ -5,6 +5,7 @@ from pathlib import Path
 
 from builders.collections.ir_dataset import IR_DATASETS
 from builders.errors import KitError
+from builders.expanders.engines.openvino_engine import OpenVINOEngine
 from builders.prompts.querygym import PREFIX, querygym_prompt
 from builders.retrievers.analysis.chinese import chinese_analyzer
 from builders.retrievers.encoder import EMBEDDED
@@ -46,7 +47,8 @@ def not_needed(retriever: str, collection: str, language: str, prompt: str) -> f
     searched = {_first_word(part) for part in HybridRetriever.part_names(retriever)}
     others = {kind.__module__ for kind in RETRIEVERS if searched.isdisjoint(map(_first_word, kind.forms))}
     # Faiss is for more documents than a Space has, and pyserini also matches answers, which a Space does not.
-    left = {*others, Faiss.__module__, "pyserini"}
+    # It generates with transformers, unless somebody adds the other engine's package to its requirements.
+    left = {*others, Faiss.__module__, "pyserini", OpenVINOEngine.__module__}
     if language != "zh":
         left.add(chinese_analyzer.__module__)
     if not IR_DATASETS.matches(collection):

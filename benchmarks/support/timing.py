@@ -14,6 +14,7 @@ The JSON: {"benchmark", "machine", "rows": [{"what", "system", "median", "min", 
 import argparse
 import os
 import re
+import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -136,6 +137,12 @@ def report(
     if output:
         results = {"benchmark": name, "machine": machine(), "rows": rows, "targets": targets, **facts}
         atomic_write(output, dump_json(results | made_by(f"python -m benchmarks.{name}")).encode())
+
+
+def commit(folder: Path) -> str:
+    """The commit that a checkout stands at."""
+    command = ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
 
 
 def machine() -> str:

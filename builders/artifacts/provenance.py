@@ -28,6 +28,7 @@ PACKAGES = (
     "datasets",
     "huggingface_hub",
     "numpy",
+    "openvino-genai",
     "peft",
     "pyarrow",
     "pyserini",

@@ -47,7 +47,10 @@ class ExpandArguments:
     )
     base_model: str | None = field(default=None, metadata={"help": "Where the adapter's base model is now."})
     max_new_tokens: int | None = field(default=None, metadata={"help": "Token limit, if not the expander's own."})
-    dtype: str | None = field(default=None, metadata={"help": "float32 (CPU), bfloat16 or float16."})
+    dtype: str | None = field(
+        default=None,
+        metadata={"help": "float32, bfloat16, float16; `auto`: what is fastest here; by default as it was measured."},
+    )
     batch_size: int = field(default=64, metadata={"help": "Queries expanded together."})
 
 

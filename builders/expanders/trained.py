@@ -12,6 +12,7 @@ from builders.collections.collection import Collection, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.checkpoint import EMBEDDED
+from builders.expanders.engines.generation_engine import AUTO
 from builders.expanders.expander import Expansion, Request, greedy
 from builders.expanders.expander_file import read_expander, recorded_prompt, require_measured
 from builders.expanders.formulated import FormulatedQuery, formulate_query
@@ -226,7 +227,7 @@ def load_expander(
     folder = _adapter_folder(name, revision)
     if folder is None:
         asked = load_prompt(prompt or BASE_PROMPT)
-        local = LocalExpander(name, dtype=dtype or "float32", revision=revision)
+        local = LocalExpander(name, dtype=dtype or AUTO, revision=revision)
         return QueryExpander(local.identity.model_id, local, asked, max_new_tokens or BASE_TOKENS, DEFAULT, collection)
     record = read_expander(folder, prompt)
     require_measured(folder)

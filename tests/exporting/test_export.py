@@ -427,8 +427,9 @@ def test_smollm2_exports_as_llama_cpp_itself_writes_it(demo, tmp_path: Path, emb
 def test_the_demos_exports_write_what_its_adapter_writes(demo, tmp_path: Path, embedded_model: str) -> None:
     from builders.expanders.local import LocalExpander
 
-    expander = LocalExpander(embedded_model, str(demo.dpo), block=1)
-    expected = answers(expander.model, expander.tokenizer)
+    expander = LocalExpander(embedded_model, str(demo.dpo), dtype="float32")
+    expander.load()
+    expected = answers(expander.engine.model, expander.tokenizer)
     for format in FORMATS:
         assert export(demo.dpo, tmp_path / format, format, "float32", prompt=None)
         model, words = load(tmp_path / format)

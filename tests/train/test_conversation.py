@@ -141,7 +141,7 @@ def test_a_model_without_padding_token_or_template_writes(tmp_path, change):
     from tests.support.tiny_student import base_model
 
     base = base_model(tmp_path / "base")
-    local = LocalExpander(str(base))
+    local = LocalExpander(str(base), dtype="float32")
     words = tiny_tokenizer()
     for name, value in change.items():
         setattr(words, name, value)
@@ -149,4 +149,4 @@ def test_a_model_without_padding_token_or_template_writes(tmp_path, change):
     if change.get("chat_template", "") is None:
         (base / "chat_template.jinja").unlink(missing_ok=True)
     asked = [Request(str(n), ({"role": "user", "content": "sort" * (n + 1)},), 1) for n in range(2)]
-    assert len(dict(local.expand(asked, greedy(4)))) == 2 and local.tokenizer.pad_token == "<|im_end|>"
+    assert len(dict(local.expand(asked, greedy(4)))) == 2

@@ -227,7 +227,7 @@ def test_the_figures_are_those_of_the_pair(world, adapter, tmp_path, monkeypatch
         (entry["alone"]["retriever"], None, entry["retriever"]),
         (entry["alone"]["expander"], adapter, args.encoder),
     ):
-        expander = LocalExpander(str(world.base), writer and str(writer), block=8)
+        expander = LocalExpander(str(world.base), writer and str(writer), "float32", block=8)
         answers = dict(expander.expand(requests, greedy(4)))
         grader = Grader(fruit, load_retriever(f"dense:{retriever}", fruit), load_formulation("mean"))
         grades = grader.expanded([(query.id, answers[query.id][0].text) for query in queries])

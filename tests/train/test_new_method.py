@@ -75,7 +75,7 @@ def test_kto_is_one_record_and_trains_from_the_command_line(tmp_path):
     assert training["log"][0]["loss"] == pytest.approx(0.5, abs=1e-6)
     assert training["log"][1]["loss"] < 0.5
 
-    expander = LocalExpander(str(world.base), adapter=str(folder))
+    expander = LocalExpander(str(world.base), adapter=str(folder), dtype="float32")
     asked = Request("one", ({"role": "user", "content": PROMPT},), 1)
     assert len(dict(expander.expand([asked], greedy(2)))["one"]) == 1
 

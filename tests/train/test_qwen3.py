@@ -92,7 +92,7 @@ def test_the_student_is_asked_as_it_was_trained(world):
     row = load_dataset(str(world.expansions), "distillation", split="train")[0]
     words = load_tokenizer(resolve_checkpoint(str(world.base)))
     rendered = render(row, words, ("completion",))
-    expander = LocalExpander(str(world.base))
+    expander = LocalExpander(str(world.base), dtype="float32")
     asked = []
     call = type(expander.tokenizer).__call__
 

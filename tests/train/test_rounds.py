@@ -95,7 +95,7 @@ def test_what_is_known_is_written_after_every_round(tmp_path, monkeypatch):
     fruit = load_collection(str(world.collection))
     asked = fruit.split("validation")
     requests = [Request(query.id, tuple(load_prompt(PROMPT).messages(query.text)), 1) for query in asked]
-    expander = LocalExpander(str(world.base), adapter=str(adapter), block=64)
+    expander = LocalExpander(str(world.base), adapter=str(adapter), dtype="float32", block=64)
     answers = {key: found[0].text for key, found in expander.expand(requests, greedy(6))}
     grader = Grader(fruit, load_retriever("bm25s", fruit), load_formulation("q*1+e"))
     grades = grader.expanded(list(answers.items()))

@@ -60,7 +60,7 @@ def test_the_adapter_of_the_best_check_is_saved(world, trained):
     asked = [query for query in collection.split("validation") if query.split == "validation"]
     requests = [Request(query.id, tuple(load_prompt(PROMPT).messages(query.text)), 1) for query in asked]
     for adapter, step in ((str(trained), validation["kept_step"]), (None, 0)):
-        expander = LocalExpander(str(world.base), adapter=adapter, block=4)
+        expander = LocalExpander(str(world.base), adapter=adapter, dtype="float32", block=4)
         answers = dict(expander.expand(requests, greedy(6)))
         grades = dict(zip(answers, grader.expanded([(key, e[0].text) for key, e in answers.items()]), strict=True))
         # The training checks four of the six.
@@ -270,7 +270,7 @@ def requests():
 
 @pytest.fixture(scope="module")
 def expander(embedded_model):
-    return LocalExpander(embedded_model, block=4)
+    return LocalExpander(embedded_model, dtype="float32", block=4)
 
 
 def test_sharing_the_prompts_cache_changes_no_answer(expander, requests):
@@ -283,7 +283,7 @@ def test_sharing_the_prompts_cache_changes_no_answer(expander, requests):
         text = tokenizer.apply_chat_template(list(request.messages), tokenize=False, add_generation_prompt=True)
         inputs = tokenizer(text, return_tensors="pt", add_special_tokens=False)
         with torch.inference_mode():
-            output = expander.model.generate(**inputs, do_sample=False, max_new_tokens=10)
+            output = expander.engine.model.generate(**inputs, do_sample=False, max_new_tokens=10)
         written = output[0, inputs["input_ids"].shape[1] :]
         assert answers[request.key].text == " ".join(tokenizer.decode(written, skip_special_tokens=True).split())
         assert answers[request.key].prompt_tokens == inputs["input_ids"].shape[1]
@@ -318,7 +318,7 @@ def test_an_adapter_of_another_base_is_refused(demo, tmp_path, embedded_model):
         LocalExpander(embedded_model, adapter=str(truncated))
     (truncated / "training.json").unlink()  # Nobody vouches for it.
     with pytest.raises(KitError, match="cannot be loaded"):
-        LocalExpander(embedded_model, adapter=str(truncated)).load()
+        LocalExpander(embedded_model, adapter=str(truncated), engine="transformers").load()
 
 
 @pytest.mark.slow

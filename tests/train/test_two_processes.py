@@ -117,7 +117,7 @@ def test_two_processes_train_what_one_trains(tmp_path):
 
 
 def test_blocks_hold_neighbours_in_length_and_are_dealt_out_whole(tmp_path):
-    expander = LocalExpander(str(base_model(tmp_path / "tiny")), block=6)
+    expander = LocalExpander(str(base_model(tmp_path / "tiny")), dtype="float32", block=6)
     lengths = [5, 90, 7, 91, 6, 92, 8, 3]
     requests = [Request(str(n), ({"role": "user", "content": "x" * n},), 2) for n in lengths]
     blocks = [[int(request.key) for request in block] for block in expander.blocks(requests)]

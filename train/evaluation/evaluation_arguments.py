@@ -19,7 +19,9 @@ class GenerationArguments:
     num_queries: int = field(default=100, metadata={"help": "Queries to sample from the split; 0 takes all."})
     prompt: str = field(default="api-docs-zero-shot", metadata={"help": "Zero-shot prompt id or YAML file."})
     max_new_tokens: int = field(default=32, metadata={"help": "Token limit of one expansion."})
-    dtype: str = field(default="float32", metadata={"help": "float32 (CPU), bfloat16 or float16."})
+    dtype: str = field(
+        default="float32", metadata={"help": "float32, bfloat16, float16; `auto`: what is fastest here."}
+    )
     load_in_4bit: bool = field(default=False, metadata={"help": "NF4 with double quantization."})
     block: int = field(default=32, metadata={"help": "Queries expanded together."})
     seed: int = field(default=0, metadata={"help": "Seeds samples of queries, candidates, tests and intervals."})

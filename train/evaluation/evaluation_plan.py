@@ -167,6 +167,7 @@ def make_plan(args: EvaluationArguments) -> Plan:
     pool = plan.pool
     settings = {
         **{name: value for name, value in asdict(args).items() if name != "output_dir"},
+        **plan.expander(None).settings,
         "collection_fingerprint": plan.collection.fingerprint,
         "systems": plan.identities(),
         "pool_identity": asdict(plan.expander(pool.adapter).identity) if pool else None,
@@ -197,6 +198,7 @@ def make_matrix_plan(args: MatrixArguments) -> Plan:
     plan.reference, plan.against = args.reference or systems[0], args.against
     plan.settings = {
         **{name: value for name, value in asdict(args).items() if name not in ("output_dir", "adapters")},
+        **plan.expander(None).settings,
         "collection_fingerprint": plan.collection.fingerprint,
         "expanders": plan.identities(),
         "retrievers": plan.retrievers,

@@ -81,7 +81,7 @@ class Rounds(ABC):
         self.held_out = HeldOutQueries(
             self.collection, args.num_validation, args.seed, args.prompt, args.max_new_tokens, retriever
         )
-        LocalExpander(args.model, args.adapter)
+        LocalExpander(args.model, args.adapter, args.dtype)
         self.grader = self.grader_of(retriever)
         # The entry of a round that is not measured yet.
         self._underway: Record | None = None
@@ -176,7 +176,7 @@ class Rounds(ABC):
         with PeakMemory() as memory:
             name = f"validation of {writer_name}"
             found = generate(name, writer, asked.requests, asked.sampling, folder, Processes(0, 1))
-            has_written = "model" in vars(writer)  # Loaded with the first answer that was not there.
+            has_written = writer.engine.is_loaded  # Loaded with the first answer that was not there.
             del writer
             figures = asked.figures(grader(), {key: answers[0].text for key, answers in found.answers.items()})
         spent = Spent(round(time.time() - started, 1), round(memory.mebibytes))

@@ -23,7 +23,10 @@ class RoundsBase:
     collection: str = field(default="pydocs", metadata={"help": collection_help()})
     language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
     num_validation: int = field(default=-1, metadata={"help": "Validation queries; -1 takes all."})
-    dtype: str = field(default="float32", metadata={"help": "Of generation: float32 (CPU), bfloat16 or float16."})
+    dtype: str = field(
+        default="float32",
+        metadata={"help": "Of generation: float32, bfloat16, float16; `auto`: what is fastest here."},
+    )
     accelerate_config: str = field(
         default="train/accelerate/cpu.yaml", metadata={"help": "How generation and training are launched."}
     )

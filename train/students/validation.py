@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from builders.collections.load import load_collection
 from builders.errors import KitError
+from builders.expanders.engines.transformers_engine import TransformersEngine
 from builders.expanders.local import LocalExpander
 from builders.grading.grader import Grader
 from builders.retrievers.formulation import formulation_help, load_formulation
@@ -78,7 +79,9 @@ class Validation:
         self._plain = self._held_out.plain(self._grader)
         revision = None if model_args.model_revision == "main" else model_args.model_revision
         name = str(model_args.model_name_or_path)
-        self._expander = LocalExpander(name, block=options.validation_block, revision=revision)
+        # The model will be that of the training, in its own dtype.
+        engine, block = TransformersEngine.name, options.validation_block
+        self._expander = LocalExpander(name, dtype="float32", block=block, revision=revision, engine=engine)
 
     def measure(self, student: Any) -> dict[str, float]:
         """Mean nDCG@10 of the student and of the plain query; shares of the queries helped and hurt.
@@ -87,7 +90,9 @@ class Validation:
         """
         import torch
 
-        self._expander.model = student.eval()
+        engine = self._expander.engine
+        assert isinstance(engine, TransformersEngine)
+        engine.model = student.eval()
         try:
             with torch.random.fork_rng([student.device] if student.device.type == "cuda" else []):
                 answers = dict(self._expander.expand(self._held_out.requests, self._held_out.sampling))

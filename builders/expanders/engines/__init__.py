@@ -1,0 +1,1 @@
+"""What runs a model on this machine: one file an engine."""
