@@ -4,7 +4,7 @@ BIN := .venv/bin
 OUT := out/demo
 RECIPES := train/recipes/smollm2-135m
 EXPERIMENTS := benchmarks/experiments
-SPEED := generation grading growth startup training
+SPEED := generation grading growth startup training_steps
 DEMO := $(EXPERIMENTS)/demo/README.md
 # Two workers: most tests wait for single-threaded imports.
 PYTEST := $(BIN)/python -m pytest -n 2

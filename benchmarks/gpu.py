@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.support.steps import Step, Stepped
 from benchmarks.support.timing import arguments, report, rows_of
-from benchmarks.training import KIT, RECIPES, STAGES, kit_command, plain_rows, trl_command
+from benchmarks.training_steps import KIT, RECIPES, STAGES, kit_command, plain_rows, trl_command
 from builders.artifacts.files import atomic_write, cached_folder, dump_json
 from builders.expanders.checkpoint import resolve_checkpoint
 

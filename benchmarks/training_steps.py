@@ -1,8 +1,8 @@
 """Training of students on a CPU: tokens a second of SFT and DPO, by the kit, by TRL's defaults, by an earlier kit.
 
-    python benchmarks/training.py                          # writes results/training.json
-    python benchmarks/training.py --before OTHER_CHECKOUT  # a row more: the kit as it was there
-    python benchmarks/training.py --quick                  # SFT alone, under a minute
+    python -m benchmarks.training_steps                          # writes results/training.json
+    python -m benchmarks.training_steps --before OTHER_CHECKOUT  # a row more: the kit as it was there
+    python -m benchmarks.training_steps --quick                  # SFT alone, under a minute
 
 All of them train on the data of the demo (`make demo` makes it, `--data` names another), in the same order and with
 the same LoRA shape, learning rates and batches; what else the kit's rows are is the demo's command, and TRL's are its
@@ -81,7 +81,7 @@ def main() -> None:
             of_seed = _measured(stage, args, Path(folder))
             more, met = _rows(stage, of_seed)
             rows, targets = rows + more, targets + met
-    report("training", rows, targets, args)
+    report("training_steps", rows, targets, args)
 
 
 def before(parser: argparse.ArgumentParser) -> None:
