@@ -7,7 +7,8 @@ import subprocess
 
 import pytest
 
-from benchmarks import grading, growth, startup, timing
+from benchmarks import grading, growth, startup
+from benchmarks.support import timing
 from tests.support.commands import ROOT
 from tests.support.inference_server import WORDS
 from tests.support.word_collection import word_collection
