@@ -1,6 +1,4 @@
-"""Answers with the kit of an older commit, for `generation.py`.
-
-    PYTHONPATH=FOLDER python benchmarks/support/kit_before.py MODEL DTYPE
+"""Answers with the kit of an older commit, for `generation.py`, with that commit's folder as PYTHONPATH.
 
 Reads what is asked as JSON, a line each, and writes how long it took. Uses only what older kits have, too.
 """
@@ -24,11 +22,11 @@ def main() -> None:
         requests = [
             Request(key, tuple(messages), asked["samples"]) for key, messages in asked["conversations"].items()
         ]
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         answers = [one for _, found in expander.expand(requests, sampling) for one in found]
-        spent = time.perf_counter() - started
+        spent, cpu = time.perf_counter() - started, time.process_time() - worked
         tokens = sum(one.completion_tokens for one in answers)
-        print(json.dumps({"seconds": spent, "tokens": tokens}), flush=True)
+        print(json.dumps({"seconds": spent, "cpu": cpu, "tokens": tokens}), flush=True)
 
 
 if __name__ == "__main__":
