@@ -113,9 +113,12 @@ def test_a_machine_is_measured_once(monkeypatch, tmp_path):
     note.write_text(json.dumps(other))
     monkeypatch.setattr(arithmetic, "_saves", None)
     assert arithmetic.arithmetic(arithmetic.settled(auto)) == {"dtype": "bfloat16", "attention": "eager"}
+    told = arithmetic.settled(ModelConfig(dtype="auto", attn_implementation="sdpa"))
+    assert (told.dtype, told.attn_implementation) == ("bfloat16", "sdpa")
     told = arithmetic.settled(ModelConfig(dtype="float32", attn_implementation="eager"))
     assert (told.dtype, told.attn_implementation) == ("float32", "eager")
-    assert arithmetic.settled(ModelConfig(dtype="float32")).attn_implementation == "sdpa"
+    # A recipe that names its dtype trains as it did before: nothing is decided that its record would not tell.
+    assert arithmetic.settled(ModelConfig(dtype="float32")) == ModelConfig(dtype="float32")
 
 
 @pytest.mark.parametrize("new_takes", [0.5, 0.95, 2.0])

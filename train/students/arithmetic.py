@@ -14,31 +14,32 @@ from trl import ModelConfig
 
 from builders.artifacts.cache import cache_dir
 from builders.artifacts.files import atomic_write, dump_json
+from builders.expanders.engines.fastest_dtype import fastest_dtype
+from builders.expanders.engines.generation_engine import AUTO
 
 
-AUTO = "auto"
-# CPUs with instructions for bfloat16 do a layer in it up to 8 times as fast as in float32, others in several times as
-# long; float32 and torch's fused attention stand unless the other one saves that share of the time.
+# torch's fused attention stands unless plain attention saves that share of the time.
 SAVES = 0.1
 SECONDS = 0.06  # Of computing, for each comparison.
 # A small model's, in a batch of a few rows.
-ROWS, TOKENS, WIDTH, INNER, HEADS, HEAD = 2, 192, 512, 1536, 8, 64
+ROWS, TOKENS, HEADS, HEAD = 2, 192, 8, 64
 
 
 def settled(model_args: ModelConfig) -> ModelConfig:
-    """The recipe with its dtype and attention decided, where it says `dtype: auto` and no `attn_implementation`.
+    """The recipe with its dtype and attention decided, where it says `dtype: auto`; another one as it is.
 
-    On a CPU both are measured, once a machine: what a training is repeated or resumed with must not hang on a moment.
-    All processes train in what the main process decides.
+    The dtype is that of generation, see [`fastest_dtype`]. An attention that the recipe does not name is measured on a
+    CPU, once a machine: what a training is repeated or resumed with must not hang on a moment. All processes train in
+    what the main process decides.
     """
+    if model_args.dtype != AUTO:
+        return model_args
     state = PartialState()
     decided: list[Any] = [None]
-    if state.is_main_process and state.device.type == "cpu":
-        decided = [_measured()]
-    elif state.is_main_process:
-        decided = [{"dtype": "bfloat16" if torch.cuda.is_bf16_supported() else "float32", "attention": {}}]
+    if state.is_main_process:
+        decided = [_measured() if state.device.type == "cpu" else {"dtype": fastest_dtype(), "attention": {}}]
     broadcast_object_list(decided)
-    dtype = decided[0]["dtype"] if model_args.dtype == AUTO else model_args.dtype
+    dtype = decided[0]["dtype"]
     attention = model_args.attn_implementation or decided[0]["attention"].get(dtype)
     return replace(model_args, dtype=dtype, attn_implementation=attention)
 
@@ -65,11 +66,8 @@ def _measured() -> dict[str, Any]:
     note = cache_dir("arithmetic") / f"{hashlib.sha256(can.encode()).hexdigest()[:16]}.json"
     if note.exists():
         return dict(json.loads(note.read_text()))
-    faster = _saves(lambda: _layer(torch.bfloat16), lambda: _layer(torch.float32))
-    found = {
-        "dtype": "bfloat16" if faster else "float32",
-        "attention": {name: _attention_of(getattr(torch, name)) for name in ("float32", "bfloat16")},
-    }
+    attention = {name: _attention_of(getattr(torch, name)) for name in ("float32", "bfloat16")}
+    found = {"dtype": fastest_dtype(), "attention": attention}
     atomic_write(note, dump_json(found).encode())
     return found
 
@@ -93,13 +91,6 @@ def _saves(new: Callable[[], Any], old: Callable[[], Any]) -> bool:
             best[number], spent = min(best[number], took), spent + took
     torch.set_num_threads(threads)
     return best[0] < (1 - SAVES) * best[1]
-
-
-def _layer(dtype: torch.dtype) -> None:
-    """Forward and backward through frozen weights, as most of a step with LoRA is."""
-    x = torch.ones(ROWS * TOKENS, WIDTH, dtype=dtype, requires_grad=True)
-    up, down = torch.ones(WIDTH, INNER, dtype=dtype), torch.ones(INNER, WIDTH, dtype=dtype)
-    torch.autograd.grad((torch.nn.functional.silu(x @ up) @ down).sum(), x)
 
 
 def _attention(dtype: torch.dtype, attend: Callable[..., torch.Tensor]) -> None:
