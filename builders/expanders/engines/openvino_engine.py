@@ -44,7 +44,7 @@ class OpenVINOEngine(Engine):
     """
 
     name = "openvino"
-    help = "several times as fast on a CPU; weights in 8 bits, architectures llama and qwen3"
+    help = "OpenVINO GenAI on a CPU; weights in 8 bits, architectures llama and qwen3"
     # More are no faster, and a killed run loses a block.
     block = 400
 
