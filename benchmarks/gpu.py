@@ -1,4 +1,4 @@
-"""The kit on a GPU, in under ten minutes: AQE from candidates to evaluation, then QLoRA against TRL's defaults.
+"""Runs AQE from candidates to evaluation on a GPU, then times QLoRA against TRL's defaults, all in ten minutes.
 
     python benchmarks/gpu.py                # about the card of this machine; writes results/gpu.json
     python benchmarks/gpu.py --quick --folder out/gpu-quick   # few queries, and two small layers for Qwen3-4B
