@@ -44,7 +44,7 @@ QWEN3_4B = {
 TOY = {"hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "head_dim": 16}
 # Queries, candidates of each, their tokens, sequences generated together, test queries, steps that are timed.
 SIZES = {"queries": 100, "samples": 50, "tokens": 24, "block": 1000, "tested": 100, "steps": 6}
-TOY_SIZES = {"queries": 8, "samples": 3, "tokens": 10, "block": 12, "tested": 6, "steps": 2}
+TOY_SIZES = {"queries": 24, "samples": 6, "tokens": 12, "block": 48, "tested": 6, "steps": 2}
 
 
 def main() -> None:
@@ -103,7 +103,7 @@ def _aqe(args: argparse.Namespace, folder: Path, sizes: Mapping[str, int]) -> di
         subprocess.run([sys.executable, *command.split(), "--output_dir", str(here[name])], cwd=ROOT, check=True)
         seconds.setdefault(name, time.perf_counter() - started)
         atomic_write(note, dump_json(seconds).encode())
-    return seconds
+    return {name: seconds[name] for name in commands}
 
 
 def _aqe_rows(seconds: Mapping[str, float], folder: Path, sizes: Mapping[str, int]) -> list[dict[str, Any]]:

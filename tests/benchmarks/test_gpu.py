@@ -22,7 +22,7 @@ def test_the_whole_sequence_runs_and_is_not_run_again(tmp_path, embedded_model):
             for what in ("a step", "peak"):
                 for system in ("kit", "trl, defaults in NF4"):
                     assert measured[f"{model}, {stage}, {what}", system] > 0
-    assert measured["candidates, n = 3", "kit"] > 0
+    assert measured["candidates, n = 6", "kit"] > 0
     again = command(*given, timeout=600)
     assert again.returncode == 0 and again.stderr.count("up to date") >= 4, again.stderr[-3000:]
     assert json.loads((tmp_path / "gpu.json").read_text())["rows"] == results["rows"]
