@@ -2,6 +2,8 @@
 
 import importlib.util
 import json
+import subprocess
+import sys
 
 import pytest
 
@@ -205,6 +207,31 @@ def test_a_missing_engine_is_named_with_the_command_that_installs_it(base, monke
     assert isinstance(LocalExpander(str(base)).engine, TransformersEngine)
     assert capfd.readouterr() == ("", "")
     assert not (tmp_path / "out").exists()
+
+
+STOPPED = """
+import gc, signal, sys
+from builders.expanders.expander import Request, greedy
+from builders.expanders.local import LocalExpander
+
+expander = LocalExpander(sys.argv[1], engine="openvino")
+asked = [Request("a", ({"role": "user", "content": "hello"},), 1)]
+assert list(expander.expand(asked, greedy(2)))
+if sys.argv[2] == "gone":
+    del expander
+    gc.collect()
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("stopped")
+"""
+
+
+@needs_openvino
+@pytest.mark.parametrize("pipeline", ["there", "gone"])
+def test_ctrl_c_is_no_crash(base, pipeline):
+    ended = subprocess.run([sys.executable, "-c", STOPPED, base, pipeline], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout.split()) == (0, ["stopped"]), ended.stderr
 
 
 def test_the_dtype_is_measured_once_a_machine(monkeypatch, tmp_path):

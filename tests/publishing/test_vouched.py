@@ -88,7 +88,9 @@ ON_BASE = Checkpoint("base", BASE, "v1", "the Hub")
 COMMANDS = {
     "model_cards": lambda folder: model_card(folder, folder.parent / "results.json", None, [], "apache-2.0"),
     "publish": open_staged,
-    "export": lambda folder: export_adapter(ExportOptions(adapter=str(folder), format="merged", output_dir="out")),
+    "export": lambda folder: export_adapter(
+        ExportOptions(adapter=str(folder), format="merged", output_dir=str(folder.parent / "merged"))
+    ),
     "space": render_space,
     "expand": lambda folder: check_adapter_base(str(folder), ON_BASE),
 }

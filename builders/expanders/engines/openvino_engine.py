@@ -18,6 +18,7 @@ from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
 from builders.expanders.checkpoint import loading
 from builders.expanders.engines.generation_engine import AUTO, Engine, LocalModel
+from builders.expanders.engines.signal_stack import own_signal_stack
 from builders.expanders.expander import Sampling
 from builders.exporting.gguf_file import About, known_vocabulary, unknown_shape, write_gguf
 from builders.exporting.merged import merged_weights
@@ -108,8 +109,12 @@ class OpenVINOEngine(Engine):
         # A prefix that is there already is read with other neighbours: answers would depend on what went before.
         scheduler.enable_prefix_caching = False
         file = self._file()
-        with loading(file):
+        with loading(file), own_signal_stack():
             return openvino_genai.ContinuousBatchingPipeline(str(file), scheduler, "CPU", PRECISION)
+
+    def __del__(self) -> None:
+        with own_signal_stack():
+            vars(self).pop("_pipeline", None)
 
     @property
     def is_loaded(self) -> bool:
@@ -135,7 +140,8 @@ class OpenVINOEngine(Engine):
         seeds = [(seed + number) % 2**32 for number in range(len(prompts))]
         asked = [self._asked(samples, sampling, ends, one) for one in seeds]
         tensors = [Tensor(np.array([ids], dtype=np.int64)) for ids in prompts]
-        found = [one.m_generation_ids for one in self._pipeline.generate(tensors, asked)]
+        with own_signal_stack():
+            found = [one.m_generation_ids for one in self._pipeline.generate(tensors, asked)]
         for answers, one in zip(found, seeds, strict=True):
             # They come in the order of their likelihood, which samples have not.
             random.Random(one).shuffle(answers)
