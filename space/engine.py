@@ -11,6 +11,7 @@ from typing import Literal
 from builders.collections.collection import Collection, Document, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
+from builders.expanders.expander import greedy
 from builders.expanders.local import LocalExpander
 from builders.expanders.trained import QueryExpander
 from builders.measures.retrieval_measures.ranking import measure
@@ -199,8 +200,9 @@ class Engine:
         model.load()
         told = self.folder / settings.prompt
         prompt = load_prompt(str(told) if told.is_file() else settings.prompt)
+        sampling = greedy(settings.max_new_tokens)
         return QueryExpander(
-            settings.student, model, prompt, settings.max_new_tokens, settings.formation, retriever=settings.retriever
+            settings.student, model, prompt, sampling, 1, settings.formation, retriever=settings.retriever
         )
 
     @functools.cached_property

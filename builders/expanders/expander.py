@@ -46,6 +46,11 @@ def greedy(max_new_tokens: int) -> Sampling:
     return Sampling(temperature=0.0, top_p=1.0, top_k=0, max_new_tokens=max_new_tokens, seed=GREEDY_SEED)
 
 
+def searched_together(max_new_tokens: int, temperature: float, top_k: int) -> Sampling:
+    """How several answers are drawn that are searched together; always the same ones."""
+    return Sampling(temperature, 1.0, top_k, max_new_tokens, GREEDY_SEED)
+
+
 # Bytes a token, where a model's own count is not to be had. Close to what byte-level BPE gives English and Chinese.
 BYTES_PER_TOKEN = 4
 
@@ -89,6 +94,16 @@ class Expansion:
     def whole(self) -> "Expansion":
         """The answer without the part of a word that the token limit left at its end."""
         return replace(self, text=whole_words(self.text)) if self.finish_reason == "length" else self
+
+
+def joined(expansions: Sequence[Expansion]) -> Expansion:
+    """All answers to a request as one, which is searched; a single one stays as it is."""
+    if len(expansions) == 1:
+        return expansions[0]
+    texts = filter(None, (one.text for one in expansions))
+    tokens = sum(one.completion_tokens for one in expansions)
+    all_ended = all(one.finish_reason == "stop" for one in expansions)
+    return Expansion(" ".join(texts), expansions[0].prompt_tokens, tokens, "stop" if all_ended else "length")
 
 
 @dataclass(frozen=True, slots=True)

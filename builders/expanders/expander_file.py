@@ -15,7 +15,8 @@ from builders.prompts.prompt import Prompt
 
 
 EXPANDER = "expander.json"
-FORM = 1
+# The second one says how several expansions are drawn that are searched together.
+FORM, TOGETHER_FORM = 1, 2
 Record = dict[str, Any]
 
 
@@ -75,15 +76,25 @@ def expander_record(
         "collection": settings.get("collection"),
         "retriever": settings.get("retriever"),
     }
+    decoding = _decoding(results, tokens, settings.get("dtype", "float32"))
     return {
         "kind": "expander",
-        "form": FORM,
+        "form": TOGETHER_FORM if decoding["do_sample"] else FORM,
         "base": {**training["base"], "trained_on": training["settings"]["model"]["model_name_or_path"]},
         "prompt": asdict(prompt),
-        "decoding": {"do_sample": False, "max_new_tokens": tokens, "dtype": settings.get("dtype", "float32")},
+        "decoding": decoding,
         "formulation": told["formation"],
         "context": context if prompt.grounding else None,
     }
+
+
+def _decoding(results: Mapping[str, Any] | None, tokens: int, dtype: str) -> Record:
+    """How it is to write: greedily, unless several expansions were measured together."""
+    common = {"max_new_tokens": tokens, "dtype": dtype}
+    measured = results["decoding"] if results is not None else {"greedy": True}
+    if measured["greedy"]:
+        return {"do_sample": False, **common}
+    return {"do_sample": True, **{name: measured[name] for name in ("samples", "temperature", "top_k")}, **common}
 
 
 def expander_files(training: Mapping[str, Any]) -> dict[str, bytes]:
@@ -107,7 +118,7 @@ def read_expander(folder: Path, prompt: str | None = None) -> Record:
     try:
         if prompt is None and (folder / EXPANDER).is_file():
             record: Record | None = read_record(folder / EXPANDER)
-            if not isinstance(record, dict) or record.get("form") != FORM:
+            if not isinstance(record, dict) or record.get("form") not in (FORM, TOGETHER_FORM):
                 raise KitError(f"{folder / EXPANDER}: of a form that this version does not know: update the kit")
         else:
             training = read_record(folder / TRAINING)

@@ -1,7 +1,7 @@
 """Loads a trained expander, or a base model, by name, and expands queries with it: the kit as a library."""
 
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -13,7 +13,7 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.checkpoint import EMBEDDED
 from builders.expanders.engines.generation_engine import AUTO
-from builders.expanders.expander import Expansion, Request, greedy
+from builders.expanders.expander import Expansion, Request, Sampling, greedy, joined, searched_together
 from builders.expanders.expander_file import read_expander, recorded_prompt, require_measured
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.expanders.local import LocalExpander
@@ -42,8 +42,8 @@ class QueryExpander:
             What writes; loaded when the first query is expanded.
         prompt ([`Prompt`]):
             What it is told.
-        max_new_tokens (`int`):
-            Token limit of one expansion; decoding is greedy.
+        sampling ([`Sampling`]), samples (`int`):
+            How it writes, and how many expansions of a query are searched together.
         formulation (`str`):
             How query and expansion are searched together.
         collection ([`Collection`] or `str`, *optional*), retriever (`str`):
@@ -55,18 +55,24 @@ class QueryExpander:
         name: str,
         model: LocalExpander,
         prompt: Prompt,
-        max_new_tokens: int,
+        sampling: Sampling,
+        samples: int = 1,
         formulation: str = DEFAULT,
         collection: Collection | str | None = None,
         retriever: str = "bm25s",
     ) -> None:
         self.name, self.model, self.prompt = name, model, prompt
-        self.max_new_tokens, self.formulation = max_new_tokens, formulation
+        self.sampling, self.samples, self.formulation = sampling, samples, formulation
         self._collection, self._retriever = collection, retriever
         self._contexts: dict[str, PromptContext] = {}
 
     def __repr__(self) -> str:
         return f"QueryExpander({self.name!r}, prompt={self.prompt.id!r}, max_new_tokens={self.max_new_tokens})"
+
+    @property
+    def max_new_tokens(self) -> int:
+        """Token limit of one expansion."""
+        return self.sampling.max_new_tokens
 
     def expand(self, query: str) -> str:
         """Write an expansion.
@@ -76,7 +82,8 @@ class QueryExpander:
                 Any search query, in the prompt's language.
 
         Returns:
-            Words to add to the query; empty where the model leaves the query alone.
+            Words to add to the query; empty where the model leaves the query alone. Where several expansions are
+            searched together, all of them.
 
         Raises:
             KitError: the query is empty, or the model cannot be loaded.
@@ -124,12 +131,12 @@ class QueryExpander:
         """
         shown = self._shown(queries, collection)
         requests = [
-            Request(str(number), tuple(self.prompt.messages(query.text, (), text)), 1)
+            Request(str(number), tuple(self.prompt.messages(query.text, (), text)), self.samples)
             for number, (query, text) in enumerate(zip(queries, shown, strict=True))
         ]
         self.model.block = batch_size
-        answers = dict(self.model.expand(requests, greedy(self.max_new_tokens)))
-        return [answers[request.key][0] for request in requests]
+        answers = dict(self.model.expand(requests, self.sampling))
+        return [joined(answers[request.key]) for request in requests]
 
     def formulate(self, query: str, expansion: str | None = None, formulation: str | None = None) -> FormulatedQuery:
         """Put a query and its expansion together for a search engine.
@@ -228,7 +235,8 @@ def load_expander(
     if folder is None:
         asked = load_prompt(prompt or BASE_PROMPT)
         local = LocalExpander(name, dtype=dtype or AUTO, revision=revision)
-        return QueryExpander(local.identity.model_id, local, asked, max_new_tokens or BASE_TOKENS, DEFAULT, collection)
+        sampling = greedy(max_new_tokens or BASE_TOKENS)
+        return QueryExpander(local.identity.model_id, local, asked, sampling, collection=collection)
     record = read_expander(folder, prompt)
     require_measured(folder)
     decoding, context, base = record["decoding"], record["context"] or {}, record["base"]
@@ -244,11 +252,18 @@ def load_expander(
         Path(name).name,
         local,
         recorded_prompt(record),
-        max_new_tokens or decoding["max_new_tokens"],
+        _sampling(decoding, max_new_tokens or decoding["max_new_tokens"]),
+        decoding.get("samples", 1),
         record["formulation"],
         collection if collection is not None else context.get("collection"),
         context.get("retriever") or "bm25s",
     )
+
+
+def _sampling(decoding: Mapping[str, Any], max_new_tokens: int) -> Sampling:
+    if not decoding["do_sample"]:
+        return greedy(max_new_tokens)
+    return searched_together(max_new_tokens, decoding["temperature"], decoding["top_k"])
 
 
 def _adapter_folder(name: str, revision: str | None) -> Path | None:

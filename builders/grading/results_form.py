@@ -46,6 +46,17 @@ def read_results(path: Path, command: str, relied_on: Callable[[dict[str, Any]],
     return results
 
 
+def decoding_in_words(decoding: Mapping[str, Any]) -> str:
+    """How students wrote, as tables say it."""
+    tokens = decoding["max_new_tokens"]
+    if decoding["greedy"]:
+        return f"greedy, at most {tokens} tokens"
+    return (
+        f"{decoding['samples']} drawn at temperature {decoding['temperature']:g} and searched together, at most "
+        f"{tokens} tokens each"
+    )
+
+
 def in_one_form(results: Mapping[str, Any]) -> dict[str, Any]:
     """Results in the form of today, whichever version wrote them.
 

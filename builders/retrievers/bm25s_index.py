@@ -1,5 +1,6 @@
 """BM25 in Python (`bm25s`): no Java, and an index that loads memory-mapped."""
 
+import math
 import time
 from array import array
 from collections.abc import Mapping, Sequence
@@ -66,6 +67,23 @@ class Bm25sRetriever(NamedRetriever):
         known = (b"".join(map(self._numbers.__getitem__, parts(query))) for query in queries)
         # Documents are indexed in the order of their ids: a smaller number is a smaller id.
         return [Hits(self._ids, numbers, scores) for numbers, scores in self._scores.best(known, depth)]
+
+    def search_weighted(self, queries: Sequence[Mapping[str, float]], depth: int) -> Rankings:
+        """As [`search`], for queries given as terms with their weights."""
+        found = []
+        for query in queries:
+            known = {
+                self._index.vocab_dict[term]: weight
+                for term, weight in query.items()
+                if term in self._index.vocab_dict
+            }
+            found.append(Hits(self._ids, *self._scores.best_weighted(known, depth)))
+        return found
+
+    def idf(self, term: str) -> float:
+        """Lucene's ln(1 + (N - n + 0.5) / (n + 0.5)) of N documents, n of which have the term."""
+        documents, having = len(self._ids), self._scores.documents_with(self._index.vocab_dict[term])
+        return math.log(1 + (documents - having + 0.5) / (having + 0.5))
 
     def terms(self, text: str) -> list[str]:
         """See `Retriever.terms`."""

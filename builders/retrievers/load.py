@@ -9,9 +9,16 @@ from builders.retrievers.dense_index import DenseRetriever
 from builders.retrievers.fusion import HybridRetriever
 from builders.retrievers.pyserini_index import PyseriniRetriever
 from builders.retrievers.retriever import NamedRetriever, Retriever
+from builders.retrievers.rm3_feedback import RM3Retriever
 
 
-RETRIEVERS: tuple[type[NamedRetriever], ...] = (Bm25sRetriever, PyseriniRetriever, DenseRetriever, HybridRetriever)
+RETRIEVERS: tuple[type[NamedRetriever], ...] = (
+    Bm25sRetriever,
+    RM3Retriever,
+    PyseriniRetriever,
+    DenseRetriever,
+    HybridRetriever,
+)
 
 
 def load_retriever(name: str, collection: Collection) -> Retriever:

@@ -79,6 +79,26 @@ class TermScores:
         for begin, end in zip(self._starts[terms].tolist(), self._starts[terms + 1].tolist(), strict=True):
             np.add.at(sums, self._documents[begin:end], self._values[begin:end])
             self._added += end - begin
+        return self._ranked(sums, depth)
+
+    def best_weighted(self, query: Mapping[int, float], depth: int) -> "Best":
+        """As [`best`], for one query given as the numbers of its terms with their weights."""
+        import numpy as np
+
+        sums = np.zeros(self._count, dtype=np.float32)
+        for term, weight in query.items():
+            begin, end = int(self._starts[term]), int(self._starts[term + 1])
+            sums[self._documents[begin:end]] += np.float32(weight) * self._values[begin:end]
+        return self._ranked(sums, min(depth, self._count))
+
+    def documents_with(self, term: int) -> int:
+        """How many documents have a term, given by its number."""
+        return int(self._starts[term + 1] - self._starts[term])
+
+    @staticmethod
+    def _ranked(sums: "np.ndarray", depth: int) -> "Best":
+        import numpy as np
+
         # Everything that ties with the last place stays, so that the number decides and not the partition.
         least = np.partition(sums, -depth)[-depth]
         numbers = np.flatnonzero(sums >= least if least > 0 else sums > 0)

@@ -221,6 +221,8 @@ if sys.argv[2] == "gone":
     del expander
     gc.collect()
 try:
+    # Whoever was started in the background ignores it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.raise_signal(signal.SIGINT)
 except KeyboardInterrupt:
     print("stopped")

@@ -255,6 +255,19 @@ def carded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def test_the_example_draws_as_many_expansions_as_were_measured(carded: Path) -> None:
+    path = Path("results/results.json")
+    results = json.loads(path.read_text())
+    drawn = {"greedy": False, "samples": 6, "temperature": 0.7, "top_k": 40, "max_new_tokens": 24}
+    path.write_text(json.dumps({**results, "decoding": drawn}))
+    card = model_card(Path("models/dpo"), path, None, [], "apache-2.0")
+    assert "6 expansions searched together a query" in card
+    (code,) = [block for block in re.findall(r"```python\n(.*?)```", card, re.DOTALL) if "generate(" in block]
+    compile(code, "card", "exec")
+    asked = ("do_sample=True", "num_return_sequences=6", "temperature=0.7", "top_k=40", "max_new_tokens=24")
+    assert all(f"    {one},\n" in code for one in asked) and "batch_decode" in code
+
+
 def test_older_results_have_rows_that_no_card_shows(carded: Path) -> None:
     """Rows `+ guard`, which `kept` marks."""
     path = Path("results/results.json")

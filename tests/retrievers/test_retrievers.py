@@ -103,7 +103,7 @@ def test_bad_collections():
         Bm25sRetriever(sample({"a": "x"}, language="zz"))
     with pytest.raises(KitError, match="no text to index"):
         Bm25sRetriever(sample({"a": ""}))
-    with pytest.raises(KitError, match="'faiss'.*bm25s, pyserini"):
+    with pytest.raises(KitError, match="'faiss'.*bm25s, bm25s.rm3, .*pyserini"):
         load_retriever("faiss", sample({"a": "x"}))
 
 

@@ -60,7 +60,7 @@ TEXTS = (
     *("", " ", "\t\n", "nothing", "null", "../..", "~", "-", "/", "/dev/null", "a" * 300, "a/b", "a/b/c", "loop"),
     *("\udcff\udcfe", "\u202egnp.exe", "ü\u0301\U0001f600", "http://127.0.0.1:9/x", "tiny", "base", "answers.jsonl"),
     *("pipe", "binary", "package:", "package:os", "dense:", "dense:tiny", "x=", "=x", "a=b=c", "%s{}", "[]", "{}"),
-    *("hybrid(bm25s,bm25s)", "hybrid(", "mean", "q*0+e", "q*-1+e", "q*99999999+e", "bm25s+rm3", "binary=b"),
+    *("hybrid(bm25s,bm25s)", "hybrid(", "mean", "q*0+e", "q*-1+e", "q*99999999+e", "bm25s+rm3:0:1:1", "binary=b"),
 )
 FLAGS = ("maybe", "2", "", "nan", "[true]")
 VALUES: tuple[Any, ...] = (

@@ -15,11 +15,14 @@ from builders.collections.collection import Collection, Document, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.expander import Expansion, Identity
+from builders.expanders.expander_file import expander_record
+from builders.expanders.trained import load_expander
 from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.grader import Grade, Grader
 from builders.grading.results_form import in_one_form, one_retriever
 from builders.measures.diversity import mean_pairwise_cosine
+from builders.prompts.load import load_prompt
 from builders.prompts.script import opening, segments
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formulation import load_formulation
@@ -386,6 +389,41 @@ def test_settings_that_once_were_make_no_results_old(made, tmp_path):
     settings = make_plan(made.args).settings
     assert results_are_current(tmp_path / "out", settings)
     assert not results_are_current(tmp_path / "out", {**settings, "seed": 1})
+
+
+def test_several_expansions_are_searched_together(made, tmp_path):
+    args = replace(
+        made.args, output_dir=str(tmp_path / "out"), samples=3, temperature=0.9, pool_samples=0, teachers=[]
+    )
+    run_evaluation(args, EVALUATION)
+    results = read(tmp_path / "out")
+    assert results["decoding"] == {"greedy": False, "samples": 3, "temperature": 0.9, "top_k": 50, "max_new_tokens": 6}
+    assert "3 drawn at temperature 0.9 and searched together" in (tmp_path / "out/results.md").read_text()
+    name, written = Path(args.adapters[0]).name, rows_of(tmp_path / "out")
+    assert all(row["completion_tokens"] > 6 for row in written[name])
+    assert results["systems"][name]["tokens_per_query"] > 6
+    # A query formed by hand with all three gives the same ranking's measure.
+    found = load_collection(args.collection)
+    grader = Grader(found, Bm25sRetriever(found), load_formulation(args.formation))
+    grades = grader.expanded([(row["query_id"], row["expansion"]) for row in written[name]])
+    assert [grade.ndcg_at_10 for grade in grades] == values(written[name])
+    # The expander writes as it was measured.
+    training = json.loads((Path(args.adapters[0]) / "training.json").read_text())
+    record = expander_record(training, load_prompt(args.prompt), results)
+    assert record["form"] == 2 and record["decoding"]["samples"] == 3 and record["decoding"]["do_sample"]
+    (Path(args.adapters[0]) / "expander.json").write_text(json.dumps(record))
+    expander = load_expander(args.adapters[0], model=args.model)
+    (Path(args.adapters[0]) / "expander.json").unlink()
+    queries = make_plan(args).queries
+    answers = expander.answers(queries)
+    assert [one.text for one in answers] == expander.expand_queries(queries)
+    assert all(one.completion_tokens > args.max_new_tokens for one in answers)
+
+
+@pytest.mark.parametrize(("samples", "temperature"), [(0, 1.0), (4, 0.0)])
+def test_samples_that_make_no_sense_are_refused(made, samples, temperature):
+    with pytest.raises(KitError, match=f"--samples {samples} .*give 1 or more expansions"):
+        make_plan(replace(made.args, samples=samples, temperature=temperature))
 
 
 def test_rm3_is_left_out_aloud_where_pyserini_is_missing(made, tmp_path, monkeypatch, capfd):

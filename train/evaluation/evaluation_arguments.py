@@ -19,6 +19,12 @@ class GenerationArguments:
     num_queries: int = field(default=100, metadata={"help": "Queries to sample from the split; 0 takes all."})
     prompt: str = field(default="api-docs-zero-shot", metadata={"help": "Zero-shot prompt id or YAML file."})
     max_new_tokens: int = field(default=32, metadata={"help": "Token limit of one expansion."})
+    samples: int = field(
+        default=1,
+        metadata={"help": "Expansions that a student writes for each query, searched together; one is greedy."},
+    )
+    temperature: float = field(default=1.0, metadata={"help": "Sampling temperature of several expansions."})
+    top_k: int = field(default=50, metadata={"help": "Most likely tokens that several choose from; 0 is all."})
     dtype: str = field(
         default="float32", metadata={"help": "float32, bfloat16, float16; `auto`: what is fastest here."}
     )

@@ -10,7 +10,7 @@ from builders.collections.collection import SPLITS, Collection, Query
 from builders.collections.load import load_collection
 from builders.collections.sampling import sample_queries
 from builders.errors import KitError
-from builders.expanders.expander import Request, Sampling
+from builders.expanders.expander import Request, Sampling, greedy, searched_together
 from builders.expanders.local import LocalExpander
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.comparison import PLAIN
@@ -116,6 +116,14 @@ class Plan:
         args = self.args
         return LocalExpander(args.model, adapter, args.dtype, args.load_in_4bit, args.block, args.model_revision)
 
+    @property
+    def sampling(self) -> Sampling:
+        """How students write."""
+        args = self.args
+        if args.samples == 1:
+            return greedy(args.max_new_tokens)
+        return searched_together(args.max_new_tokens, args.temperature, args.top_k)
+
     def identities(self) -> dict[str, dict[str, Any]]:
         """Student → who it is.
 
@@ -166,7 +174,7 @@ def make_plan(args: EvaluationArguments) -> Plan:
     plan.not_against = [PLAIN]
     pool = plan.pool
     settings = {
-        **{name: value for name, value in asdict(args).items() if name != "output_dir"},
+        **_told(args, "output_dir"),
         **plan.expander(None).settings,
         "collection_fingerprint": plan.collection.fingerprint,
         "systems": plan.identities(),
@@ -197,7 +205,7 @@ def make_matrix_plan(args: MatrixArguments) -> Plan:
             raise KitError(f"--{option} {name!r} is no cell of the matrix; there are {', '.join(systems)}")
     plan.reference, plan.against = args.reference or systems[0], args.against
     plan.settings = {
-        **{name: value for name, value in asdict(args).items() if name not in ("output_dir", "adapters")},
+        **_told(args, "output_dir", "adapters"),
         **plan.expander(None).settings,
         "collection_fingerprint": plan.collection.fingerprint,
         "expanders": plan.identities(),
@@ -226,6 +234,11 @@ def named_students(texts: Sequence[str]) -> Mapping[str, str | None]:
 
 def _asked(args: GenerationArguments, students: Mapping[str, str | None], searchers: Sequence[Searcher]) -> Plan:
     """What every plan begins with: the queries, and how models are asked."""
+    if args.samples < 1 or (args.samples > 1 and args.temperature <= 0):
+        raise KitError(
+            f"--samples {args.samples} --temperature {args.temperature}: give 1 or more expansions, and several a "
+            "temperature above 0, since greedy ones are all the same"
+        )
     split = next((split for split in SPLITS if split == args.split), None)
     if split is None:
         raise KitError(f"unknown --split {args.split!r}: give one of {', '.join(SPLITS)}")
@@ -235,6 +248,12 @@ def _asked(args: GenerationArguments, students: Mapping[str, str | None], search
     queries = sample_queries(collection, split, args.num_queries or -1, args.seed)
     remedy = missing_pyserini() if _have_answers(collection, queries) else None
     return Plan(args, collection, prompt, queries, students, searchers, {ANSWERS: remedy} if remedy else {})
+
+
+def _told(args: GenerationArguments, *without: str) -> dict[str, Any]:
+    """The settings as they were given; how several expansions are drawn only where there are several."""
+    unused = ("samples", "temperature", "top_k") if args.samples == 1 else ()
+    return {name: value for name, value in asdict(args).items() if name not in (*without, *unused)}
 
 
 def _have_answers(collection: Collection, queries: Sequence[Query]) -> bool:

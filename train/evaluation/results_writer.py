@@ -16,6 +16,7 @@ from builders.grading.comparison import Row, parquet_bytes
 from builders.grading.grader import DEPTH
 from builders.measures.leakage import LENGTH
 from train.evaluation.comparison_rows import query_rows, result_rows
+from train.evaluation.evaluation_arguments import GenerationArguments
 from train.evaluation.evaluation_plan import Plan, make_matrix_plan, make_plan
 from train.evaluation.leakage_audit import Audited
 from train.reports.matrix_table import matrix_table, short_grid_table
@@ -134,7 +135,7 @@ def write_results(
         "collection": collection_provenance(plan.collection),
         "depth": DEPTH,
         "prompt": {"id": plan.prompt.id, "version": plan.prompt.version, "sha256": plan.prompt.sha256},
-        "decoding": {"greedy": True, "max_new_tokens": args.max_new_tokens},
+        "decoding": decoding_record(args),
         "hardware": hardware(),
         "timing": {
             "finished": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -150,6 +151,14 @@ def write_results(
     for name, content in reversed(list(zip(output.files, contents, strict=True))):
         atomic_write(folder / name, content)
     say(table)
+
+
+def decoding_record(args: GenerationArguments) -> dict[str, Any]:
+    """How students wrote: greedily, or several expansions that were searched together."""
+    if args.samples == 1:
+        return {"greedy": True, "max_new_tokens": args.max_new_tokens}
+    drawn = {name: getattr(args, name) for name in ("samples", "temperature", "top_k", "max_new_tokens")}
+    return {"greedy": False, **drawn}
 
 
 def hardware() -> str:

@@ -9,7 +9,6 @@ from typing import Any
 from builders.artifacts.locks import locked
 from builders.artifacts.ownership import require_free
 from builders.cli import say
-from builders.expanders.expander import greedy
 from builders.filtering.oracle import OracleFilter
 from builders.grading.candidates import candidate_similarity
 from builders.grading.grader import Grader
@@ -82,10 +81,11 @@ def generate_all(plan: Plan, folder: Path, processes: Processes) -> dict[str, Ge
     Returns:
         Student → what it wrote; the candidates as `generate-then-filter`.
     """
-    generations, sampling = {}, greedy(plan.args.max_new_tokens)
+    generations = {}
     for name, adapter in plan.students.items():
         expander = plan.expander(adapter)
-        generations[name] = generate(name, expander, plan.requests(), sampling, folder, processes)
+        asked = plan.requests(plan.args.samples)
+        generations[name] = generate(name, expander, asked, plan.sampling, folder, processes)
         del expander
     if pool := plan.pool:
         expander = plan.expander(pool.adapter)

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from builders.collections.collection import Collection, Query
-from builders.expanders.expander import Expansion
+from builders.expanders.expander import Expansion, joined
 from builders.filtering.candidate_filter import Filter
 from builders.filtering.cross_encoder import CrossEncoderFilter
 from builders.grading.grader import DEPTH, Grade, Grader, graded_rankings
@@ -93,8 +93,8 @@ def baseline_system(name: str, collection: Collection, retriever: Retriever, que
 def expanded_by_model(
     queries: Sequence[Query], generation: Generation, prompts: Sequence[Sequence[str]]
 ) -> ExpandedQueries:
-    """The greedy expansions of a model, with their cost."""
-    expansions = [generation.answers[query.id][0] for query in queries]
+    """The expansions of a model, those of a query searched together, with their cost."""
+    expansions = [joined(generation.answers[query.id]) for query in queries]
     return ExpandedQueries(expansions, prompts, {**generation.cost(), "identity": asdict(generation.identity)})
 
 

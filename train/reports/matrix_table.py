@@ -5,7 +5,7 @@ from typing import Any
 
 from builders.artifacts.markdown import Markdown, code, table, text
 from builders.grading.comparison import Row, delta_cell, left_out, p_cell, silence_cells
-from builders.grading.results_form import NONE, in_one_form, rows_by_system
+from builders.grading.results_form import NONE, decoding_in_words, in_one_form, rows_by_system
 from train.reports.results_table import leakage_lines
 
 
@@ -47,7 +47,7 @@ def short_grid_table(results: Mapping[str, Any]) -> str:
     lines = [
         f"nDCG@10 on {results['queries']} {text(split)} queries of {text(results['collection']['name'])}"
         f"{left_out(results['collection'], results['split'])}; expansions by prompt "
-        f"{code(results['prompt']['id'])}, greedy, at most {results['decoding']['max_new_tokens']} tokens.",
+        f"{code(results['prompt']['id'])}, {decoding_in_words(results['decoding'])}.",
         "",
         *table(["expander", *retrievers], [[name, *(own[one] for one in retrievers)] for name, own in cells.items()]),
         "",

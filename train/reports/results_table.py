@@ -5,7 +5,7 @@ from typing import Any
 
 from builders.artifacts.markdown import code, table, text
 from builders.grading.comparison import PLAIN, Row, delta_cell, legend, p_cell, silence_cells, subject, table_lines
-from builders.grading.results_form import in_one_form, one_retriever
+from builders.grading.results_form import decoding_in_words, in_one_form, one_retriever
 
 
 Column = Callable[[Row], str]
@@ -70,8 +70,8 @@ def short_table(results: Mapping[str, Any]) -> str:
 
 
 def _asked(results: Mapping[str, Any]) -> str:
-    tokens = results["decoding"]["max_new_tokens"]
-    return f"{subject(dict(results))}, greedy, at most {tokens} tokens; {text(results['hardware'])}."
+    written = decoding_in_words(results["decoding"])
+    return f"{subject(dict(results))}, {written}; {text(results['hardware'])}."
 
 
 def _cost(name: str, digits: int) -> Column:

@@ -1,11 +1,12 @@
 """Reads documentation that stands beside the code: the `add_newdoc` calls for functions written in C."""
 
 import ast
+from collections.abc import MutableMapping
 
 from builders.collections.pydocs.source_module import Definition, Module, dotted
 
 
-def file_newdocs(name: str, tree: ast.Module, modules: dict[str, Module]) -> None:
+def file_newdocs(name: str, tree: ast.Module, modules: MutableMapping[str, Module]) -> None:
     """File the docstrings of `_add_newdocs*.py` under the modules that they name.
 
     The calls are `add_newdoc(module, object, doc | (method, doc) | [(method, doc), …])` and two short forms:

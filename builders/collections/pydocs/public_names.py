@@ -1,6 +1,6 @@
 """Under which public names the definitions of a package can be reached, resolved without importing it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from builders.collections.pydocs.source_module import Definition, Module
 
@@ -17,19 +17,20 @@ class PublicNames:
     defines them and through every subclass that does not override them (base classes in depth-first order).
 
     Args:
-        modules (`dict[str, Module]`):
+        modules (`Mapping[str, Module]`):
             Of one package, from `builders.collections.pydocs.source_tree.read_package`.
     """
 
-    def __init__(self, modules: dict[str, Module]) -> None:
+    def __init__(self, modules: Mapping[str, Module]) -> None:
         self._modules = modules
         self._found: dict[tuple[str, str], Definition | str | None] = {}
 
     def names(self) -> dict[str, Definition]:
         """Every public name → its definition; functions and classes first, methods after them."""
         found: dict[str, Definition] = {}
-        for module in self._modules.values():
-            if not _is_public(module.name):
+        for module_name in self._modules:
+            module = self._modules.get(module_name) if _is_public(module_name) else None
+            if module is None:
                 continue
             for name in self._offered(module):
                 target = self._resolve(module.name, name)

@@ -88,7 +88,7 @@ def load_pydocs(name: str = NAME, language: str | None = None) -> Collection:
             f"collection {name!r}: no docstring there has the numpydoc form, a summary line and below it a section "
             "'Parameters' underlined by dashes, so there is nothing to search"
         )
-    atomic_write(path, gzip.compress(json.dumps(content, ensure_ascii=False).encode(), mtime=0))
+    atomic_write(path, gzip.compress(json.dumps(content, ensure_ascii=False).encode(), compresslevel=6, mtime=0))
     return _collection(content, pydocs_name(name), read)
 
 

@@ -4,13 +4,17 @@ import ast
 import hashlib
 import importlib.util
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from builders.collections.pydocs.newdocs import file_newdocs
 from builders.collections.pydocs.source_module import Definition, Module, dotted
 from builders.errors import KitError
 
+
+Result = TypeVar("Result")
 
 # Folders and files of an installed package that are not its own public code.
 SKIPPED_PARTS = frozenset({
@@ -19,8 +23,44 @@ SKIPPED_PARTS = frozenset({
 })  # fmt: skip
 
 
-def read_package(package: str) -> dict[str, Module]:
-    """Every module of an installed top-level package, by dotted name, in a stable order.
+class Modules(MutableMapping[str, Module]):
+    """The modules of an installed package by dotted name, in a stable order; each is read when it is asked for.
+
+    Parsing takes most of the time, and half of the private modules offer nothing that is public.
+
+    Args:
+        files (`Mapping[str, Path]`):
+            Dotted name → file. A file that nobody can import (a template, code of another Python, or nested beyond
+            what Python reads) is no module.
+    """
+
+    def __init__(self, files: Mapping[str, Path]) -> None:
+        self._read: dict[str, Module | Path | None] = dict(files)
+
+    def __getitem__(self, name: str) -> Module:
+        found = self._read[name]
+        if isinstance(found, Path):
+            is_package = found.stem == "__init__"
+            found = self._read[name] = _parsed(found, lambda tree: _read_module(name, is_package, tree))
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __setitem__(self, name: str, module: Module) -> None:
+        self._read[name] = module
+
+    def __delitem__(self, name: str) -> None:
+        del self._read[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read)
+
+    def __len__(self) -> int:
+        return len(self._read)
+
+
+def read_package(package: str) -> Modules:
+    """The modules of an installed top-level package.
 
     Documentation that stands in `add_newdoc` calls (`_add_newdocs*.py`) is filed under the module that it names.
 
@@ -28,25 +68,26 @@ def read_package(package: str) -> dict[str, Module]:
         KitError: the package is not installed, or is a single file.
     """
     root = _root(package)
-    modules: dict[str, Module] = {}
-    newdocs: list[tuple[str, ast.Module]] = []
+    files: dict[str, Path] = {}
     for path in sorted(root.rglob("*.py")):
         parts = (package, *path.relative_to(root).with_suffix("").parts)
-        if SKIPPED_PARTS.intersection(parts):
-            continue
-        is_package = parts[-1] == "__init__"
-        name = ".".join(parts[:-1] if is_package else parts)
-        try:
-            with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
-                tree = ast.parse(path.read_bytes())
-            modules[name] = _read_module(name, is_package, tree)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue  # a template, code of another Python, or nested beyond what Python reads: nobody can import it
-        if parts[-1].startswith("_add_newdocs"):
-            newdocs.append((name, tree))
-    for name, tree in newdocs:
-        file_newdocs(name, tree, modules)
+        if not SKIPPED_PARTS.intersection(parts):
+            files[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    modules = Modules(files)
+    for name, path in files.items():
+        if path.stem.startswith("_add_newdocs"):
+            _parsed(path, partial(file_newdocs, name, modules=modules))
     return modules
+
+
+def _parsed(path: Path, read: Callable[[ast.Module], Result]) -> Result | None:
+    """What is read in a file's syntax tree; `None` where Python cannot parse it, or it is nested too deep."""
+    try:
+        with warnings.catch_warnings(action="ignore", category=SyntaxWarning):
+            tree = ast.parse(path.read_bytes())
+        return read(tree)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
 
 
 def files_stamp(package: str) -> str:
@@ -112,7 +153,9 @@ def _statements(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
 def _definition(module: str, owner: str, node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> Definition:
     decorators = [dotted(d.func if isinstance(d, ast.Call) else d).rsplit(".", 1)[-1] for d in node.decorator_list]
     templated = bool({"doc", "Appender", "Substitution"}.intersection(decorators))
-    found = Definition(module, owner + node.name, ast.get_docstring(node) or "", templated)
+    # Not cleaned yet: most are nobody's public name.
+    docstring = ast.get_docstring(node, clean=False) or ""
+    found = Definition(module, owner + node.name, docstring if docstring.strip() else "", templated)
     if isinstance(node, ast.ClassDef):
         found.bases = [base for base in map(dotted, node.bases) if base]
         for inner in _statements(node.body):
