@@ -105,16 +105,16 @@ $(OUT)/%: export HF_HUB_OFFLINE = 1
 $(OUT)/%: export TOKENIZERS_PARALLELISM = false
 $(OUT)/%: export TRANSFORMERS_VERBOSITY = error
 
-$(OUT)/expansions/build.json: builders/recipes/expansions-passages.yaml $(DEMO) | .venv/.demo
+$(OUT)/expansions/build.json: builders/recipes/expansions-pool.yaml $(DEMO) | .venv/.demo
 	$(call stage,1)
 
 $(OUT)/preferences/build.json: builders/recipes/preferences-ndcg-margin.yaml $(OUT)/expansions/build.json
 	$(call stage,2)
 
-$(OUT)/models/sft/training.json: $(RECIPES)/sft-qlora.yaml $(OUT)/expansions/build.json
+$(OUT)/models/sft/training.json: $(RECIPES)/sft.yaml $(OUT)/expansions/build.json
 	$(call stage,3)
 
-$(OUT)/models/dpo/training.json: $(RECIPES)/dpo-qlora.yaml $(OUT)/preferences/build.json $(OUT)/models/sft/training.json
+$(OUT)/models/dpo/training.json: $(RECIPES)/dpo.yaml $(OUT)/preferences/build.json $(OUT)/models/sft/training.json
 	$(call stage,4)
 
 $(OUT)/results.json: $(RECIPES)/evaluate.yaml $(OUT)/models/dpo/training.json $(OUT)/models/sft/training.json

@@ -126,6 +126,12 @@ def test_significance_of_few_queries_is_exact(differences, p_value):
     assert significance(differences, seed=0).p_value == pytest.approx(p_value)
 
 
+def test_a_p_value_at_the_floor_is_drawn_again_from_more():
+    """20 gains and no loss: by chance once in a million, which 9,999 draws cannot tell from once in 5,000."""
+    gains = [0.1 + number / 100 for number in range(20)]
+    assert significance(gains, seed=0).p_value == significance([*gains, *[0.0] * 300], seed=0).p_value == 2 / 100_000
+
+
 def test_significance_tells_a_gain_from_noise():
     gain, noise = [0.1, 0.2, 0.0, 0.15, -0.02] * 20, [0.1, -0.1, 0.2, -0.2, 0.01] * 20
     found = significance(gain, seed=0)
