@@ -102,8 +102,8 @@ def test_a_recipe_that_names_no_dtype_trains_in_the_faster_one(in_bfloat16):
 
     import train.students.arithmetic as arithmetic
 
-    told = arithmetic.settled(ModelConfig(dtype="auto", attn_implementation="eager"))
-    assert (told.dtype, told.attn_implementation) == ("bfloat16", "eager")
+    told = [arithmetic.settled(ModelConfig(dtype="auto", attn_implementation=named)) for named in (None, "sdpa")]
+    assert [(one.dtype, one.attn_implementation) for one in told] == [("bfloat16", "eager"), ("bfloat16", "sdpa")]
     # A recipe that names its dtype trains as it did before: nothing is decided that its record would not tell.
     assert arithmetic.settled(ModelConfig(dtype="float32")) == ModelConfig(dtype="float32")
 
@@ -140,7 +140,7 @@ def test_an_adapter_trained_in_bfloat16_has_weights_in_float32(world, tmp_path, 
     learned = world.sft(tmp_path / "sft", max_steps=4, **in_bfloat16, **world.validation(2))
     exact = world.sft(tmp_path / "exact", max_steps=4, lora_dropout=0)
     assert losses(learned) == pytest.approx(losses(exact), rel=0.15) and losses(learned) != losses(exact)
-    assert learned["arithmetic"] == {"dtype": "bfloat16"} and "arithmetic" not in exact
+    assert learned["arithmetic"] == {"dtype": "bfloat16", "attn_implementation": "eager"} and "arithmetic" not in exact
     weights = load_file(tmp_path / "sft/adapter_model.safetensors")
     assert {str(weight.dtype) for weight in weights.values()} == {"float32"}
     aligned = world.dpo(tmp_path / "dpo", tmp_path / "sft", max_steps=2, dtype="auto")

@@ -14,18 +14,22 @@ from builders.expanders.engines.generation_engine import AUTO
 def settled(model_args: ModelConfig) -> ModelConfig:
     """The recipe with its dtype decided, where it says `dtype: auto`; another one as it is.
 
-    It is that of generation, see [`fastest_dtype`]. All processes train in what the main process decides.
+    It is that of generation, see [`fastest_dtype`]. All processes train in what the main process decides. On a CPU the
+    backward pass of fused attention takes longer than that of its plain form, which is taken unless the recipe names
+    one.
     """
     if model_args.dtype != AUTO:
         return model_args
-    decided = [fastest_dtype() if PartialState().is_main_process else None]
+    state = PartialState()
+    decided = [fastest_dtype() if state.is_main_process else None]
     broadcast_object_list(decided)
-    return replace(model_args, dtype=decided[0])
+    plain = "eager" if state.device.type == "cpu" else None
+    return replace(model_args, dtype=decided[0], attn_implementation=model_args.attn_implementation or plain)
 
 
 def arithmetic(model_args: ModelConfig) -> dict[str, Any]:
     """For `training.json`: what was decided."""
-    return {"dtype": model_args.dtype}
+    return {"dtype": model_args.dtype, "attn_implementation": model_args.attn_implementation}
 
 
 def keep_in_autocast(trainer: Any) -> None:
