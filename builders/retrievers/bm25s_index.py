@@ -16,9 +16,9 @@ from builders.retrievers.analysis.load import ANALYSIS, analyzer_for, reads_word
 from builders.retrievers.analysis.snowball import STEMMERS
 from builders.retrievers.analysis.words import Analyzer
 from builders.retrievers.document_ids import DocumentIds
+from builders.retrievers.postings.term_scores import TermScores
+from builders.retrievers.postings.term_spool import TermSpool
 from builders.retrievers.retriever import Hits, NamedRetriever, Rankings
-from builders.retrievers.term_scores import TermScores
-from builders.retrievers.term_spool import TermSpool
 
 
 # An index that is built faster than this is not worth a file.

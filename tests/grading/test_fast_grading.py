@@ -8,9 +8,9 @@ import pytest
 
 from builders.collections.collection import Collection, Document, Query
 from builders.grading.grader import Grader
-from builders.retrievers import term_scores
 from builders.retrievers.bm25s_index import Bm25sRetriever
 from builders.retrievers.formulation import load_formulation
+from builders.retrievers.postings import term_scores
 
 
 NUMBA = pytest.mark.skipif(

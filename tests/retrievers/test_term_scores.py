@@ -8,9 +8,9 @@ import pytest
 
 from builders.collections.collection import Collection, Document
 from builders.collections.pydocs.pydocs import load_pydocs
-from builders.retrievers import term_scores
 from builders.retrievers.analysis.load import analyzer_for, reads_word_by_word
 from builders.retrievers.bm25s_index import Bm25sRetriever
+from builders.retrievers.postings import term_scores
 from builders.retrievers.retriever import Hit, document_ids
 
 
