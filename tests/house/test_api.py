@@ -9,13 +9,13 @@ import pytest
 
 import builders
 from builders import KitError, evaluate, load_collection, load_expander, load_retriever
-from builders.__main__ import main
 from builders.expanders.expander_file import EXPANDER, expander_record
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.grading.grader import Grader
 from builders.publishing.staging.load import open_staged
 from builders.retrievers.formulation import load_formulation
 from model_cards.adapter_card import expander_json
+from qexpand.__main__ import main
 from tests.hub_server.fixtures import hub, run_client
 from tests.support.commands import ROOT, command
 from tests.support.java import needs_java
@@ -246,6 +246,6 @@ assert {str(site)!r} in builders.__file__, builders.__file__
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].startswith(" ".join(["what is 12?"] * 5)) and "| sft | " in done.stdout
     script = f"import sys; sys.argv = ['qexpand', 'expand', {str(tiny)!r}, 'fit a line']\n"
-    script += "from builders.__main__ import console; console()"
+    script += "from qexpand.__main__ import console; console()"
     done = subprocess.run([python, "-c", script], cwd=elsewhere, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and done.stdout.strip() == load_expander(str(tiny)).expand("fit a line")

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 from builders.__main__ import COMMANDS
+from qexpand.__main__ import STEPS
 from tests.support.commands import ROOT, command
 from tests.support.readme_tables import GUIDES
 
 
-ROOMS = ("builders", "train", "model_cards", "space")
+ROOMS = ("builders", "train", "model_cards", "space", "qexpand")
 MAY_IMPORT = {
     "builders": {"builders"},
     "train": {"train", "builders"},
     "model_cards": {"model_cards", "builders"},
     "space": {"space", "builders"},
+    # Above them all; none of them knows it.
+    "qexpand": {"qexpand", "builders", "train"},
 }
 
 
@@ -59,6 +62,8 @@ def test_tests_mirror_the_rooms_and_import_no_other_test():
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["-m", "qexpand", "--help"],
+        *(["-m", "qexpand", name, "--help"] for name in STEPS),
         ["-m", "builders", "--help"],
         *(["-m", "builders", name, "--help"] for name in COMMANDS),
         ["train/sft.py", "--help"],
