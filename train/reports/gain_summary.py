@@ -1,5 +1,6 @@
 """Tells what an evaluation found in ten lines that a person can read; the tables stay in their file."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from builders.grading.results_form import one_retriever, read_results
 
 
 RESULTS, QUERIES = "results.json", "per_query.parquet"
+UNSEEN = "; no training has seen them"
 # Letters of a query and of the words added to it that an example shows.
 SHOWN = 70
 
@@ -38,10 +40,10 @@ def gain_summary(folder: Path, next_step: str = "") -> str:
     others = [
         f"{name} {found['ndcg_at_10']:.4f}" for name, found in one["systems"].items() if name not in (PLAIN, student)
     ]
-    expanded = f'qexpand expand {adapter} "{next(iter(rows.values()))["query"]}"'
+    query = shlex.quote(_clean(min((each["query"] for each in rows.values()), key=len), SHOWN))
     lines = [
         f"searched    {queries} {one['settings']['split']} queries of {one['collection']['name']} with "
-        f"{one['settings']['retriever']}; no training has seen them",
+        f"{one['settings']['retriever']}{UNSEEN if one['settings']['split'] == 'test' else ''}",
         f"before      nDCG@10 {plain['ndcg_at_10']:.4f}, the queries as they are",
         f"after       nDCG@10 {row['ndcg_at_10']:.4f}, with the words of {student}: {row['delta_ndcg_at_10']:+.4f} "
         f"(95 % interval {low:+.4f} … {high:+.4f}{_verdict(low, high)})",
@@ -49,7 +51,7 @@ def gain_summary(folder: Path, next_step: str = "") -> str:
         "queries     " + ", ".join(f"{round(row[name] * queries)} {name}" for name in ("helped", "hurt", "unchanged")),
         *(_example(title, each, before[each["query_id"]]) for title, each in _examples(list(rows.values()))),
         f"results     {folder}: results.md (all tables), per_query.parquet, ndcg_delta.png; student: {adapter}",
-        f"next        {'; '.join(filter(None, [_clean(expanded, 2 * SHOWN), next_step]))}",
+        f"next        {'; '.join(filter(None, [f'qexpand expand {adapter} {query}', next_step]))}",
     ]
     return "\n".join(["", *lines, ""])
 
@@ -75,6 +77,8 @@ def _rows(folder: Path, system: str) -> list[Row]:
 
 def _verdict(low: float, high: float) -> str:
     """What an interval says, where it says anything."""
+    if low == high == 0:
+        return ": no difference"
     return ": better" if low > 0 else ": worse" if high < 0 else ": chance could do that"
 
 
