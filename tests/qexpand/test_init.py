@@ -160,7 +160,7 @@ def test_every_setting_that_is_chosen_is_one_of_its_command(kind, tmp_path):
     evaluated = read["out"]
     for name in ("model", "formation", "dtype", "max_new_tokens"):
         assert evaluated[name] == chosen[name]
-    assert evaluated["prompt"] == chosen["prompts"][0] and evaluated["baselines"] == []
+    assert evaluated["prompt"] == chosen["prompts"][0] and evaluated["baselines"] == ["bm25s+rm3"]
     assert evaluated["adapters"] == [str(tmp_path / "out/models/sft"), str(tmp_path / "out/models/dpo")]
 
 
