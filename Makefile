@@ -81,7 +81,7 @@ clean-demo: ## Remove what the demo made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,pyserini,chinese,faiss,openvino]'
 	@touch $@
 
-# What the demo leaves, for targets that need it. Windows, or no make: README says the commands.
+# What the demo leaves, for targets that need it; docs/install.md says the commands without make.
 
 $(OUT)/preferences/build.json $(OUT)/results.json: | .venv/.demo
 	$(BIN)/python -m benchmarks.demo

@@ -156,6 +156,7 @@ def test_every_setting_that_is_chosen_is_one_of_its_command(kind, tmp_path):
     assert len(read) == (6 if kind.startswith("words") else 5)
     assert read["expansions"]["prompts"] == chosen["prompts"]
     assert read["expansions"]["num_train"] == chosen["expansions"]["num_train"]
+    assert read["expansions"]["num_validation"] == 0, "a collection may have none"
     assert {read[name]["model_name_or_path"] for name in ("sft", "dpo")} == {chosen["model"]}
     evaluated = read["out"]
     for name in ("model", "formation", "dtype", "max_new_tokens"):

@@ -122,11 +122,11 @@ def _prompts(language: str) -> list[str]:
 
 def _words(found: Holdings, place: str) -> dict[str, dict[str, Any]]:
     """A regression from queries to the terms of their judged documents is the teacher; no model answers for it."""
-    train, recipes = _at_most(WORDS[place], found.queries["train"]), "builders/recipes"
+    asked, recipes = _asked(WORDS[place], found), "builders/recipes"
     margin = 0.2 if found.queries["train"] >= MANY else 0.05
     return {
-        "expansions": {"config": f"{recipes}/expansions-teacher.yaml", "num_train": train, "formation": "q*4+e"},
-        "pool": {"config": f"{recipes}/expansions-pool.yaml", "num_train": train, "formation": "q*4+e"},
+        "expansions": {"config": f"{recipes}/expansions-teacher.yaml", **asked, "formation": "q*4+e"},
+        "pool": {"config": f"{recipes}/expansions-pool.yaml", **asked, "formation": "q*4+e"},
         # Silence is a candidate, and one token long: hence the ratio of lengths.
         "preferences": {
             "config": f"{recipes}/preferences-ndcg-margin.yaml",
@@ -139,11 +139,11 @@ def _words(found: Holdings, place: str) -> dict[str, dict[str, Any]]:
 
 def _passages(found: Holdings, place: str, model: str) -> dict[str, dict[str, Any]]:
     """The student's own base model writes the candidates."""
-    train, recipes = _at_most(PASSAGES[place], found.queries["train"]), "builders/recipes"
+    asked, recipes = _asked(PASSAGES[place], found), "builders/recipes"
     recipe = "expansions-passages" if model == EMBEDDED else "expansions-qwen3"
     samples = 8 if place == "gpu" else 4
     return {
-        "expansions": {"config": f"{recipes}/{recipe}.yaml", "num_train": train, "samples": samples},
+        "expansions": {"config": f"{recipes}/{recipe}.yaml", **asked, "samples": samples},
         "preferences": {"config": f"{recipes}/preferences-ndcg-margin.yaml"},
     }
 
@@ -165,6 +165,6 @@ def _student(model: str, machine: Machine, has_gpu: bool, is_words: bool) -> dic
     return {name: {"config": f"{_recipes(model)}/{name}{kind}.yaml", **given} for name in ("sft", "dpo")}
 
 
-def _at_most(number: int, there: int) -> int:
-    """-1 takes all."""
-    return number if there > number else -1
+def _asked(number: int, found: Holdings) -> dict[str, int]:
+    """At most so many train queries, -1 for all; and none of validation, which no stage of a run needs."""
+    return {"num_train": number if found.queries["train"] > number else -1, "num_validation": 0}
