@@ -137,9 +137,10 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
 
 def test_the_tables_of_all_gains_are_made_of_the_recorded_results(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from headline import short_table, wide_table
+    from headline import demo_table, short_table, wide_table
 
-    for name, page, table in (("headline", "README.md", short_table), ("overview", "docs/results.md", wide_table)):
+    shown_on = (("headline", "README.md", short_table), ("overview", "docs/results.md", wide_table))
+    for name, page, table in (*shown_on, ("demo gain", "README.md", demo_table)):
         marked = rf"<!-- {name} -->\n(.*?)<!-- end of {name} -->"
         shown = re.search(marked, (ROOT / page).read_text(), re.DOTALL)
         assert shown and shown[1] == table()

@@ -104,12 +104,11 @@ def test_a_run_is_interrupted_goes_on_and_ends_with_ten_lines(here, monkeypatch)
 
 
 def test_a_release_names_all_that_the_run_made(here):
-    (here / "mine.yaml").write_text(RECIPE + "pool: {config: builders/recipes/expansions-pool.yaml}\n")
     released = release_of(
         PublishRunArguments("mine.yaml", "acme", name="My Shop"), read_run_recipe(str(here / "mine.yaml"))
     )
     assert [text.partition("=")[2] for text in released.datasets] == [
-        *("my-shop-query-expansions", "my-shop-query-expansion-pool", "my-shop-query-expansion-preferences")
+        *("my-shop-query-expansions", "my-shop-query-expansion-preferences"),
     ]
     assert released.adapters == [f"out/mine/models/{name}=my-shop-expander-{name}" for name in ("sft", "dpo")]
     assert (released.space, released.results) == ("out/mine/space=my-shop-query-expansion", "out/mine")
@@ -187,7 +186,11 @@ def test_a_recipe_that_is_none_is_refused(change, message, here):
     ("old", "new", "message"),
     [
         ("collection: tiny", "language: en", "collection missing; `qexpand init COLLECTION` writes a whole recipe"),
-        ("preferences: {", "pool: {", "preferences and dpo go together"),
+        (
+            "preferences: {config: builders/recipes/preferences-ndcg-margin.yaml, min_margin: 0.001}\n",
+            "",
+            "preferences and dpo go together",
+        ),
         ("num_queries: 0", "collection: x", "evaluate: collection: stands at the top"),
         ("sft-qlora.yaml", "none.yaml", "no such recipe: train/recipes/smollm2-135m/none.yaml"),
         ("web-passage-zero-shot", "web-passage-few-shot", "give at least one zero-shot prompt"),

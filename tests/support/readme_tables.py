@@ -19,8 +19,6 @@ from builders.collections.open_qa import OPEN_QA
 from builders.collections.source import FolderKind
 from builders.collections.training_pairs import PAIRS
 from builders.expanders.load import EXPANDERS
-from builders.grading.comparison import delta_cell
-from builders.grading.results_form import in_one_form, one_retriever
 from builders.prompts.context.load import CONTEXTS
 from builders.retrievers.formulation import FORMULATIONS
 from builders.retrievers.load import RETRIEVERS
@@ -75,17 +73,6 @@ def recorded(name: str) -> Mapping[str, Any]:
     return found
 
 
-def demo_gain() -> str:
-    """The recorded demo at a glance: four columns of `demo.json`."""
-    systems = one_retriever(in_one_form(recorded("demo")))["systems"]
-    rows = [
-        [name, f"{row['ndcg_at_10']:.4f}", delta_cell(row), f"{100 * row['helped']:.0f} % / {100 * row['hurt']:.0f} %"]
-        for name, row in systems.items()
-    ]
-    rows[0][2:] = ["", ""]  # The plain query beside itself.
-    return markdown(["searched with", "nDCG@10", "Δ (95 % interval)", "helped / hurt"], rows)
-
-
 def launchers() -> str:
     """How several processes are launched, as the configurations say it themselves."""
     rows = []
@@ -136,7 +123,6 @@ def tables() -> dict[str, str]:
             ["`grounding` of a prompt", "what it shows beside the query"],
             [[f"`{kind.name}`", kind.shows] for kind in CONTEXTS],
         ),
-        "demo gain": demo_gain(),
         "launchers": launchers(),
         "a million passages": million_passages(),
         **speed_tables(),

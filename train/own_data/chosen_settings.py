@@ -29,7 +29,6 @@ CONDITIONS = ("zero-shot", "few-shot")
 MANY = 500
 _ABOUT = {
     "expansions": "Candidates for the train queries, graded by search; which of them are imitated.",
-    "pool": "Candidates that pairs are made of: several draws of each query.",
     "preferences": "Pairs: what retrieves better is preferred.",
     "sft": "Supervised fine-tuning: imitate what retrieves well.",
     "dpo": "Preference training: prefer what retrieves better.",
@@ -123,10 +122,9 @@ def _prompts(language: str) -> list[str]:
 def _words(found: Holdings, place: str) -> dict[str, dict[str, Any]]:
     """A regression from queries to the terms of their judged documents is the teacher; no model answers for it."""
     asked, recipes = _asked(WORDS[place], found), "builders/recipes"
-    margin = 0.2 if found.queries["train"] >= MANY else 0.05
+    margin = 0.1 if found.queries["train"] >= MANY else 0.05
     return {
-        "expansions": {"config": f"{recipes}/expansions-teacher.yaml", **asked, "formation": "q*4+e"},
-        "pool": {"config": f"{recipes}/expansions-pool.yaml", **asked, "formation": "q*4+e"},
+        "expansions": {"config": f"{recipes}/expansions-pool.yaml", **asked, "formation": "q*4+e"},
         # Silence is a candidate, and one token long: hence the ratio of lengths.
         "preferences": {
             "config": f"{recipes}/preferences-ndcg-margin.yaml",

@@ -68,7 +68,6 @@ def release_of(args: PublishRunArguments, recipe: RunRecipe) -> ReleaseArguments
         output_dir=str(out / "release"),
         datasets=[
             f"{out / 'expansions'}={name}-query-expansions",
-            *([f"{out / 'pool'}={name}-query-expansion-pool"] if recipe.pool is not None else []),
             *([f"{out / 'preferences'}={name}-query-expansion-preferences"] if recipe.dpo is not None else []),
         ],
         adapters=[f"{folder}={name}-expander-{folder.name}" for folder in recipe.adapters],

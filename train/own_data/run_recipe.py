@@ -14,7 +14,7 @@ from builders.retrievers.load import retriever_help
 from train.pipeline.stages import ROOT
 
 
-STAGES = ("expansions", "pool", "preferences", "sft", "dpo", "evaluate")
+STAGES = ("expansions", "preferences", "sft", "dpo", "evaluate")
 
 
 def _stage(what: str) -> dict[str, str]:
@@ -42,9 +42,6 @@ class RunRecipe:
     )
     seed: int = field(default=0, metadata={"help": "Seeds queries, candidates, training and tests."})
     expansions: dict[str, Any] = field(metadata=_stage("Candidates of the train queries, and which are imitated"))
-    pool: dict[str, Any] | None = field(
-        default=None, metadata=_stage("Candidates to make pairs of, where they are not the same")
-    )
     preferences: dict[str, Any] | None = field(default=None, metadata=_stage("Pairs; without them no DPO"))
     sft: dict[str, Any] = field(metadata=_stage("Supervised fine-tuning"))
     dpo: dict[str, Any] | None = field(default=None, metadata=_stage("Preference training; null leaves it out"))

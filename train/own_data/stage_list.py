@@ -49,17 +49,14 @@ def stages(recipe: RunRecipe) -> list[Stage]:
     """
     out, models = recipe.out, recipe.out / "models"
     expansions, pairs = out / "expansions", out / "preferences"
-    pool = expansions if recipe.pool is None else out / "pool"
     shared = {name: getattr(recipe, name) for name in ("model", "retriever", "formation", "dtype", "seed")}
     shared["max_new_tokens"] = recipe.max_new_tokens
     student = {"model_name_or_path": recipe.model, "dtype": recipe.dtype, "seed": recipe.seed}
     asked = shared | {"language": recipe.language, "prompts": recipe.prompts}
     from_collection = {"collection": recipe.collection}
     found = [_stage(recipe, "expansions", "candidates, graded by search", asked, from_collection, expansions)]
-    if recipe.pool is not None:
-        found.append(_stage(recipe, "pool", "candidates for pairs", asked, from_collection, pool))
     if recipe.dpo is not None:
-        places: dict[str, Any] = {"expansions": pool}
+        places: dict[str, Any] = {"expansions": expansions}
         found.append(_stage(recipe, "preferences", "chosen and rejected pairs", {}, places, pairs))
     places = {"expansions": expansions}
     found.append(_stage(recipe, "sft", "SFT: imitate what retrieves well", student, places, models / "sft"))
@@ -84,10 +81,9 @@ def _stage(
     path = recipe.out / RECIPES / f"{name}.yaml"
     given = {key: value for key, value in {**base, **shared, **own}.items() if value is not None}
     atomic_write(path, yaml.safe_dump(given, sort_keys=False, allow_unicode=True).encode())
-    command = "expansions" if name == "pool" else name
-    room = "builders" if command in ("expansions", "preferences") else "train"
-    words = ["-m", room, command, "--config", str(path), *_words(places), "--output_dir", str(folder)]
-    return Stage(title, words, folder, launched=command != "preferences")
+    room = "builders" if name in ("expansions", "preferences") else "train"
+    words = ["-m", room, name, "--config", str(path), *_words(places), "--output_dir", str(folder)]
+    return Stage(title, words, folder, launched=name != "preferences")
 
 
 def _words(places: Mapping[str, Any]) -> list[str]:
