@@ -5,6 +5,7 @@ import sys
 
 from builders.__main__ import COMMANDS as OF_BUILDERS
 from builders.cli import chosen_command, run
+from builders.errors import KitError
 from train.__main__ import commands as commands_of_train
 
 
@@ -30,7 +31,11 @@ def commands() -> dict[str, tuple[str, str]]:
 
 
 def main() -> None:
-    """Hand over to the room."""
+    """Hand over to the room.
+
+    Raises:
+        KitError: a library is missing that the command is made of.
+    """
     known = commands()
     name = chosen_command("qexpand", {one: does for one, (does, _) in known.items()})
     if name is None:
@@ -38,7 +43,11 @@ def main() -> None:
     module = known[name][1]
     # The command lines of `builders` and `train` begin with the command.
     sys.argv = [f"qexpand {name}", *sys.argv[1 if module in ("builders.__main__", "train.__main__") else 2 :]]
-    importlib.import_module(module).main()
+    try:
+        room = importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise KitError(f"{error.name} is missing: pip install 'query-expansion-kit[train]'") from error
+    room.main()
 
 
 def console() -> None:

@@ -208,3 +208,9 @@ def test_every_command_is_reached_from_the_console():
     assert "no collection" in refused(done)
     assert "no such option: --adapter" in refused(command_here("-m", "qexpand", "cards", "--adapter", "x"))
     assert "unknown command 'trian'" in refused(command_here("-m", "qexpand", "trian"))
+
+
+def test_a_missing_library_is_named_with_its_extra():
+    script = "import sys; sys.modules['psutil'] = None; sys.argv = ['qexpand', 'run', 'x.yaml']\n"
+    done = command("-c", f"{script}from qexpand.__main__ import console; console()")
+    assert refused(done) == "error: psutil is missing: pip install 'query-expansion-kit[train]'"
