@@ -202,6 +202,14 @@ def test_what_a_run_needs_is_asked_before_it_begins(old, new, message, here):
     assert not (here / "out").exists()
 
 
+def test_a_file_of_somebody_else_is_not_written_over(here):
+    (here / "out/mine/stages").mkdir(parents=True)
+    (here / "out/mine/stages/sft.yaml").write_text("years of work")
+    done = command_here("-m", "qexpand", "run", "mine.yaml", cwd=here)
+    assert "stages/sft.yaml: is no file of this kit and would be written over" in refused(done)
+    assert (here / "out/mine/stages/sft.yaml").read_text() == "years of work"
+
+
 def test_every_command_is_reached_from_the_console():
     assert set(commands()) == {*COMMANDS, *of_train(), "init", "run", "summary", "cards", "space"}
     done = command_here("-m", "qexpand", "grade", "--collection", "nowhere/at/all/x")

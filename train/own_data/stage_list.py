@@ -8,12 +8,14 @@ from typing import Any
 import yaml
 
 from builders.artifacts.files import atomic_write
+from builders.errors import KitError
 from builders.prompts.load import load_prompt
 from builders.recipe_file import read_recipe
 from train.own_data.run_recipe import RunRecipe, kit_file
 
 
 RECIPES = "stages"
+MADE = "# Made by `qexpand run`, of its recipe; written anew by every run.\n"
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ def stages(recipe: RunRecipe) -> list[Stage]:
     Args:
         recipe ([`RunRecipe`]):
             The recipe.
+
+    Raises:
+        KitError: somebody else's file stands there.
     """
     out, models = recipe.out, recipe.out / "models"
     expansions, pairs = out / "expansions", out / "preferences"
@@ -80,7 +85,9 @@ def _stage(
     base = read_recipe(str(kit_file(str(config), name))) if config else {}
     path = recipe.out / RECIPES / f"{name}.yaml"
     given = {key: value for key, value in {**base, **shared, **own}.items() if value is not None}
-    atomic_write(path, yaml.safe_dump(given, sort_keys=False, allow_unicode=True).encode())
+    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MADE):
+        raise KitError(f"{path}: is no file of this kit and would be written over: give another output_dir")
+    atomic_write(path, (MADE + yaml.safe_dump(given, sort_keys=False, allow_unicode=True)).encode())
     room = "builders" if name in ("expansions", "preferences") else "train"
     words = ["-m", room, name, "--config", str(path), *_words(places), "--output_dir", str(folder)]
     return Stage(title, words, folder, launched=name != "preferences")
