@@ -61,6 +61,9 @@ def test_it_says_what_was_searched_gained_and_harmed_and_shows_three_queries(tmp
 def test_where_the_best_document_stays_the_measure_tells(tmp_path):
     lines = gain_summary(measured(tmp_path, {"q2": QUERIES["q2"]}))
     assert "“the wordq2 answer”: nDCG@10 0.50 → 0.60" in lines and "typical" not in lines and "hurt  " not in lines
+    other_way = {name: QUERIES[name] for name in ("q0", "q1")} | {"q2": (0.5, 1, 0.6, 2)}
+    lines = gain_summary(measured(tmp_path / "helped", other_way))
+    assert "least gain  “find q2[31m” + “the wordq2 answer”: nDCG@10 0.50 → 0.60" in lines
 
 
 def test_without_a_student_or_results_it_says_so(tmp_path):

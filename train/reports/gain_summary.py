@@ -83,20 +83,21 @@ def _verdict(low: float, high: float) -> str:
 
 
 def _examples(rows: Sequence[Row]) -> list[tuple[str, Row]]:
-    """The query that gains most, the middle one of those that gain, and the one that loses most, if there are any."""
+    """The query that gains most, the middle one of those that gain, and the one that loses most, or gains least."""
     ranked = sorted(rows, key=lambda row: (-row["delta_ndcg_at_10"], row["query_id"]))
     helped = [row for row in ranked if row["delta_ndcg_at_10"] > SAME]
     hurt = [row for row in ranked if row["delta_ndcg_at_10"] < -SAME]
     found = [("most helped", helped[0])] if helped else []
     found += [("typical", helped[len(helped) // 2])] if len(helped) > 1 else []
-    return found + ([("most hurt", hurt[-1])] if hurt else [])
+    found += [("most hurt", hurt[-1])] if hurt else [("least gain", helped[-1])] if len(helped) > 2 else []
+    return found
 
 
 def _example(title: str, row: Row, before: Row) -> str:
-    ranks = _rank(before["gold_rank"]), _rank(row["gold_rank"])
-    # Where the best document stays, others moved.
-    moved = "rank {} → {}".format(*ranks)
-    if ranks[0] == ranks[1]:
+    ranks, delta = (before["gold_rank"], row["gold_rank"]), row["delta_ndcg_at_10"]
+    moved = f"rank {_rank(ranks[0])} → {_rank(ranks[1])}"
+    # Where the best document stays, or goes the other way, it is others that count.
+    if (ranks[0] - ranks[1]) * delta <= 0:
         moved = f"nDCG@10 {before['ndcg_at_10']:.2f} → {row['ndcg_at_10']:.2f}"
     return f"{title:<11} “{_clean(row['query'], SHOWN)}” + “{_clean(_added(row), SHOWN)}”: {moved}"
 
