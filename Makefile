@@ -1,11 +1,9 @@
-# The whole job, stage by stage. Each target is the file that a finished stage leaves; make skips what is there.
+# Installs what is needed, and runs the demo, the experiments, the benchmarks and the tests.
 PYTHON ?= python3
 BIN := .venv/bin
 OUT := out/demo
-RECIPES := train/recipes/smollm2-135m
 EXPERIMENTS := benchmarks/experiments
 SPEED := generation grading growth startup training_steps
-DEMO := $(EXPERIMENTS)/demo/README.md
 # Two workers: most tests wait for single-threaded imports.
 PYTEST := $(BIN)/python -m pytest -n 2
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" bash -euo pipefail -c
@@ -13,14 +11,6 @@ RUN := PATH="$(CURDIR)/$(BIN):$$PATH" bash -euo pipefail -c
 # The commands in the bash block of an experiment's README.
 define experiment
 	@$(RUN) "set -x; $$(sed -n '/^```bash/,/^```/{//!p;}' $(EXPERIMENTS)/$(1)/README.md)"
-endef
-
-# A stage of the demo: its heading, and the command under it.
-define stage
-	@sed -n 's|^# \($(1)/6 .*\)|== \1|p' $(DEMO)
-	@$(RUN) "$$(sed -n '/^launch=/,/)"$$/p' $(DEMO)); set -x; \
-	  $$(sed -n '/^# $(1)\/6 /,/^$$/{/^```/!p;}' $(DEMO))"
-	@touch $@
 endef
 
 .DEFAULT_GOAL := help
@@ -31,16 +21,8 @@ endef
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
 
-demo: $(OUT)/models/.carded ## The whole job on a laptop: data, training, evaluation, cards
-	@echo
-	@cat $(OUT)/results.md
-	@$(BIN)/python -c "import json; b = json.load(open('$(OUT)/expansions/build.json'))['yield']; \
-	p = json.load(open('$(OUT)/preferences/build.json'))['yield']['train']; \
-	print(f\"train queries: {b['queries']}, candidates: {b['candidates']}, rows to imitate: {b['distillation_rows']}, pairs: {p['pairs']}\")"
-	@echo "datasets:  $(OUT)/expansions  $(OUT)/preferences"
-	@echo "adapters:  $(OUT)/models/sft  $(OUT)/models/dpo"
-	@echo "results:   $(OUT)/results.json  $(OUT)/results.md  $(OUT)/per_query.parquet  $(OUT)/ndcg_delta.png"
-	@echo "next:      make space"
+demo: .venv/.demo ## The whole job on a laptop, and what it gains; make demo V=1 shows all that is printed
+	$(BIN)/python -m benchmarks.demo $(if $(V),-v)
 
 space: $(OUT)/results.json ## Serve the Space on the demo's results
 	$(BIN)/python -m space --results $(OUT)
@@ -99,26 +81,7 @@ clean-demo: ## Remove what the demo made
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[demo,dev,pyserini,chinese,faiss,openvino]'
 	@touch $@
 
-# The stages. Nothing is fetched at run time, so the Hub is switched off.
+# What the demo leaves, for targets that need it; docs/install.md says the commands without make.
 
-$(OUT)/%: export HF_HUB_OFFLINE = 1
-$(OUT)/%: export TOKENIZERS_PARALLELISM = false
-$(OUT)/%: export TRANSFORMERS_VERBOSITY = error
-
-$(OUT)/expansions/build.json: builders/recipes/expansions-pool.yaml $(DEMO) | .venv/.demo
-	$(call stage,1)
-
-$(OUT)/preferences/build.json: builders/recipes/preferences-ndcg-margin.yaml $(OUT)/expansions/build.json
-	$(call stage,2)
-
-$(OUT)/models/sft/training.json: $(RECIPES)/sft.yaml $(OUT)/expansions/build.json
-	$(call stage,3)
-
-$(OUT)/models/dpo/training.json: $(RECIPES)/dpo.yaml $(OUT)/preferences/build.json $(OUT)/models/sft/training.json
-	$(call stage,4)
-
-$(OUT)/results.json: $(RECIPES)/evaluate.yaml $(OUT)/models/dpo/training.json $(OUT)/models/sft/training.json
-	$(call stage,5)
-
-$(OUT)/models/.carded: $(OUT)/results.json
-	$(call stage,6)
+$(OUT)/preferences/build.json $(OUT)/results.json: | .venv/.demo
+	$(BIN)/python -m benchmarks.demo

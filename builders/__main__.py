@@ -1,8 +1,7 @@
-"""Runs the kit's commands: `python -m builders <command> …`, or `qexpand <command> …`."""
+"""Runs the commands of this room: `python -m builders <command> …`."""
 
 import importlib
 import sys
-from pathlib import Path
 
 from builders.cli import chosen_command, run
 
@@ -23,14 +22,8 @@ COMMANDS = {
 
 def main() -> None:
     """Hand over to the command's own module."""
-    started = Path(sys.argv[0]).stem
-    if name := chosen_command(started if started == "qexpand" else "python -m builders", COMMANDS):
+    if name := chosen_command("python -m builders", COMMANDS):
         importlib.import_module(f"builders.commands.{name}").main(sys.argv[2:])
-
-
-def console() -> None:
-    """The command `qexpand`."""
-    run(main)
 
 
 if __name__ == "__main__":

@@ -18,11 +18,15 @@ OTHERS = {
 }
 
 
+def commands() -> dict[str, str]:
+    """Name → what it does, of every command of this room."""
+    return {method.name: method.summary for method in load.METHODS} | OTHERS
+
+
 def main() -> None:
     """Hand over to the method, or to the command's own module."""
     methods = {method.name: method for method in load.METHODS}
-    known = {name: method.summary for name, method in methods.items()} | OTHERS
-    name = chosen_command("accelerate launch -m train", known)
+    name = chosen_command("accelerate launch -m train", commands())
     if name is None:
         return
     sys.argv = [f"train/{name}.py", *sys.argv[2:]]

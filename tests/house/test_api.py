@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import subprocess
 import sys
 
@@ -9,13 +10,13 @@ import pytest
 
 import builders
 from builders import KitError, evaluate, load_collection, load_expander, load_retriever
-from builders.__main__ import main
 from builders.expanders.expander_file import EXPANDER, expander_record
 from builders.expanders.formulated import FormulatedQuery, formulate_query
 from builders.grading.grader import Grader
 from builders.publishing.staging.load import open_staged
 from builders.retrievers.formulation import load_formulation
 from model_cards.adapter_card import expander_json
+from qexpand.__main__ import main
 from tests.hub_server.fixtures import hub, run_client
 from tests.support.commands import ROOT, command
 from tests.support.java import needs_java
@@ -217,7 +218,7 @@ def test_the_command_expands_one_query_or_a_file(tiny, tmp_path, monkeypatch, ca
 
 
 @pytest.mark.slow
-def test_a_wheel_in_a_fresh_environment_runs_the_lines_of_readme_and_card(tiny, words, tmp_path):
+def test_a_wheel_in_a_fresh_environment_runs_the_lines_of_docs_and_card(tiny, words, tmp_path):
     """Installed from the wheel, far from the checkout; the libraries are those of this environment."""
     done = command("-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path / "dist", ROOT)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -234,18 +235,23 @@ def test_a_wheel_in_a_fresh_environment_runs_the_lines_of_readme_and_card(tiny, 
     (qrels / "train.tsv").rename(qrels / "test.tsv")
     card = (tiny / "README.md").read_text()
     first = re.search(r"```python\n(from builders import load_expander.*?)```", card, re.DOTALL)[1]
-    readme = re.search(r"## Use an expander\n.*?```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    readme = readme.replace("you/my-expander", str(tiny))
+    page = re.search(r"```python\n(.*?)```", (ROOT / "docs/expanders.md").read_text(), re.DOTALL)[1]
+    page = page.replace("you/my-expander", str(tiny))
     lines = f"""
 import builders
 assert {str(site)!r} in builders.__file__, builders.__file__
 {first}
-{readme}"""
+{page}"""
     (elsewhere / "lines.py").write_text(lines)
     done = subprocess.run([python, "lines.py"], cwd=elsewhere, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[1].startswith(" ".join(["what is 12?"] * 5)) and "| sft | " in done.stdout
     script = f"import sys; sys.argv = ['qexpand', 'expand', {str(tiny)!r}, 'fit a line']\n"
-    script += "from builders.__main__ import console; console()"
+    script += "from qexpand.__main__ import console; console()"
     done = subprocess.run([python, "-c", script], cwd=elsewhere, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0 and done.stdout.strip() == load_expander(str(tiny)).expand("fit a line")
+    script = "import sys; sys.argv = ['qexpand', '--help']; from qexpand.__main__ import console; console()"
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+    done = subprocess.run([python, "-c", script], cwd=elsewhere, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and done.stdout.startswith("usage: qexpand <command>"), done.stderr
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before < 1

@@ -11,16 +11,19 @@ from pathlib import Path
 import pytest
 
 from builders.__main__ import COMMANDS
+from qexpand.__main__ import STEPS
 from tests.support.commands import ROOT, command
 from tests.support.readme_tables import GUIDES
 
 
-ROOMS = ("builders", "train", "model_cards", "space")
+ROOMS = ("builders", "train", "model_cards", "space", "qexpand")
 MAY_IMPORT = {
     "builders": {"builders"},
     "train": {"train", "builders"},
     "model_cards": {"model_cards", "builders"},
     "space": {"space", "builders"},
+    # Above them all; none of them knows it.
+    "qexpand": {"qexpand", "builders", "train"},
 }
 
 
@@ -59,6 +62,8 @@ def test_tests_mirror_the_rooms_and_import_no_other_test():
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["-m", "qexpand", "--help"],
+        *(["-m", "qexpand", name, "--help"] for name in STEPS),
         ["-m", "builders", "--help"],
         *(["-m", "builders", name, "--help"] for name in COMMANDS),
         ["train/sft.py", "--help"],
@@ -132,9 +137,10 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
 
 def test_the_tables_of_all_gains_are_made_of_the_recorded_results(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from headline import short_table, wide_table
+    from headline import demo_table, short_table, wide_table
 
-    for name, page, table in (("headline", "README.md", short_table), ("overview", "docs/results.md", wide_table)):
+    shown_on = (("headline", "README.md", short_table), ("overview", "docs/results.md", wide_table))
+    for name, page, table in (*shown_on, ("demo gain", "README.md", demo_table)):
         marked = rf"<!-- {name} -->\n(.*?)<!-- end of {name} -->"
         shown = re.search(marked, (ROOT / page).read_text(), re.DOTALL)
         assert shown and shown[1] == table()

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 import yaml
 
+from benchmarks.demo import stages
 from tests.support.commands import EXPERIMENTS, ROOT, own_words, settings, started
 
 
@@ -99,9 +100,18 @@ def test_a_recipe_that_no_experiment_runs_says_so():
 def test_make_runs_every_experiment():
     makefile = (ROOT / "Makefile").read_text()
     assert all(f"$(call experiment,{name})" in makefile for name in set(experiments()) - {"demo"})
-    headings = [line for line in (EXPERIMENTS / "demo/README.md").read_text().splitlines() if line.startswith("# ")]
-    assert [line[2:5] for line in headings[1:]] == [f"{number}/6" for number in range(1, 7)]
-    assert all(f"$(call stage,{number})" in makefile for number in range(1, 7))
+    assert "python -m benchmarks.demo" in makefile
+
+
+def test_the_demo_runs_the_commands_of_its_readme():
+    text = (EXPERIMENTS / "demo/README.md").read_text()
+    own = [own_words(words) for words in started(text)]
+    found = stages(text)
+    assert [stage.words for stage in found] == own and len(own) == 6
+    assert {stage.folder.as_posix() for stage in found if "--output_dir" in stage.words} == {
+        words[words.index("--output_dir") + 1] for words in own if "--output_dir" in words
+    }
+    assert [stage.launched for stage in found] == [words[0] == "accelerate" for words in started(text)]
 
 
 def test_other_libraries_are_measured_with_the_settings_of_pydocs():

@@ -126,7 +126,7 @@ def started(text: str) -> list[list[str]]:
 def own_words(words: Sequence[str]) -> list[str]:
     """What Python is given: `train/sft.py …` or `-m builders …`, without the launcher."""
     if words[0] == "qexpand":
-        return ["-m", "builders", *words[1:]]
+        return ["-m", *words]
     begin = next(number for number, word in enumerate(words) if word == "-m" or word.endswith(".py"))
     return list(words[begin:])
 
@@ -145,7 +145,7 @@ def settings(words: Sequence[str]) -> dict[str, Any]:
         raise Read(read(parser, **given))
 
     # A recipe for GPUs is read on a machine without one, too.
-    script = f"train/{words[2]}.py" if words[:2] == ["-m", "train"] else words[0]
+    script = f"train/{words[2]}.py" if words[0] == "-m" else words[0]
     cpu = ["--use_cpu", "true"] if script in TRAININGS else []
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Read) as told:
         patch.setattr(TrlParser, "parse_args_into_dataclasses", stop)

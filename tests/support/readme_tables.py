@@ -5,6 +5,7 @@
 writes them anew, between `<!-- list of NAME -->` and `<!-- end of list of NAME -->`.
 """
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -72,6 +73,28 @@ def recorded(name: str) -> Mapping[str, Any]:
     return found
 
 
+def launchers() -> str:
+    """How several processes are launched, as the configurations say it themselves."""
+    rows = []
+    for path in sorted((ROOT / "train/accelerate").glob("*.yaml")):
+        lines = itertools.takewhile(lambda line: line.startswith("#"), path.read_text().splitlines())
+        said = " ".join(line.removeprefix("# ") for line in lines)
+        rows.append([f"[`{path.name}`](../train/accelerate/{path.name})", said.rstrip(":.").split(". ")[0]])
+    return markdown(["configuration", "what it launches"], rows)
+
+
+def million_passages() -> str:
+    """What BM25 over very many passages took."""
+    found = recorded("large_index")
+    index, search = found["index"], found["search"]
+    rows = [
+        ["index", f"{index['seconds']:.0f} s", f"{index['peak_mib']:,} MiB"],
+        ["search, plain query", f"{search['ms_per_query']['plain']:.1f} ms a query", f"{search['peak_mib']:,} MiB"],
+        ["search, `q*5+e`", f"{search['ms_per_query']['q*5+e']:.1f} ms a query", f"{search['peak_mib']:,} MiB"],
+    ]
+    return markdown([f"{found['passages']:,} passages, {found['hardware']}", "time", "peak memory"], rows)
+
+
 def speed_tables() -> dict[str, str]:
     """Name → table of a benchmark of speed, of `docs/speed.md`."""
     return {
@@ -100,6 +123,8 @@ def tables() -> dict[str, str]:
             ["`grounding` of a prompt", "what it shows beside the query"],
             [[f"`{kind.name}`", kind.shows] for kind in CONTEXTS],
         ),
+        "launchers": launchers(),
+        "a million passages": million_passages(),
         **speed_tables(),
     }
 

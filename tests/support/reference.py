@@ -14,10 +14,11 @@ import pytest
 
 from builders.__main__ import COMMANDS
 from builders.expanders.load import EXPANDERS
+from qexpand.__main__ import STEPS
 from tests.support.commands import ROOT, entry
 from tests.support.readme_tables import markdown
-from train.__main__ import OTHERS
-from train.students.methods.load import METHODS
+from train.__main__ import commands as commands_of_train
+from train.own_data.run_recipe import RunRecipe
 
 
 PAGE = ROOT / "docs/reference.md"
@@ -25,7 +26,9 @@ HEAD = """\
 # What does each command and recipe key mean?
 
 Each option is a key of the command's YAML recipe (`--config RECIPE.yaml`), too; the command line overrides the recipe.
-`qexpand COMMAND` is `python -m builders COMMAND`. Made by `python -m tests.support.reference`.
+`qexpand` only hands over: to `python -m builders COMMAND`, to `python -m train COMMAND`, which `accelerate launch`
+starts in several processes, to `python -m model_cards` (`qexpand cards`) and to `python -m space` (`qexpand space`).
+Made by `python -m tests.support.reference`.
 """
 # Every command that takes `--expander` takes all of them.
 EXPANDER_OPTIONS = {one.name for kind in EXPANDERS if kind.Options for one in fields(kind.Options)}
@@ -39,13 +42,19 @@ class Asked(BaseException):
 def page() -> str:
     """The whole page."""
     parts = [HEAD]
+    for name, (does, _) in STEPS.items():
+        form = f"{name} RECIPE" if name == "publish" else name
+        parts.append(section(f"qexpand {form}", does, read_by(["-m", "qexpand", name])))
+        if name == "run":
+            parts.append(
+                section("The recipe of a run", "keys that all stages share, and each stage's own", [RunRecipe], "")
+            )
     for name, does in COMMANDS.items():
         parts.append(section(f"qexpand {name}", does, read_by(["-m", "builders", name])))
     for kind in EXPANDERS:
         if kind.Options is not None and fields(kind.Options):
             parts.append(section(f"--expander {kind.name}", kind.help, [kind.Options]))
-    train = {method.name: method.summary for method in METHODS} | OTHERS
-    for name, does in train.items():
+    for name, does in commands_of_train().items():
         parts.append(section(f"accelerate launch -m train {name}", does, read_by([f"train/{name}.py"])))
     cards = "training record + results → the card of an adapter or a retriever"
     parts.append(section("python -m model_cards", cards, read_by(["-m", "model_cards"])))
@@ -69,8 +78,8 @@ def read_by(words: list[str]) -> list[Any]:
     return found
 
 
-def section(command: str, does: str, kinds: list[Any]) -> str:
-    """A command, what it does, and a table of its options."""
+def section(command: str, does: str, kinds: list[Any], mark: str = "--") -> str:
+    """A command, what it does, and a table of its options, which begin with a mark."""
     rows, others = [], []
     known = {one.name for kind in kinds for one in fields(kind)}
     of_expanders = EXPANDER_OPTIONS if EXPANDER_OPTIONS < known else set()
@@ -82,10 +91,10 @@ def section(command: str, does: str, kinds: list[Any]) -> str:
             if "help" not in one.metadata or from_library(kind, one.name):
                 others.append(library(kind))
                 continue
-            rows.append([f"`--{one.name}`", default(one), named(types[one.name]), cell(one.metadata["help"])])
+            rows.append([f"`{mark}{one.name}`", default(one), named(types[one.name]), cell(one.metadata["help"])])
     others += ["each `--expander`, below"] if of_expanders else []
     more = "".join(f"Also all options of {name}.\n" for name in sorted({one for one in others if one}))
-    table = markdown(["option", "default", "takes", "what"], rows) if rows else ""
+    table = markdown(["option" if mark else "key", "default", "takes", "what"], rows) if rows else ""
     return "\n".join(part for part in (f"## {command}\n", f"{does[0].upper()}{does[1:]}.\n", table, more) if part)
 
 
@@ -115,6 +124,8 @@ def default(one: Field[Any]) -> str:
 def named(kind: Any) -> str:
     """`number`, `text`, …, as somebody says it who writes no Python."""
     inner = [one for one in get_args(kind) if one is not type(None)]
+    if get_origin(kind) is dict:
+        return "settings"
     if get_origin(kind) in (list, tuple):
         return f"{named(inner[0])} …"
     if inner:

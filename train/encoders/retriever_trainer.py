@@ -157,7 +157,7 @@ class RetrieverTraining(Training):
 
     def said(self, record: Mapping[str, Any]) -> str:
         """See [`Training`]."""
-        return f"retriever saved after {record['steps']} steps, last loss {record['log'][-1]['loss']}"
+        return f"retriever saved after {record['steps']} steps, last loss {record['log'][-1]['loss']:.4f}"
 
 
 def origin(encoder: Encoder) -> tuple[dict[str, Any], str | None]:

@@ -151,6 +151,7 @@ def write_results(
     for name, content in reversed(list(zip(output.files, contents, strict=True))):
         atomic_write(folder / name, content)
     say(table)
+    say(f"{folder}: {len(systems)} systems measured on {len(plan.queries)} queries")
 
 
 def decoding_record(args: GenerationArguments) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ import psutil
 
 from builders.artifacts.dataset_folder import TIMING
 from builders.errors import KitError
+from train.pipeline.shown_output import ShownOutput
 
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -31,7 +32,13 @@ class Spent:
     peak_mib: float | None
 
 
-def run_stage(command: Sequence[str], folder: Path, accelerate_config: str | None = None) -> Spent | None:
+def run_stage(
+    command: Sequence[str],
+    folder: Path,
+    accelerate_config: str | None = None,
+    shown: ShownOutput | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> Spent | None:
     """Run a stage; it says itself what it does, and passes over what is done.
 
     Args:
@@ -41,6 +48,10 @@ def run_stage(command: Sequence[str], folder: Path, accelerate_config: str | Non
             Where its result comes to lie.
         accelerate_config (`str`, *optional*):
             How it is launched, if it is.
+        shown ([`ShownOutput`], *optional*):
+            What shows its output; by default all of it goes where this process's goes.
+        environment (`Mapping`, *optional*):
+            Variables beside those of this process.
 
     Returns:
         What it took; `None` where its result was there already.
@@ -50,11 +61,15 @@ def run_stage(command: Sequence[str], folder: Path, accelerate_config: str | Non
     """
     launcher = ["-m", "accelerate.commands.launch", "--quiet", "--config_file", str(accelerate_config)]
     before, started, peak = _timing(folder), time.time(), 0.0
+    path = [str(ROOT), os.environ.get("PYTHONPATH", "")]
     # The launcher takes `-m` for itself where what it starts is a module.
     process = subprocess.Popen(
         [sys.executable, *(launcher if accelerate_config else []), *command],
-        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
+        env={**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)},
+        stdout=subprocess.PIPE if shown else None,
+        stderr=subprocess.STDOUT if shown else None,
     )
+    reader = shown.read(process.stdout) if shown and process.stdout else None
     try:
         while process.poll() is None:
             peak = max(peak, _resident(process.pid))
@@ -62,6 +77,10 @@ def run_stage(command: Sequence[str], folder: Path, accelerate_config: str | Non
     except BaseException:
         _end(process)
         raise
+    if shown and reader:
+        # A process that outlives its launcher may hold the pipe.
+        reader.join(GRACE)
+        shown.failed() if process.returncode else shown.done()
     if process.returncode:
         raise KitError(f"the stage that makes {folder} failed; mend what it says above and run the command again")
     return Spent(round(time.time() - started, 1), round(peak)) if _timing(folder) != before else None

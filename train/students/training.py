@@ -173,7 +173,7 @@ class StudentTraining(Training):
         """See [`Training`]."""
         long = record.get("too_long")
         left = f", {long['dropped']} rows left out and {long['cut']} cut as too long" if long else ""
-        steps, done, last = record["steps"], record["validation"], f"last loss {record['log'][-1]['loss']}{left}"
+        steps, done, last = record["steps"], record["validation"], f"last loss {record['log'][-1]['loss']:.4f}{left}"
         if not done:
             return f"adapter of step {steps} saved after {steps} steps, {last}"
         kept, scores = done["kept_step"], {check["step"]: check[SCORE] for check in done["checks"]}

@@ -1,0 +1,61 @@
+"""Look at a collection, say what is in it, and write one recipe for it and for this machine.
+
+    qexpand init my-collection
+    qexpand init OWNER/NAME --output_dir out/mine
+
+Nothing is trained and nothing is sent anywhere. `qexpand run` takes the recipe.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from builders.artifacts.files import atomic_write
+from builders.cli import parse, say
+from builders.collections.load import collection_help
+from builders.errors import KitError
+from train.own_data.chosen_settings import chosen_settings, recipe_text
+from train.own_data.holdings import holdings
+from train.own_data.machine import this_machine
+
+
+RECIPE = "recipe.yaml"
+
+
+@dataclass
+class InitArguments:
+    """Settings of `qexpand init`."""
+
+    collection: str = field(metadata={"help": f"May stand first, without its name: {collection_help()}"})
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Folder of the recipe and of the run; default: out/NAME."}
+    )
+    language: str | None = field(default=None, metadata={"help": "Where the collection does not say its own."})
+    prompt: str | None = field(
+        default=None, metadata={"help": "Prompt of your own (YAML file) or another of the kit's, for the student."}
+    )
+
+
+def main() -> None:
+    """Look, tell, write."""
+    (args,) = parse(InitArguments, named_first("collection"), "qexpand init", __doc__ or "")
+    machine = this_machine()
+    found = holdings(args.collection, args.language)
+    told = [*found.lines(), machine.line()]
+    for line in told:
+        say(line)
+    folder = Path(args.output_dir or f"out/{found.name}")
+    settings = chosen_settings(args.collection, folder, found, machine, args.prompt)
+    text = recipe_text(settings, ["A run of all stages: `qexpand run` with this file. Chosen by:", *told])
+    path = folder / RECIPE
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise KitError(f"{path}: a recipe is there already, and another one: edit it, or give another --output_dir")
+    atomic_write(path, text.encode())
+    say(f"student: {settings['model']}; prompt: {settings['prompts'][0]}; all settings: {path}")
+    sys.stdout.write(f"next: qexpand run {path}\n")
+
+
+def named_first(name: str) -> list[str]:
+    """The command line, with the name of the option that stands first without one."""
+    arguments = sys.argv[1:]
+    return [f"--{name}", *arguments] if arguments and not arguments[0].startswith("-") else arguments
