@@ -16,7 +16,7 @@ endef
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs bench space test test-all lint clean-demo
+.PHONY: help demo results-demo-seeds results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs bench space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -29,6 +29,9 @@ space: $(OUT)/results.json ## Serve the Space on the demo's results
 
 # Each experiment stands in its README: these targets run the commands there. What is there already is passed over, so
 # that an interrupted target goes on.
+
+results-demo-seeds: .venv/.demo ## The demo with two seeds more, after make demo
+	$(call experiment,demo-seeds)
 
 results-pydocs: .venv/.test ## All systems on pydocs, in hours: out/pydocs/results.md
 	$(call experiment,pydocs)

@@ -5,8 +5,8 @@
     python -m benchmarks.training_steps --quick                  # SFT alone, under a minute
 
 All of them train on the data of the demo (`make demo` makes it, `--data` names another), in the same order and with
-the same LoRA shape, learning rates and batches; what else the kit's rows are is the demo's command, and TRL's are its
-defaults. DPO begins with a new adapter, which is what TRL's own command can do. A value is one optimizer step, all
+the same LoRA shape, learning rates and batches; what else the kit's rows are is its recipes' for few rows, and TRL's
+are its defaults. DPO begins with a new adapter, which is what TRL's own command can do. A value is one optimizer step, all
 systems in turn. That they learn alike is shown by the loss of their last steps under three seeds.
 """
 
@@ -122,7 +122,7 @@ def _measured(stage: str, args: argparse.Namespace, folder: Path) -> list[dict[s
 
 
 def kit_command(stage: str, data: Path, seed: int, more: str) -> list[str]:
-    """The demo's command, with a new adapter also in DPO; an `--output_dir` is still to come."""
+    """The recipe for few rows, with a new adapter also in DPO; an `--output_dir` is still to come."""
     recipe, dataset = f"{RECIPES}/{stage}-qlora.yaml", STAGES[stage].dataset
     given = f"--config {recipe} {more} {SHAPE if stage == 'dpo' else ''} --seed {seed} --disable_tqdm true"
     return [f"train/{stage}.py", *shlex.split(given), f"--{dataset}", str((data / dataset).resolve())]
