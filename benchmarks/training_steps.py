@@ -6,8 +6,8 @@
 
 All of them train on the data of the demo (`make demo` makes it, `--data` names another), in the same order and with
 the same LoRA shape, learning rates and batches; what else the kit's rows are is its recipes' for few rows, and TRL's
-are its defaults. DPO begins with a new adapter, which is what TRL's own command can do. A value is one optimizer step, all
-systems in turn. That they learn alike is shown by the loss of their last steps under three seeds.
+are its defaults. DPO begins with a new adapter, which is what TRL's own command can do. A value is one optimizer step,
+all systems in turn. That they learn alike is shown by the loss of their last steps under three seeds.
 """
 
 import argparse
