@@ -10,14 +10,17 @@ TITLE = "Query expansion, side by side"
 SILENCE = "No new word: the share that says nothing beyond the query, which then is searched alone; echoes repeat it."
 
 
-def head_html(settings: SpaceSettings) -> str:
-    """Title, two sentences, and one line of measurements."""
+OTHERS = "Measured were other weights than run here, which may write other words: see what to trust."
+
+
+def head_html(settings: SpaceSettings, runs_others: bool = False) -> str:
+    """Title, two sentences, and one line of measurements; `runs_others`: other weights run than were measured."""
     trained = "" if settings.student == "base" else ", trained to do so by what retrieval gained,"
     return (
         f'<div class="qe-head"><h1>{TITLE}</h1><p class="qe-lead">A small language model '
         f"(<b>{escape(_short(settings.model))}</b>){trained} adds words that the right page probably contains, "
         f"and {engine(settings)} searches with them. Searched are {escape(_searched(settings))}.</p>"
-        f'<p class="qe-banner">{escape(banner(settings))}</p></div>'
+        f'<p class="qe-banner">{escape(banner(settings))}{f" {OTHERS}" if runs_others else ""}</p></div>'
     )
 
 
@@ -44,13 +47,13 @@ def engine(settings: SpaceSettings) -> str:
     return "BM25" if settings.retriever == "bm25s" else "a dense retriever"
 
 
-def about_html(settings: SpaceSettings) -> str:
-    """The second tab."""
+def about_html(settings: SpaceSettings, runs_others: bool = False) -> str:
+    """What was measured, as a table, and what to trust of it; `runs_others` as for [`head_html`]."""
     rows = "".join(_row(name, system, settings) for name, system in settings.measured.items())
     head = "<th>system</th><th>nDCG@10</th><th>MRR@10</th><th>Recall@100</th><th>Δ nDCG@10 (95 % interval)</th>"
     head += "<th>helped · unchanged · hurt</th><th>tokens</th><th>ms</th>"
     head += "<th>no new word</th><th>echoes</th>" if settings.counts_silence else ""
-    notes = "".join(f"<li>{note}</li>" for note in _notes(settings))
+    notes = "".join(f"<li>{note}</li>" for note in _notes(settings, runs_others))
     return (
         f'<div class="qe-about"><h2>Measured on {escape(settings.asked)}</h2>'
         f'<div class="qe-scroll"><table><thead><tr>{head}</tr></thead>'
@@ -89,24 +92,24 @@ def _silence(system: System) -> list[str]:
     return ["" if share is None else f"{100 * share:.1f} %" for share in (system.silent, system.echoes)]
 
 
-def _notes(settings: SpaceSettings) -> list[str]:
+def _notes(settings: SpaceSettings, runs_others: bool) -> list[str]:
     notes = []
     if settings.runs is not None:
         notes.append(escape(significance(settings.runs)))
     notes += [
         f"Judgments: {escape(settings.judgments)} A page that nobody judged counts as wrong, even where it is a good "
         "answer.",
-        "The recorded queries in the list are the largest gains, the largest losses and some without a change. They "
-        "are extremes, not averages: the table above has the averages.",
+        "The examples are the largest gains, the largest losses and one without a change. They are extremes, not "
+        "averages: the table above has the averages.",
         "Your own queries differ from the measured ones, which are phrased like the collection. No number here "
         "says how well the student does on them.",
         "An expansion is a guess at wording. It may be false; read it as search words, not as an answer.",
         "Marked words show what matched. They do not prove that a document moved because of them.",
     ]
-    if settings.package:
+    if runs_others:
         notes.append(
-            f"Measured with {escape(settings.weights)}. Where that package is not installed, this Space runs the "
-            f"full weights of <code>{escape(settings.model)}</code>, and may write other words."
+            f"Measured with {escape(settings.weights)}. That package is not installed here: this Space runs the full "
+            f"weights of <code>{escape(settings.model)}</code>, and may write other words."
         )
     return notes
 

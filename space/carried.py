@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 APP = Path("space/app.py")
 KIT = ("builders", "space")
 # Data files that travel with a package whose modules are carried.
-DATA = (".yaml", ".css")
+DATA = (".yaml", ".css", ".js")
+# Where torch has a build for machines without a GPU, which pip takes for the newer one: it draws no CUDA packages.
+CPU_WHEELS = "--extra-index-url https://download.pytorch.org/whl/cpu"
 # Needed without a line that imports them: transformers places models by accelerate and reads chat templates by Jinja2.
 UNSEEN = ("accelerate", "Jinja2")
 COLLECTION_FILES = (".jsonl", ".json", ".tsv", ".csv", ".txt", ".parquet", ".xml", ".trec", ".yaml")
@@ -61,7 +63,8 @@ def requirements(collection: str, left_out: AbstractSet[str], more: Iterable[str
         needed.add(owners[name][0])
     # The extra makes the app a server of tools (MCP).
     extras = {"gradio": "[mcp]"}
-    return "".join(f"{name}{extras.get(name, '')}=={release(name)}\n" for name in sorted(needed, key=str.lower))
+    lines = [f"{name}{extras.get(name, '')}=={release(name)}" for name in sorted(needed, key=str.lower)]
+    return "\n".join([*([CPU_WHEELS] if "torch" in needed else ()), *lines]) + "\n"
 
 
 def release(distribution: str) -> str:

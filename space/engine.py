@@ -1,12 +1,12 @@
-"""Loads collection, retriever and student behind the app, each when it is first needed."""
+"""Loads collection, retrievers and systems behind the app, each when it is first needed."""
 
 import functools
+import importlib.util
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 from builders.collections.collection import Collection, Document, Query
 from builders.collections.load import load_collection
@@ -21,24 +21,14 @@ from builders.retrievers.formulation import load_formulation
 from builders.retrievers.left_out import left_out_of
 from builders.retrievers.load import load_retriever
 from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever
-from space.recorded import read_recorded
+from space.recorded import BASE, DEPTH, PLAIN, Recorded, examples, read_recorded
+from space.serving.line import Line
 from space.settings import read_settings
+from space.writers import TERMS, ModelWriter, RecordedWriter, TermsWriter, Writer, Written
 
 
-# How far a document's rank is followed; builders.grading.grader looks as deep.
-DEPTH = 100
 MAX_WORDS = 300
 MAX_CHARACTERS = 4000
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """One expansion: what it cost (`tokens`, `milliseconds`), and whether the student wrote it now or then."""
-
-    text: str
-    tokens: int
-    milliseconds: float | None
-    source: Literal["live", "recorded"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +43,10 @@ class Ranking:
 class Engine:
     """Answers the app's questions from a rendered Space folder.
 
+    Attributes:
+        systems (`dict[str, Writer]`): what writes expansions, the student first; one more is one more entry.
+        line ([`Line`]): where callers wait for a model.
+
     Raises:
         KitError: the folder is no rendered Space.
     """
@@ -61,20 +55,40 @@ class Engine:
         self.folder = folder
         self.settings = read_settings(folder)
         self.recorded = read_recorded(folder)
+        self.line = Line()
         self._loading = threading.RLock()
-        self._refusal: str | None = None
+        student = self.settings.student
+        models = {student: self.settings.adapter, BASE: None}
+        self.systems: dict[str, Writer] = {
+            name: ModelWriter(functools.partial(self._model, name, adapter)) for name, adapter in models.items()
+        }
+        measured = dict.fromkeys(name for item in self.recorded.values() for name in item.answers)
+        self.systems |= {name: RecordedWriter() for name in measured if name not in (*self.systems, PLAIN)}
+        self.systems[TERMS] = TermsWriter()
 
-    def check(self, query: str) -> str:
-        """The query without surrounding and repeated white space.
+    @property
+    def student(self) -> str:
+        """The system that the Space is about."""
+        return self.settings.student
+
+    @functools.cached_property
+    def examples(self) -> list[Recorded]:
+        """Measured queries to begin with, the one that the app opens with first."""
+        return examples(list(self.recorded.values()), self.student)
+
+    def check(self, query: object, what: str = "query") -> str:
+        """A query, or words beside it, without surrounding and repeated white space.
 
         Raises:
-            KitError: it is empty or too long.
+            KitError: it is no text, empty or too long.
         """
+        if not isinstance(query, str):
+            raise KitError(f"The {what} must be text, not {type(query).__name__}.")
         words = query.split()
         if not words:
-            raise KitError("The query is empty: type at least one word.")
+            raise KitError(f"The {what} is empty: type at least one word.")
         if len(words) > MAX_WORDS or len(query) > MAX_CHARACTERS:
-            raise KitError(f"The query is too long: at most {MAX_WORDS} words and {MAX_CHARACTERS:,} characters.")
+            raise KitError(f"The {what} is too long: at most {MAX_WORDS} words and {MAX_CHARACTERS:,} characters.")
         return " ".join(words)
 
     def judged(self, query: str) -> Query | None:
@@ -95,36 +109,47 @@ class Engine:
         (hits,) = formation.search(self.retriever, asked, DEPTH, left_out_of(self.collection, ids))
         return Ranking(hits, 1000 * (time.perf_counter() - started), self._ndcg(query, hits))
 
-    def expand(self, query: str) -> Written:
-        """Have the student write an expansion; where it cannot be loaded, the recorded one.
+    def at_once(self, system: str, query: str, live: bool = False) -> Written | None:
+        """An expansion that nobody has to wait for: recorded, written before, or made without a model.
+
+        `live` passes over what the evaluation recorded of a model that runs here.
 
         Raises:
-            KitError: the student cannot be loaded, and nothing is recorded for this query.
+            KitError: the system has nothing for this query.
         """
-        try:
-            student = self.student
-        except KitError as error:
-            recorded = self.recall(query)
-            if recorded is None:
-                raise KitError(f"{error} Queries from the list still work: their expansions are recorded.") from error
-            return recorded
-        started = time.perf_counter()
-        # A query that the collection knows is asked as its own, which never sees its own judgments.
-        shown = self.collection if student.prompt.grounding else None
-        asked = (self.judged(query) if shown else None) or Query("", query, "test")
-        (answer,) = student.answers([replace(asked, text=query)], shown)
-        return Written(answer.text, answer.completion_tokens, 1000 * (time.perf_counter() - started), "live")
+        asked = self.systems[system]
+        if asked.at_once:
+            return self.recall(system, query) or self.write(system, query)
+        return (None if live else self.recall(system, query)) or asked.remembered(query)
 
-    def recall(self, query: str) -> Written | None:
+    def recall(self, system: str, query: str) -> Written | None:
         """The recorded expansion of a query, if there is one."""
-        found = self.recorded.get(query)
-        return Written(found.student.text, found.student.tokens, None, "recorded") if found else None
+        measured = self.recorded.get(query)
+        found = measured.answers.get(system) if measured else None
+        return Written(found.text, found.tokens, None, "recorded") if found else None
+
+    def write(self, system: str, query: str) -> Written:
+        """Have a system write an expansion, or take what it wrote before; without its model, what is recorded.
+
+        Raises:
+            KitError: it cannot, and nothing is recorded for this query.
+        """
+        # A query that the collection knows is asked as its own, which never sees its own judgments.
+        asked = replace(self.judged(query) or Query("", query, "test"), text=query)
+        try:
+            return self.systems[system].remembered(query) or self.systems[system].write(asked, lambda: self.collection)
+        except KitError as error:
+            recorded = self.recall(system, query)
+            if recorded is None:
+                raise KitError(f"{error} Test queries still work: their expansions are recorded.") from error
+            return recorded
 
     def warm(self) -> None:
-        """Load everything now. A part that cannot be loaded says so when it is used."""
-        for part in ("retriever", "student"):
+        """Load all that a first answer needs. A part that cannot be loaded says so when it is used."""
+        query = self.examples[0].query if self.examples else "warm"
+        for part in (lambda: self.search(query), lambda: self.write(self.student, query)):
             try:
-                getattr(self, part)
+                part()
             except KitError:
                 continue
 
@@ -158,22 +183,31 @@ class Engine:
         retriever = self.retriever
         return retriever.terms if isinstance(retriever, LexicalRetriever) else analyzer_for(self.collection.language)
 
-    @property
-    def student(self) -> QueryExpander:
-        """The student, ready to write.
+    @functools.cached_property
+    def package(self) -> str | None:
+        """The package of the measured weights, where it is installed."""
+        package = self.settings.package
+        module = (package or "").removeprefix("package:").replace("-", "_")
+        return package if package and importlib.util.find_spec(module) else None
 
-        Raises:
-            KitError: its model or adapter cannot be loaded; the first refusal stands, so that nobody waits twice.
-        """
-        with self._loading:
-            if self._refusal is not None:
-                raise KitError(self._refusal)
-            try:
-                return self._student
-            except Exception as error:
-                reason = " ".join(str(error).split())[:300] or type(error).__name__
-                self._refusal = f"The student model cannot be loaded here ({reason})."
-                raise KitError(self._refusal) from error
+    @property
+    def runs_others(self) -> bool:
+        """Whether the weights that run here are not those that were measured."""
+        return self.settings.package is not None and self.package is None
+
+    def _model(self, name: str, adapter: str | None) -> QueryExpander:
+        settings = self.settings
+        own = self.folder / (adapter or "")
+        model = LocalExpander(
+            model=self.package or settings.model,
+            adapter=str(own) if adapter and own.is_dir() else adapter,
+            revision=settings.revision,
+        )
+        model.load()
+        told = self.folder / settings.prompt
+        prompt = load_prompt(str(told) if told.is_file() else settings.prompt)
+        sampling = greedy(settings.max_new_tokens)
+        return QueryExpander(name, model, prompt, sampling, 1, settings.formation, retriever=settings.retriever)
 
     @functools.cached_property
     def _collection(self) -> "Collection":
@@ -183,27 +217,6 @@ class Engine:
     @functools.cached_property
     def _retriever(self) -> Retriever:
         return load_retriever(self.settings.retriever, self._collection)
-
-    @functools.cached_property
-    def _student(self) -> QueryExpander:
-        import importlib.util
-
-        settings = self.settings
-        package = settings.package
-        installed = package and importlib.util.find_spec(package.removeprefix("package:").replace("-", "_"))
-        own = self.folder / (settings.adapter or "")
-        model = LocalExpander(
-            model=package if package and installed else settings.model,
-            adapter=str(own) if settings.adapter and own.is_dir() else settings.adapter,
-            revision=settings.revision,
-        )
-        model.load()
-        told = self.folder / settings.prompt
-        prompt = load_prompt(str(told) if told.is_file() else settings.prompt)
-        sampling = greedy(settings.max_new_tokens)
-        return QueryExpander(
-            settings.student, model, prompt, sampling, 1, settings.formation, retriever=settings.retriever
-        )
 
     @functools.cached_property
     def _queries(self) -> dict[str, Query]:

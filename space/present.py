@@ -1,92 +1,149 @@
 """Makes the HTML that the app shows. Every text from a user, a model or a document is escaped here."""
 
+from collections.abc import Sequence
 from html import escape
 
 from builders.retrievers.formulation import with_new_words
-from space.comparison import Comparison, Shown, Side
-from space.engine import Written
+from space.comparison import Column, Comparison, Shown, Side
 from space.recorded import SAME
 from space.search import SHOWN, Piece
+from space.writers import Written
 
 
 _CLASS = {"query": "qe-q", "expansion": "qe-e"}
+_BUTTON = '<button type="button" class="qe-button"'
 
 
-def comparison_html(comparison: Comparison, notice: str | None = None) -> str:
-    """Both rankings side by side.
+def comparison_html(comparison: Comparison, number: int = 0) -> str:
+    """All rankings side by side.
 
     Args:
         comparison ([`Comparison`]):
-            What to show; without an expansion the right side says that one is being written.
-        notice (`str`, *optional*):
-            One line shown instead of the right side, when there will be no expansion.
+            What to show.
+        number (`int`, *optional*):
+            Which of the page's requests it answers.
     """
+    columns = comparison.columns
+    names = ["plain query", *(column.system for column in columns)]
     return (
-        f'<div class="qe">{_verdict(comparison)}<div class="qe-sides">'
-        f"{_plain(comparison)}{_expanded(comparison, notice)}</div></div>"
+        f'<div class="qe" data-number="{number:d}">{_verdict(comparison)}{_switch(names)}'
+        f'<div class="qe-sides" style="--qe-columns:{len(names)}">{_plain(comparison)}'
+        f"{''.join(_column(comparison, column) for column in columns)}</div></div>"
     )
 
 
-def notice_html(text: str) -> str:
+def notice_html(text: str, number: int = 0) -> str:
     """One line where the results would stand."""
-    return f'<div class="qe"><p class="qe-notice">{escape(text)}</p></div>'
+    return f'<div class="qe" data-number="{number:d}"><p class="qe-notice" role="status">{escape(text)}</p></div>'
 
 
 def _verdict(comparison: Comparison) -> str:
-    """One line: what the expansion did to nDCG@10, and how to read the marks."""
-    before = comparison.plain.ndcg_at_10
-    after = comparison.expanded.ndcg_at_10 if comparison.expanded else None
-    marks = (
-        '<b class="qe-q">word</b> matches the query<mark class="qe-e">word</mark> matches only thanks to the expansion'
-    )
-    if before is None:
-        chips = '<span class="qe-chip">your own query: nobody judged its results, so there is no score</span>'
+    """What each expansion did to the page looked for, then to nDCG@10, and how to read the marks."""
+    marks = '<b class="qe-q">word</b> matches the query '
+    marks += '<mark class="qe-e">word</mark> matches only thanks to the expansion'
+    judged = comparison.plain.ndcg_at_10 is not None
+    if judged:
+        marks += ' <span class="qe-star">★</span> the page looked for <span class="qe-star">☆</span> a related page'
+        chips = "".join(
+            _chip(column, comparison.plain, len(comparison.columns) > 1)
+            for column in comparison.columns
+            if column.side
+        )
+        chips = chips or f'<span class="qe-chip">the page looked for: {_rank(comparison.plain.rank)}</span>'
     else:
-        marks += '<span class="qe-star">★</span> the page looked for<span class="qe-star">☆</span> a related page'
-        chips = _score_chip(before, after)
+        chips = '<span class="qe-chip">your own query: nobody judged its results, so there is no score</span>'
     if comparison.split == "train":
         chips += '<span class="qe-chip qe-down">from the training split: the student may have seen it</span>'
-    return f'<div class="qe-verdict">{chips}<span class="qe-legend">{marks}</span></div>'
+    link = f'{_BUTTON} data-do="link">Copy link</button>'
+    return (
+        f'<div class="qe-verdict"><span role="status" class="qe-chips">{chips}</span>{link}'
+        f'<span class="qe-legend">{marks}</span></div>'
+    )
 
 
-def _score_chip(before: float, after: float | None) -> str:
-    if after is None:
-        return f'<span class="qe-chip">nDCG@10 {before:.2f}</span>'
+def _chip(column: Column, plain: Side, named: bool) -> str:
+    side = column.side
+    if side is None or plain.ndcg_at_10 is None or side.ndcg_at_10 is None:
+        return ""
+    change = side.ndcg_at_10 - plain.ndcg_at_10
     kind, word = "same", "unchanged"
-    if abs(after - before) > SAME:
-        kind, word = ("up", "helped") if after > before else ("down", "hurt")
-    return f'<span class="qe-chip qe-{kind}">{word}: nDCG@10 {before:.2f} → {after:.2f}</span>'
+    if abs(change) > SAME:
+        kind, word = ("up", "helped") if change > 0 else ("down", "hurt")
+    name = f"{escape(column.system)}, " if named else ""
+    return (
+        f'<span class="qe-chip qe-{kind}">{name}the page looked for: {_rank(plain.rank)} → {_rank(side.rank)} · '
+        f"{word}: nDCG@10 {plain.ndcg_at_10:.2f} → {side.ndcg_at_10:.2f}</span>"
+    )
+
+
+def _rank(rank: int | None) -> str:
+    return "after 100" if rank is None else str(rank)
+
+
+def _switch(names: Sequence[str]) -> str:
+    """On a phone one column is shown at a time."""
+    if len(names) == 1:
+        return ""
+    buttons = "".join(
+        f'{_BUTTON} data-show="{number}" aria-pressed="false">{escape(name)}</button>'
+        for number, name in enumerate(names)
+    )
+    return f'<div class="qe-switch" role="group" aria-label="Ranking shown">{buttons}</div>'
 
 
 def _plain(comparison: Comparison) -> str:
-    side = comparison.plain
-    moved = "to" if comparison.expanded else ""
+    moved = "to" if any(column.side for column in comparison.columns) else ""
     return (
-        '<section class="qe-side"><header><h3>Plain query</h3>'
-        f'<p class="qe-text">{escape(comparison.query)}</p><p class="qe-cost">{_scored(side)}</p></header>'
-        f"{_hits(side, moved)}</section>"
+        '<section class="qe-side" aria-label="Plain query"><header><h2>Plain query</h2>'
+        f'<p class="qe-text">{escape(comparison.query)}</p><p class="qe-cost">{_scored(comparison.plain)}</p></header>'
+        f"{_hits(comparison.plain, moved)}</section>"
     )
 
 
-def _expanded(comparison: Comparison, notice: str | None) -> str:
-    heading = "<h3>Query + expansion</h3>"
-    if comparison.written is None or comparison.expanded is None:
-        text = escape(notice) if notice else "The model is writing …"
-        state = "qe-notice" if notice else "qe-notice qe-busy"
-        return f'<section class="qe-side"><header>{heading}</header><p class="{state}">{text}</p></section>'
-    text = escape(comparison.written.text)
-    if not with_new_words(comparison.query, [comparison.written.text]):
-        wrote = "no new word" if text else "nothing"
-        text = f"{text} <i>(the model wrote {wrote}: the plain query is searched)</i>".strip()
+def _column(comparison: Comparison, column: Column) -> str:
+    name = escape(column.system)
+    heading = f"<h2>Query + {name}</h2>"
+    if column.written is None or column.side is None:
+        cancel = f' {_BUTTON} data-do="cancel">Cancel</button>' if column.waits else ""
+        live = "" if column.waits else f' {_BUTTON} data-do="live">Run live</button>'
+        state = "qe-notice qe-busy" if column.waits else "qe-notice"
+        return (
+            f'<section class="qe-side" aria-label="Query + {name}"><header>{heading}</header>'
+            f'<p role="status" class="{state}">{escape(column.notice)}</p>'
+            f'<p class="qe-do">{cancel}{live}</p></section>'
+        )
     return (
-        f'<section class="qe-side qe-new"><header>{heading}'
-        f'<p class="qe-text"><span class="qe-plus">+</span> {text}</p>'
-        f'<p class="qe-cost">{_cost(comparison.written)} · {_scored(comparison.expanded)}</p></header>'
-        f"{_hits(comparison.expanded, 'from')}</section>"
+        f'<section class="qe-side qe-new" aria-label="Query + {name}"><header>{heading}'
+        f"{_words(comparison.query, column.written, name)}"
+        f'<p class="qe-cost">{_cost(column.written)} · {_scored(column.side)}</p></header>'
+        f"{_hits(column.side, 'from')}</section>"
+    )
+
+
+def _words(query: str, written: Written, name: str) -> str:
+    """The expansion, as a field to change."""
+    text = escape(written.text)
+    note = ""
+    if not with_new_words(query, [written.text]):
+        wrote = "no new word" if text else "nothing"
+        note = f'<p class="qe-cost"><i>{wrote} beyond the query: the plain query is searched</i></p>'
+    buttons = ""
+    if written.source == "edited":
+        buttons = f' {_BUTTON} data-do="reset" data-system="{name}">Reset</button>'
+    elif written.source == "recorded":
+        buttons = f' {_BUTTON} data-do="live">Run live</button>'
+    return (
+        f'<label class="qe-field"><span class="qe-plus" aria-hidden="true">+</span>'
+        f'<textarea class="qe-words" rows="3" data-system="{name}" maxlength="4000" '
+        f'aria-label="Words of {name}: change them, then Enter" spellcheck="false">{text}</textarea>'
+        f'</label>{note}<p class="qe-do">{_BUTTON} data-do="copy" '
+        f'data-system="{name}">Copy words</button>{buttons}</p>'
     )
 
 
 def _cost(written: Written) -> str:
+    if written.source == "edited":
+        return "<b>edited</b>"
     if written.milliseconds is None:
         return f"{written.tokens} tokens, <b>recorded</b> by the evaluation"
     return f"{written.tokens} tokens in {written.milliseconds:,.0f} ms"
@@ -107,17 +164,22 @@ def _hit(hit: Shown, moved: str) -> str:
     star = ""
     if hit.relevance:
         title = "the page looked for" if hit.gold else "judged related"
-        star = f'<span class="qe-star" title="{title}">{"★" if hit.gold else "☆"}</span>'
+        star = (
+            f'<span class="qe-star" role="img" aria-label="{title}" title="{title}">{"★" if hit.gold else "☆"}</span>'
+        )
     state = " qe-gold" if hit.gold else ""
+    terms = ", ".join(escape(term) for term in hit.terms)
     return (
         f'<li class="qe-hit{state}"><span class="qe-rank">{hit.rank}</span><div><p class="qe-name">'
         f"<code>{escape(hit.title)}</code>{star}{_move(hit, moved)}</p>"
-        f'<p class="qe-snippet">{"".join(_piece(piece) for piece in hit.snippet)}</p></div></li>'
+        f'<details><summary class="qe-snippet">{"".join(_piece(piece) for piece in hit.snippet)}</summary>'
+        f'<p class="qe-cost">score {hit.score:.3f}{f" · terms that matched: {terms}" if terms else ""}</p>'
+        f'<p class="qe-full">{escape(hit.text)}</p></details></div></li>'
     )
 
 
 def _move(hit: Shown, moved: str) -> str:
-    """On the right: how far a document rose or fell. On the left: where it went, if it left the first ten."""
+    """Beside an expansion: how far a document rose or fell. On the plain side: where it went, if it left the ten."""
     if moved == "from" and hit.label != "=":
         kind = "down" if hit.label.startswith("▼") else "up"
         title = "not in the plain query's first 100" if hit.other is None else f"rank {hit.other} for the plain query"

@@ -18,7 +18,7 @@ from builders.grading.comparison import without_relevant
 from builders.grading.results_form import one_retriever, read_results
 from space.about import TITLE, banner, engine, significance
 from space.carried import carry_collection, release, requirements, sources
-from space.recorded import EXAMPLES, pick, to_json
+from space.recorded import QUERIES, measured_queries, to_json
 from space.retrieval import not_needed, packages, retriever_of_space
 from space.settings import SETTINGS, SpaceSettings, System
 
@@ -59,14 +59,15 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
             to another base model, the base model has no Hub id, or the collection is too large to carry.
     """
     require_own(output, SPACE, results, adapter)
-    measured = one_retriever(read_results(results / "results.json", "train/evaluate.py", _rely))
+    evaluated = read_results(results / "results.json", "train/evaluate.py", _rely)
+    measured = one_retriever(evaluated)
     files: Files = {}
     settings = _settings(measured, adapter, files)
     left_out = not_needed(settings.retriever, settings.collection, settings.language, settings.prompt)
-    recorded = pick(_read_rows(results), settings.student)
+    recorded = measured_queries(_read_rows(results), next(iter(evaluated["retrievers"])))
     files |= {
         **sources(),
-        EXAMPLES: to_json(recorded).encode(),
+        QUERIES: to_json(recorded).encode(),
         "requirements.txt": requirements(settings.collection, left_out, packages(settings.retriever)).encode(),
         "README.md": _readme(settings).encode(),
     }

@@ -14,7 +14,6 @@ import time
 import urllib.request
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -22,14 +21,15 @@ from builders.errors import KitError
 from builders.retrievers.retriever import Hit
 from space.about import about_html, banner, significance
 from space.carried import ROOT, carried_files, requirements
-from space.comparison import Comparison, Shown, Side, as_json, compare
-from space.engine import Engine, Written
+from space.comparison import Column, Comparison, Shown, Side, as_answer, compare
+from space.engine import Engine
 from space.present import comparison_html, notice_html
-from space.recorded import pick
+from space.recorded import examples, measured_queries
 from space.render import render
 from space.retrieval import not_needed, packages, retriever_of_space
 from space.search import Piece, matched_terms, moves, snippet
 from space.settings import System, read_settings
+from space.writers import Written
 from tests.support.measured_folder import BASE, GUARD, measured_folder
 
 
@@ -86,51 +86,96 @@ def test_snippet_shows_the_passage_with_most_distinct_terms():
     assert snippet(":func:`a.b`\n-------\nx = 1 - 2", {}, stem) == [Piece("a.b x = 1 - 2 ", "plain")]
 
 
-def test_recorded_queries_show_gains_and_losses():
+def recorded_rows(*found: tuple[float, float, int, int, str]) -> list[dict]:
+    """Rows of as many queries: nDCG@10 and the rank of the page looked for, of plain and student, and its words."""
     rows = []
-    for number, (plain, student) in enumerate([(0.5, 1.0), (0.5, 0.9), (0.5, 0.0), (0.5, 0.5), (0.1, 0.2)]):
-        common = {"query_id": f"q{number}", "query": f"query {number}", "completion_tokens": 3}
-        rows += [
-            {**common, "system": "plain", "expansion": "", "ndcg_at_10": plain},
-            {**common, "system": "dpo", "expansion": "words", "ndcg_at_10": student},
-        ]
-    picked = pick(rows, "dpo", per_kind=2)
-    assert [(item.query_id, item.kind) for item in picked] == [
+    for number, (plain, student, before, after, text) in enumerate(found):
+        common = {"query_id": f"q{number}", "query": f"query  {number}", "completion_tokens": 3, "retriever": "bm25s"}
+        for system, ndcg, rank, words in (
+            ("plain", plain, before, ""),
+            ("base", plain, before, "base words"),
+            ("dpo", student, after, text),
+        ):
+            row = {"system": system, "expansion": words, "ndcg_at_10": ndcg, "gold_rank": rank, "gold_seen": True}
+            rows += [common | row, common | row | {"retriever": "dense", "ndcg_at_10": 0.0}]
+    return rows
+
+
+def test_examples_show_gains_and_losses():
+    rows = recorded_rows(
+        (0.5, 1.0, 2, 1, "words"),
+        (0.5, 0.9, 3, 2, "words"),
+        (0.5, 0.0, 1, 101, "words"),
+        (0.5, 0.5, 1, 1, "words"),
+        (0.1, 0.2, 9, 4, "words"),
+    )
+    found = measured_queries(rows, "bm25s")
+    assert found[0].query == "query 0" and found[0].seen and found[0].answers["dpo"].ndcg_at_10 == 1.0
+    assert found[2].answers["dpo"].rank is None, "after the first 100"
+    # The first is the one whose page rises by two ranks or more, though others gain more.
+    assert [(item.query_id, item.kind("dpo")) for item in examples(found, "dpo")] == [
+        ("q4", "helped"),
         ("q0", "helped"),
-        ("q1", "helped"),
         ("q2", "hurt"),
         ("q3", "unchanged"),
     ]
-    assert picked[0].base is None
-    assert pick(rows, "another system") == []
+    assert examples(found, "another system") == []
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "text", "opens"),
+    [
+        (9, 4, "words of its own", True),
+        (101, 99, "words of its own", True),
+        (5, 4, "words of its own", False),
+        (9, 101, "words of its own", False),
+        (9, 4, "base words", False),
+        (9, 4, "np.array(1) of its own", False),
+        (9, 4, "import numpy", False),
+        (9, 4, "`array` of its own", False),
+    ],
+)
+def test_the_page_opens_with_words_that_are_the_students_and_help(before, after, text, opens):
+    (item,) = measured_queries(recorded_rows((0.1, 0.2, before, after, text)), "bm25s")
+    assert item.opens("dpo") is opens
 
 
 # --- what is shown ------------------------------------------------------------------------------------------------
 
 
 def test_everything_shown_is_escaped():
-    evil = "<script>alert(1)</script>\"'&"
-    hit = Shown(evil, 1, 2, evil, 2, True, [Piece(evil, "plain"), Piece(evil, "query"), Piece(evil, "expansion")])
+    evil = "<script>alert(1)</script>\"'&</textarea>"
+    pieces = [Piece(evil, "plain"), Piece(evil, "query"), Piece(evil, "expansion")]
+    hit = Shown(evil, 1, 2, evil, 2, True, pieces, 1.0, (evil,), evil)
     side = Side([hit], 0.5, 1.0)
-    page = comparison_html(Comparison(evil, "test", side, Written(evil, 3, 10.0, "live"), side))
-    page += comparison_html(Comparison(evil, None, side, None, None), notice=evil) + notice_html(evil)
-    assert "<script>" not in page and "&lt;script&gt;" in page
+    column = Column(evil, Written(evil, 3, 10.0, "live"), side)
+    page = comparison_html(Comparison(evil, "test", side, [column, Column(evil, notice=evil)])) + notice_html(evil)
+    assert "<script>" not in page and "&lt;script&gt;" in page and page.count("</textarea>") == 1
 
 
 def test_the_page_says_what_happened():
-    def side(ndcg: float | None) -> Side:
-        return Side([Shown("d", 1, None, "d", 0, False, [])], ndcg, 1.0)
+    def side(ndcg: float | None, rank: int | None = None) -> Side:
+        return Side([Shown("d", 1, None, "d", 0, False, [])], ndcg, 1.0, rank)
+
+    def page(before: Side, written: Written, after: Side, split: str | None = "test") -> str:
+        return comparison_html(Comparison("q w", split, before, [Column("dpo", written, after)]))
 
     written = Written("some words", 3, 1234.0, "live")
-    assert "helped: nDCG@10 0.25 → 0.75" in comparison_html(Comparison("q", "test", side(0.25), written, side(0.75)))
-    assert "hurt: nDCG@10 0.75 → 0.25" in comparison_html(Comparison("q", "test", side(0.75), written, side(0.25)))
-    assert "unchanged" in comparison_html(Comparison("q", "test", side(0.75), written, side(0.75)))
-    assert "training split" in comparison_html(Comparison("q", "train", side(0.75), written, side(0.75)))
-    own = comparison_html(Comparison("q", None, side(None), Written("", 1, None, "recorded"), side(None)))
-    assert "nDCG" not in own and "no score" in own and "recorded" in own and "wrote nothing" in own
-    echo = comparison_html(Comparison("q w", None, side(None), Written("W!", 1, None, "recorded"), side(None)))
-    assert "W! <i>(the model wrote no new word: the plain query is searched)</i>" in echo
-    assert "3 tokens in 1,234 ms" in comparison_html(Comparison("q", None, side(None), written, side(None)))
+    helped = page(side(0.25, 4), written, side(0.75, 1))
+    assert "the page looked for: 4 → 1 · helped: nDCG@10 0.25 → 0.75" in helped
+    hurt = page(side(0.75, 4), written, side(0.25))
+    assert "the page looked for: 4 → after 100 · hurt: nDCG@10 0.75 → 0.25" in hurt
+    assert "unchanged" in page(side(0.75), written, side(0.75))
+    assert "training split" in page(side(0.75), written, side(0.75), "train")
+    own = page(side(None), Written("", 1, None, "recorded"), side(None), None)
+    assert "nDCG" not in own and "no score" in own and "recorded" in own and "nothing beyond the query" in own
+    assert "Run live" in own and "Reset" not in own
+    echo = page(side(None), Written("W!", 1, None, "edited"), side(None), None)
+    assert ">W!</textarea>" in echo and "no new word beyond the query: the plain query is searched" in echo
+    assert "<b>edited</b>" in echo and "Reset" in echo and "Run live" not in echo
+    assert "3 tokens in 1,234 ms" in page(side(None), written, side(None), None)
+    waits = comparison_html(Comparison("q", None, side(None), [Column("dpo", notice="In the line", waits=True)]), 7)
+    assert "In the line" in waits and "Cancel" in waits and 'data-number="7"' in waits
 
 
 @pytest.mark.parametrize(
@@ -208,7 +253,10 @@ def imported(folder: Path) -> dict[str, set[Path]]:
 
 
 def test_requirements_name_every_import(rendered):
-    lines = dict(line.split("==") for line in (rendered / "requirements.txt").read_text().split())
+    source, *listed = (rendered / "requirements.txt").read_text().splitlines()
+    # On a machine without a GPU nothing of CUDA is drawn: pip takes 2.13.0+cpu for newer than 2.13.0.
+    assert source == "--extra-index-url https://download.pytorch.org/whl/cpu"
+    lines = dict(line.split("==") for line in listed)
     lines = {re.sub(r"\[.*", "", name).lower(): version for name, version in lines.items()}
     assert not any("+" in version for version in lines.values())
     assert lines["gradio"] == importlib.metadata.version("gradio")
@@ -347,7 +395,7 @@ def test_numbers_of_other_weights_are_not_shown_as_the_students(work, tmp_path):
     render(work / "results", str(other), tmp_path / "out")
     settings = read_settings(tmp_path / "out")
     assert settings.runs is None and "not among the systems measured" in banner(settings)
-    assert json.loads((tmp_path / "out" / "examples.json").read_text()) == []
+    assert Engine(tmp_path / "out").examples == []
 
 
 # --- bad input ------------------------------------------------------------------------------------------------------
@@ -434,51 +482,33 @@ def offline(rendered, monkeypatch, tmp_path):
     return Engine(rendered)
 
 
-@pytest.fixture
-def page(offline, rendered):
-    spec = importlib.util.spec_from_file_location("rendered_app", rendered / "app.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module, module.App(offline)
-
-
 def test_recorded_fallback_where_the_model_cannot_be_loaded(offline):
-    written = offline.expand("store arrays on disk")
+    written = offline.write("dpo", "store arrays on disk")
     assert (written.text, written.source) == ("write binary file dpo", "recorded")
-    found = compare(offline, "store arrays on disk", written)
-    assert found.split == "test" and found.expanded.ndcg_at_10 == 1.0
-    assert found.expanded.hits[0].document_id == "d3" and found.expanded.hits[0].gold
-    assert any(piece == Piece("binary", "expansion") for piece in found.expanded.hits[0].snippet)
-    assert compare(offline, "singular values", None).split == "train"
+    found = compare(offline, "store arrays on disk", [Column("dpo", written)])
+    side = found.columns[0].side
+    assert found.split == "test" and side.ndcg_at_10 == 1.0 and side.rank == 1
+    assert side.hits[0].document_id == "d3" and side.hits[0].gold and "binari" in side.hits[0].terms
+    assert any(piece == Piece("binary", "expansion") for piece in side.hits[0].snippet)
+    assert compare(offline, "singular values").split == "train"
     # On the left nothing is marked as the expansion's.
     assert not any(piece.mark == "expansion" for hit in found.plain.hits for piece in hit.snippet)
     assert "<script>" not in comparison_html(found)
-    sent = json.loads(json.dumps(as_json(found)))
+    sent = json.loads(str(as_answer(found)))
     assert sent["expansion_source"] == "recorded" and sent["expanded"]["hits"][0]["relevance"] == 2
-    with pytest.raises(KitError, match="cannot be loaded here .*Queries from the list still work"):
-        offline.expand("a query that nobody recorded")
+    with pytest.raises(KitError, match="cannot be loaded here .*Test queries still work"):
+        offline.write("dpo", "a query that nobody recorded")
+
+
+def test_warming_up_is_quiet_where_nothing_can_be_loaded(offline):
+    offline.warm()
+    assert "_retriever" in vars(offline)
 
 
 @pytest.mark.parametrize("query", ["", " \n\t", "word " * 301, "x" * 4001])
 def test_empty_and_overlong_queries(offline, query):
     with pytest.raises(KitError, match="empty|too long"):
         offline.check(query)
-
-
-def test_page_opens_with_a_recorded_query_or_the_one_in_the_address(page):
-    import gradio as gr
-
-    _, app = page
-    query, shown = app.open(SimpleNamespace(query_params={}))
-    assert query == "store arrays on disk" and "recorded" in shown
-    query, shown = app.open(SimpleNamespace(query_params={"q": "<b>files</b>"}))
-    assert query == "<b>files</b>" and "&lt;b&gt;files" in shown and "is writing" in shown
-    shown = app.open_asked(query, SimpleNamespace(query_params={"q": query}))
-    assert "cannot be loaded here" in shown and "&lt;offline&gt;" in shown and "lib.save" in shown
-    with pytest.raises(gr.Error, match="empty"):
-        app.show_plain(" ")
-    with pytest.raises(gr.Error, match="cannot be loaded here"):
-        app.search("a query that nobody recorded")
 
 
 @pytest.fixture(scope="module")
@@ -567,8 +597,39 @@ def test_bad_queries_are_clear_errors(client):
     for name in ("/expand", "/search"):
         with pytest.raises(Exception, match="The query is empty"):
             client.predict("  ", api_name=name)
+        with pytest.raises(Exception, match="^The query must be text, not int.$"):
+            client.predict(7, api_name=name)
     with pytest.raises(Exception, match="too long"):
         client.predict("word " * 301, api_name="/expand")
+
+
+def test_tools_for_assistants_send_json(server):
+    """What an assistant reads is JSON, not how Python writes its objects."""
+    import asyncio
+
+    from space.serving.api import mcp_works
+
+    if not mcp_works():
+        pytest.skip("what gradio[mcp] asks for is not installed")
+    from mcp import ClientSession
+    from mcp.client.streamable_http import streamablehttp_client
+
+    async def called() -> tuple[list, str, str]:
+        async with streamablehttp_client(f"{server}/gradio_api/mcp/") as streams:
+            async with ClientSession(streams[0], streams[1]) as session:
+                await session.initialize()
+                tools = (await session.list_tools()).tools
+                found = await session.call_tool("search", {"query": "store arrays on disk"})
+                refused = await session.call_tool("search", {"query": "<b> " * 301})
+                return tools, found.content[0].text, refused.content[0].text
+
+    tools, found, refused = asyncio.run(called())
+    assert {tool.name for tool in tools} == {"expand", "search"}
+    for tool in tools:
+        asked = tool.inputSchema
+        assert "e.g." in asked["properties"]["query"]["description"] and asked["required"] == ["query"]
+    assert json.loads(found)["plain"]["hits"][0]["title"] == "lib.save"
+    assert "too long" in refused and "&" not in refused
 
 
 def test_only_the_two_functions_are_public_and_documented(client):

@@ -48,6 +48,14 @@ runpy.run_path("app.py", run_name="__main__")
 def measured_folder(folder: Path) -> Path:
     """A folder with a collection, a tiny model in a Hub cache, an adapter, and the results of an evaluation."""
     beir = folder / "tinydocs"
+    write_collection(beir)
+    write_model(folder)
+    write_results(folder, beir)
+    return folder
+
+
+def write_collection(beir: Path) -> None:
+    """Documents, queries and judgments in BEIR's form."""
     (beir / "qrels").mkdir(parents=True)
     rows = [{"_id": name, "title": title, "text": text} for name, (title, text) in DOCUMENTS.items()]
     corpus = "".join(json.dumps(row) + "\n" for row in rows)
@@ -58,9 +66,6 @@ def measured_folder(folder: Path) -> Path:
     judgments = "".join(f"{query}\t{document}\t{score}\n" for query, (document, score) in JUDGED.items())
     (beir / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n" + judgments)
     (beir / "qrels" / "train.tsv").write_text("query-id\tcorpus-id\tscore\nq5\td1\t1\n")
-    write_model(folder)
-    write_results(folder, beir)
-    return folder
 
 
 def write_model(folder: Path) -> None:

@@ -1,0 +1,27 @@
+"""Lays out the tab of what was measured and what it costs, and how the same is had from code."""
+
+from typing import Any
+
+import gradio as gr
+
+from space.about import about_html
+from space.engine import Engine
+
+
+CODE = """\
+from gradio_client import Client
+
+client = Client("owner/this-space")            # or the address this page is served at
+client.predict("fit a straight line through points", api_name="/expand")   # → the expansion
+client.predict("fit a straight line through points", api_name="/search")   # → both rankings
+"""
+
+
+def results_tab(engine: Engine) -> None:
+    """Add the tab to the page that is being laid out."""
+    with gr.Tab("Results and cost", id="results") as tab:
+        gr.HTML(about_html(engine.settings, runs_others=engine.runs_others), elem_classes="qe-flush")
+        gr.Markdown("## From code\nThe same as an API, and as tools for assistants (MCP) where that is installed.")
+        gr.Code(CODE, language="python", interactive=False, show_label=False, label="Python example")
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    tab.select(None, None, None, js="() => { window.qe?.open('results'); }", **private)
