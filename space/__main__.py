@@ -2,6 +2,7 @@
 
     python -m space --results out/demo
     python -m space --results out/demo --render_only
+    python -m space --results out/demo --static
 
 The folder is a Hub Space as it stands: what it needs it carries, or names in its requirements.
 """
@@ -25,8 +26,14 @@ class SpaceArguments:
     adapter: str | None = field(
         default=None, metadata={"help": "Adapter folder or Hub id; by default the last that was evaluated."}
     )
-    output_dir: str | None = field(default=None, metadata={"help": "Folder of the Space; by default RESULTS/space."})
+    output_dir: str | None = field(
+        default=None, metadata={"help": "Folder of the Space; by default RESULTS/space or RESULTS/static."}
+    )
     port: int = field(default=7860, metadata={"help": "Port to serve at."})
+    static: bool = field(
+        default=False,
+        metadata={"help": "Render one HTML file of what was measured, which needs no server, into RESULTS/static."},
+    )
     render_only: bool = field(default=False, metadata={"help": "Stop after rendering."})
 
 
@@ -34,10 +41,10 @@ def main() -> None:
     """Render, then serve."""
     (args,) = parse(SpaceArguments, None, "python -m space", __doc__ or "")
 
-    output = Path(args.output_dir or Path(args.results) / "space")
-    changed = render(Path(args.results), args.adapter, output)
+    output = Path(args.output_dir or Path(args.results) / ("static" if args.static else "space"))
+    changed = render(Path(args.results), args.adapter, output, args.static)
     say(f"{output}: {'rendered' if changed else 'up to date'}")
-    if args.render_only:
+    if args.render_only or args.static:
         return
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

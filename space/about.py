@@ -51,17 +51,40 @@ def about_html(settings: SpaceSettings, runs_others: bool = False) -> str:
     """What was measured, as a table, and what to trust of it; `runs_others` as for [`head_html`]."""
     rows = "".join(_row(name, system, settings) for name, system in settings.measured.items())
     head = "<th>system</th><th>nDCG@10</th><th>MRR@10</th><th>Recall@100</th><th>Δ nDCG@10 (95 % interval)</th>"
-    head += "<th>helped · unchanged · hurt</th><th>tokens</th><th>ms</th>"
+    head += "<th>helped · unchanged · hurt</th><th>tokens</th><th>ms</th><th>MiB</th>"
     head += "<th>no new word</th><th>echoes</th>" if settings.counts_silence else ""
     notes = "".join(f"<li>{note}</li>" for note in _notes(settings, runs_others))
     return (
         f'<div class="qe-about"><h2>Measured on {escape(settings.asked)}</h2>'
-        f'<div class="qe-scroll"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{rows}</tbody></table></div><p>nDCG@10: 1 when the best pages stand first, 0 when none is among the "
+        f"{_scrolled(head, rows, 'Systems')}<p>nDCG@10: 1 when the best pages stand first, 0 when none is among the "
         "first ten. Helped, unchanged, hurt: share of the queries whose nDCG@10 rose, stayed or fell against "
-        "<code>plain</code>, the query alone. Tokens and milliseconds: writing one expansion, several together, on "
-        f"{escape(settings.hardware)}.{f' {SILENCE}' if settings.counts_silence else ''} The tinted row runs here.</p>"
+        "<code>plain</code>, the query alone. Tokens, milliseconds and memory: writing one expansion, several "
+        f"together, on {escape(settings.hardware)}.{f' {SILENCE}' if settings.counts_silence else ''} "
+        f"The tinted row is what this page is about.</p>{_retrievers_html(settings)}"
         f"<h2>What to trust</h2><ul>{notes}</ul></div>"
+    )
+
+
+def _retrievers_html(settings: SpaceSettings) -> str:
+    """nDCG@10 of every system with every retriever, where more than one was measured."""
+    found = settings.by_retriever
+    if not found:
+        return ""
+    names = list(dict.fromkeys(name for systems in found.values() for name in systems))
+    head = "<th>retriever</th>" + "".join(f"<th>{escape(name)}</th>" for name in names)
+    rows = "".join(
+        f"<tr><td>{escape(retriever)}</td>"
+        + "".join(f"<td>{systems[name]:.3f}</td>" if name in systems else "<td></td>" for name in names)
+        + "</tr>"
+        for retriever, systems in found.items()
+    )
+    return f"<h2>Systems and retrievers, nDCG@10</h2>{_scrolled(head, rows, 'Systems and retrievers')}"
+
+
+def _scrolled(head: str, rows: str, name: str) -> str:
+    return (
+        f'<div class="qe-scroll" role="region" aria-label="{name}" tabindex="0"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{rows}</tbody></table></div>"
     )
 
 
@@ -82,6 +105,7 @@ def _row(name: str, system: System, settings: SpaceSettings) -> str:
         "" if first else bar,
         "" if first else f"{system.tokens_per_query:.0f}",
         "" if first else f"{system.ms_per_query:,.0f}",
+        "" if first or not system.peak_memory_mib else f"{system.peak_memory_mib:,.0f}",
         *(_silence(system) if settings.counts_silence else ()),
     )
     this = ' class="qe-this"' if name == settings.student else ""

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from builders.errors import KitError
+from builders.expanders.formulated import formulate_query
 from space.engine import Engine, Ranking
 from space.search import Mark, Move, Piece, matched_terms, moves, snippet
 from space.writers import Written
@@ -47,13 +49,17 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """What one system adds: its expansion and what that finds, or one line why there is none yet, or none at all."""
+    """What one system adds: its expansion and what that finds, or one line why there is none yet, or none at all.
+
+    `lucene` is the query for an engine that reads Lucene's syntax, where the formation has one.
+    """
 
     system: str
     written: Written | None = None
     side: Side | None = None
     notice: str = ""
     waits: bool = False
+    lucene: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,28 +90,33 @@ class Answer:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
-def compare(engine: Engine, query: str, columns: Sequence[Column] = ()) -> Comparison:
-    """Search with the plain query, and with every expansion that is there.
+def compare(engine: Engine, query: str, columns: Sequence[Column] = (), by: str = "") -> Comparison:
+    """Search with the plain query, and with every expansion that is there; `by` names the retriever.
 
     Raises:
         KitError: the collection or the retriever cannot be loaded.
     """
     judged = engine.judged(query)
-    plain = engine.search(query)
-    found = [engine.search(query, column.written.text) if column.written else None for column in columns]
+    plain = engine.search(query, by=by)
+    found = [engine.search(query, column.written.text, by) if column.written else None for column in columns]
     filled = [
-        Column(column.system, column.written, _side(engine, query, column.written.text, ranking, plain))
+        replace(
+            column,
+            side=_side(engine, query, column.written.text, ranking, plain, by),
+            lucene=_lucene(engine, query, column.written.text, by),
+        )
         if column.written and ranking
         else column
         for column, ranking in zip(columns, found, strict=True)
     ]
     # Where a page of the plain ranking went is said of the first column.
     other = next((ranking for ranking in found if ranking), plain)
-    return Comparison(query, judged.split if judged else None, _side(engine, query, "", plain, other), filled)
+    return Comparison(query, judged.split if judged else None, _side(engine, query, "", plain, other, by), filled)
 
 
-def _side(engine: Engine, query: str, expansion: str, ranking: Ranking, other: Ranking) -> Side:
-    owners: Mapping[str, Mark] = matched_terms(query, expansion, engine.terms)
+def _side(engine: Engine, query: str, expansion: str, ranking: Ranking, other: Ranking, by: str) -> Side:
+    terms = engine.terms(by)
+    owners: Mapping[str, Mark] = matched_terms(query, expansion, terms)
     judged = engine.judged(query)
     relevant = engine.collection.relevant(judged.id) if judged else {}
     best = max(relevant.values(), default=0)
@@ -117,7 +128,7 @@ def _side(engine: Engine, query: str, expansion: str, ranking: Ranking, other: R
     for move in moved:
         text = documents[move.document_id].text
         relevance = relevant.get(move.document_id, 0)
-        matched = dict.fromkeys(term for term in engine.terms(text) if term in owners)
+        matched = dict.fromkeys(term for term in terms(text) if term in owners)
         hits.append(
             Shown(
                 move.document_id,
@@ -126,7 +137,7 @@ def _side(engine: Engine, query: str, expansion: str, ranking: Ranking, other: R
                 title=documents[move.document_id].title or move.document_id,
                 relevance=relevance,
                 gold=bool(relevant) and relevance == best,
-                snippet=snippet(text, owners, engine.terms),
+                snippet=snippet(text, owners, terms),
                 score=scores[move.document_id],
                 terms=tuple(matched)[:SHOWN_TERMS],
                 text=text[:TEXT_CHARACTERS] + ("…" if len(text) > TEXT_CHARACTERS else ""),
@@ -134,6 +145,13 @@ def _side(engine: Engine, query: str, expansion: str, ranking: Ranking, other: R
         )
     gold = [ranks[name] for name, relevance in relevant.items() if relevance == best and name in ranks]
     return Side(hits, ranking.ndcg_at_10, ranking.milliseconds, min(gold, default=None))
+
+
+def _lucene(engine: Engine, query: str, expansion: str, by: str) -> str:
+    try:
+        return formulate_query(query, expansion, engine.formation(by)).lucene
+    except KitError:  # Vectors have no syntax.
+        return ""
 
 
 def as_answer(comparison: Comparison) -> Answer:

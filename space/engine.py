@@ -21,6 +21,7 @@ from builders.retrievers.formulation import load_formulation
 from builders.retrievers.left_out import left_out_of
 from builders.retrievers.load import load_retriever
 from builders.retrievers.retriever import Hit, LexicalRetriever, Retriever
+from space.pairs import read_pairs
 from space.recorded import BASE, DEPTH, PLAIN, Recorded, examples, read_recorded
 from space.serving.line import Line
 from space.settings import read_settings
@@ -40,11 +41,20 @@ class Ranking:
     ndcg_at_10: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Searched:
+    """A retriever by what loads it, and the formation that it was measured with."""
+
+    spec: str
+    formation: str
+
+
 class Engine:
     """Answers the app's questions from a rendered Space folder.
 
     Attributes:
         systems (`dict[str, Writer]`): what writes expansions, the student first; one more is one more entry.
+        retrievers (`dict[str, Searched]`): what searches, the measured one first.
         line ([`Line`]): where callers wait for a model.
 
     Raises:
@@ -55,6 +65,7 @@ class Engine:
         self.folder = folder
         self.settings = read_settings(folder)
         self.recorded = read_recorded(folder)
+        self.pairs = read_pairs(folder)
         self.line = Line()
         self._loading = threading.RLock()
         student = self.settings.student
@@ -65,6 +76,10 @@ class Engine:
         measured = dict.fromkeys(name for item in self.recorded.values() for name in item.answers)
         self.systems |= {name: RecordedWriter() for name in measured if name not in (*self.systems, PLAIN)}
         self.systems[TERMS] = TermsWriter()
+        main = Searched(self.settings.retriever, self.settings.formation)
+        others = {name: Searched(*found) for name, found in self.settings.more_retrievers.items()}
+        self.retrievers = {self.settings.retriever: main} | others
+        self._indexes: dict[str, Retriever] = {}
 
     @property
     def student(self) -> str:
@@ -100,14 +115,19 @@ class Engine:
         wanted = set(ids)
         return {item.id: item for item in self.collection.documents if item.id in wanted}
 
-    def search(self, query: str, expansion: str = "") -> Ranking:
-        """Search for a query as it is, or with an expansion."""
-        formation, asked = load_formulation(self.settings.formation), [(query, (expansion,))]
+    def search(self, query: str, expansion: str = "", by: str = "") -> Ranking:
+        """Search for a query as it is, or with an expansion; `by` is one of `retrievers`, by default the first."""
+        formation, asked = load_formulation(self.formation(by)), [(query, (expansion,))]
         judged = self.judged(query)
         ids = [judged.id if judged else ""]
+        retriever = self.retriever(by)
         started = time.perf_counter()
-        (hits,) = formation.search(self.retriever, asked, DEPTH, left_out_of(self.collection, ids))
+        (hits,) = formation.search(retriever, asked, DEPTH, left_out_of(self.collection, ids))
         return Ranking(hits, 1000 * (time.perf_counter() - started), self._ndcg(query, hits))
+
+    def formation(self, by: str = "") -> str:
+        """How query and expansion are put together for a retriever, by its recorded name."""
+        return self.retrievers[by or self.settings.retriever].formation
 
     def at_once(self, system: str, query: str, live: bool = False) -> Written | None:
         """An expansion that nobody has to wait for: recorded, written before, or made without a model.
@@ -163,24 +183,25 @@ class Engine:
         with self._loading:
             return self._collection
 
-    @property
-    def retriever(self) -> Retriever:
-        """The retriever over the collection.
+    def retriever(self, by: str = "") -> Retriever:
+        """A retriever over the collection, by default the first of `retrievers`.
 
         Raises:
             KitError: it cannot be loaded.
         """
+        spec = self.retrievers[by or self.settings.retriever].spec
         with self._loading:
-            return self._retriever
+            if spec not in self._indexes:
+                self._indexes[spec] = load_retriever(spec, self._collection)
+            return self._indexes[spec]
 
-    @property
-    def terms(self) -> Callable[[str], list[str]]:
-        """What marks the words that match: the retriever's terms, or its language's where it matches vectors.
+    def terms(self, by: str = "") -> Callable[[str], list[str]]:
+        """What marks the words that match: a retriever's terms, or its language's where it matches vectors.
 
         Raises:
             KitError: the retriever cannot be loaded.
         """
-        retriever = self.retriever
+        retriever = self.retriever(by)
         return retriever.terms if isinstance(retriever, LexicalRetriever) else analyzer_for(self.collection.language)
 
     @functools.cached_property
@@ -213,10 +234,6 @@ class Engine:
     def _collection(self) -> "Collection":
         own = self.folder / self.settings.collection
         return load_collection(str(own) if own.exists() else self.settings.collection, self.settings.language)
-
-    @functools.cached_property
-    def _retriever(self) -> Retriever:
-        return load_retriever(self.settings.retriever, self._collection)
 
     @functools.cached_property
     def _queries(self) -> dict[str, Query]:

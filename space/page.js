@@ -7,7 +7,7 @@ page.element = element;
 
 // Ask for a comparison; what is not said stays as it was last asked.
 page.ask = (change, kept) => {
-  const asked = { query: "", systems: page.props.systems, ...page.asked, words: {}, live: false, cancelled: false };
+  const asked = { query: "", systems: page.props.systems, by: page.props.by, ...page.asked, words: {}, live: false, cancelled: false };
   page.asked = { ...asked, ...change, number: ++page.number };
   page.drafts = {};
   page.write(kept);
@@ -19,7 +19,8 @@ page.read = () => {
   const said = new URLSearchParams(location.search);
   const words = {};
   for (const [name, value] of said) if (name.startsWith("w.")) words[name.slice(2)] = value;
-  return { query: said.get("q") ?? "", systems: said.get("systems")?.split(",").filter(Boolean), words, tab: said.get("tab") };
+  const systems = said.get("systems")?.split(",").filter(Boolean);
+  return { query: said.get("q") ?? "", systems, by: said.get("by"), words, tab: said.get("tab") };
 };
 page.write = (kept) => {
   const said = new URLSearchParams();
@@ -27,6 +28,7 @@ page.write = (kept) => {
   if (page.asked?.query) {
     said.set("q", page.asked.query);
     said.set("systems", page.asked.systems.join(","));
+    if (page.asked.by !== page.props.by) said.set("by", page.asked.by);
     for (const [name, text] of Object.entries(page.asked.words)) said.set(`w.${name}`, text);
   }
   if (page.tab !== "search") said.set("tab", page.tab);
@@ -40,13 +42,18 @@ page.start = () => {
   const said = page.read();
   page.tab = said.tab ?? "search";
   const systems = said.systems ?? page.props.systems;
+  const by = said.by ?? page.props.by;
   page.asked = null;
+  page.started = true;
   if (said.query || page.props.opening) {
-    page.ask({ query: said.query || page.props.opening, systems, words: said.words }, true);
+    page.ask({ query: said.query || page.props.opening, systems, by, words: said.words }, true);
   }
-  return [said.query || page.props.opening, systems, { __type__: "update", selected: page.tab }];
+  document.querySelector(`[role="tab"][data-tab-id="${CSS.escape(page.tab)}"]:not([aria-selected="true"])`)?.click();
+  return [said.query || page.props.opening, systems, by];
 };
+// Gradio says which tab is open before the address was read, too.
 page.open = (tab) => {
+  if (!page.started) return;
   page.tab = tab;
   page.write();
 };
@@ -56,8 +63,14 @@ page.fill = (text) => {
   box.dispatchEvent(new Event("input", { bubbles: true }));
 };
 page.search = (query) => {
-  page.fill(query);
-  page.ask({ query });
+  if (page.tab === "search") {
+    page.fill(query);
+    return page.ask({ query });
+  }
+  page.asked = { systems: page.props.systems, by: page.props.by, ...page.asked, query, words: {} };
+  page.tab = "search";
+  page.write();
+  page.trigger("undo");
 };
 
 const copy = async (button, text) => {
@@ -76,6 +89,13 @@ page.deeds = {
     page.ask({ words: left });
   },
   link: (button) => copy(button, location.href),
+  lucene: (button) => copy(button, button.dataset.text),
+  curl: (button) => {
+    const call = `${location.origin}${location.pathname}gradio_api/call/search`;
+    const data = JSON.stringify({ data: [page.asked.query] }).replaceAll("'", "'\\''");
+    const post = `curl -s ${call} -H 'Content-Type: application/json' -d '${data}'`;
+    return copy(button, `curl -sN ${call}/$(${post} | sed 's/.*: *"//; s/".*//')`);
+  },
   copy: (button) => copy(button, words(button.dataset.system).value),
   ask: (button) => page.search(button.dataset.query),
   random: () => page.search(page.props.queries[Math.floor(Math.random() * page.props.queries.length)]),

@@ -54,7 +54,7 @@ def _verdict(comparison: Comparison) -> str:
         chips = '<span class="qe-chip">your own query: nobody judged its results, so there is no score</span>'
     if comparison.split == "train":
         chips += '<span class="qe-chip qe-down">from the training split: the student may have seen it</span>'
-    link = f'{_BUTTON} data-do="link">Copy link</button>'
+    link = f'{_BUTTON} data-do="link">Copy link</button>{_BUTTON} data-do="curl">Copy as curl</button>'
     return (
         f'<div class="qe-verdict"><span role="status" class="qe-chips">{chips}</span>{link}'
         f'<span class="qe-legend">{marks}</span></div>'
@@ -109,18 +109,18 @@ def _column(comparison: Comparison, column: Column) -> str:
         state = "qe-notice qe-busy" if column.waits else "qe-notice"
         return (
             f'<section class="qe-side" aria-label="Query + {name}"><header>{heading}</header>'
-            f'<p role="status" class="{state}">{escape(column.notice)}</p>'
-            f'<p class="qe-do">{cancel}{live}</p></section>'
+            f'<div><p role="status" class="{state}">{escape(column.notice)}</p>'
+            f'<p class="qe-do">{cancel}{live}</p></div></section>'
         )
     return (
         f'<section class="qe-side qe-new" aria-label="Query + {name}"><header>{heading}'
-        f"{_words(comparison.query, column.written, name)}"
+        f"{_words(comparison.query, column.written, name, column.lucene)}"
         f'<p class="qe-cost">{_cost(column.written)} · {_scored(column.side)}</p></header>'
         f"{_hits(column.side, 'from')}</section>"
     )
 
 
-def _words(query: str, written: Written, name: str) -> str:
+def _words(query: str, written: Written, name: str, lucene: str) -> str:
     """The expansion, as a field to change."""
     text = escape(written.text)
     note = ""
@@ -128,10 +128,12 @@ def _words(query: str, written: Written, name: str) -> str:
         wrote = "no new word" if text else "nothing"
         note = f'<p class="qe-cost"><i>{wrote} beyond the query: the plain query is searched</i></p>'
     buttons = ""
+    if lucene:
+        buttons = f' {_BUTTON} data-do="lucene" data-text="{escape(lucene)}">Copy as Lucene</button>'
     if written.source == "edited":
-        buttons = f' {_BUTTON} data-do="reset" data-system="{name}">Reset</button>'
+        buttons += f' {_BUTTON} data-do="reset" data-system="{name}">Reset</button>'
     elif written.source == "recorded":
-        buttons = f' {_BUTTON} data-do="live">Run live</button>'
+        buttons += f' {_BUTTON} data-do="live">Run live</button>'
     return (
         f'<label class="qe-field"><span class="qe-plus" aria-hidden="true">+</span>'
         f'<textarea class="qe-words" rows="3" data-system="{name}" maxlength="4000" '

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,13 @@ from builders.grading.comparison import without_relevant
 from builders.grading.results_form import one_retriever, read_results
 from space.about import TITLE, banner, engine, significance
 from space.carried import carry_collection, release, requirements, sources
+from space.pairs import PAIRS
+from space.pairs import to_json as pairs_json
 from space.recorded import QUERIES, measured_queries, to_json
-from space.retrieval import not_needed, packages, retriever_of_space
+from space.results import by_retriever, pairs_beside, query_rows
+from space.retrieval import all_parts, more_retrievers, not_needed, packages, retriever_of_space
 from space.settings import SETTINGS, SpaceSettings, System
+from space.tabs.static_page import static_html
 
 
 TEMPLATE = Path(__file__).with_name("README.template.md")
@@ -40,7 +44,7 @@ TOKENIZER_FILES = (
 Files = dict[str, bytes | Path]
 
 
-def render(results: Path, adapter: str | None, output: Path) -> bool:
+def render(results: Path, adapter: str | None, output: Path, static: bool = False) -> bool:
     """Write the Space of an evaluation.
 
     Args:
@@ -50,6 +54,8 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
             Folder or Hub id of the student; by default the last one that was evaluated, else the base model writes.
         output (`Path`):
             The folder to write. What stands there is replaced as a whole.
+        static (`bool`, *optional*, defaults to `False`):
+            Whether it only shows what was measured: one HTML file, nothing to install.
 
     Returns:
         Whether anything changed.
@@ -62,15 +68,21 @@ def render(results: Path, adapter: str | None, output: Path) -> bool:
     evaluated = read_results(results / "results.json", "train/evaluate.py", _rely)
     measured = one_retriever(evaluated)
     files: Files = {}
-    settings = _settings(measured, adapter, files)
-    left_out = not_needed(settings.retriever, settings.collection, settings.language, settings.prompt)
-    recorded = measured_queries(_read_rows(results), next(iter(evaluated["retrievers"])))
-    files |= {
-        **sources(),
-        QUERIES: to_json(recorded).encode(),
-        "requirements.txt": requirements(settings.collection, left_out, packages(settings.retriever)).encode(),
-        "README.md": _readme(settings).encode(),
-    }
+    found = _settings(measured, adapter, files)
+    others = more_retrievers(evaluated["retrievers"], found.retriever)
+    settings = replace(found, by_retriever=by_retriever(evaluated), more_retrievers=others)
+    recorded = measured_queries(query_rows(results), next(iter(evaluated["retrievers"])))
+    pairs = pairs_beside(results)
+    if static:
+        files = {"index.html": static_html(settings, recorded, pairs).encode()}
+    else:
+        searched = all_parts([settings.retriever, *(spec for spec, _ in others.values())])
+        left_out = not_needed(searched, settings.collection, settings.language, settings.prompt)
+        needed = requirements(settings.collection, left_out, packages(searched))
+        files |= {**sources(), QUERIES: to_json(recorded).encode(), "requirements.txt": needed.encode()}
+        if pairs is not None:
+            files[PAIRS] = pairs_json(pairs).encode()
+    files["README.md"] = _readme(settings, static).encode()
     files[SETTINGS] = settings.to_json(_hashes(files)).encode()
     if _same(files, output):
         return False
@@ -93,17 +105,6 @@ def _rely(results: dict[str, Any]) -> None:
         evaluated["collection"]["source"],
         evaluated["collection"]["language"],
     )
-
-
-def _read_rows(folder: Path) -> list[dict[str, Any]]:
-    import pyarrow.parquet as parquet
-    from pyarrow import ArrowException
-
-    path = folder / "per_query.parquet"
-    try:
-        return list(parquet.read_table(path).to_pylist())
-    except (OSError, ArrowException) as error:
-        raise KitError(f"{path}: missing or broken; evaluate again") from error
 
 
 def _settings(results: dict[str, Any], adapter: str | None, files: Files) -> SpaceSettings:
@@ -183,32 +184,33 @@ def _carry_prompt(name: str, files: Files) -> str:
     return "prompt.yaml"
 
 
-def _readme(settings: SpaceSettings) -> str:
+def _readme(settings: SpaceSettings, static: bool) -> str:
     from huggingface_hub import SpaceCardData
 
     on_hub = [settings.model]
     if settings.adapter and settings.adapter != ADAPTER:
         on_hub.append(settings.adapter)
+    kind: dict[str, Any] = {"sdk": "static", "app_file": "index.html"}
+    if not static:
+        kind = {"sdk": "gradio", "sdk_version": release("gradio"), "python_version": "3.12", "app_file": "app.py"}
     data = SpaceCardData(
         title=TITLE,
         emoji="🔎",
         colorFrom="indigo",
         colorTo="yellow",
-        sdk="gradio",
-        sdk_version=release("gradio"),
-        python_version="3.12",
-        app_file="app.py",
+        **kind,
         license="apache-2.0",
         short_description="What a small model's expansion does to a search",
         models=on_hub,
-        tags=["mcp-server", "query-expansion"],
-        suggested_hardware="cpu-basic",
+        tags=["query-expansion"] if static else ["mcp-server", "query-expansion"],
+        suggested_hardware=None if static else "cpu-basic",
     )
     card = render_card(
         TEMPLATE,
         data,
         title=TITLE,
         settings=settings,
+        static=static,
         banner=banner(settings),
         engine=engine(settings),
         significance=significance(settings.runs) if settings.runs else "",

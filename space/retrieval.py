@@ -1,7 +1,9 @@
 """Chooses the retriever of a Space: what of the measured one can run there; and says what need not be installed."""
 
 import re
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from builders.collections.ir_dataset import IR_DATASETS
 from builders.errors import KitError
@@ -35,6 +37,32 @@ def retriever_of_space(measured: str) -> str:
             f"the results are of the local encoder {model!r}; push it to the Hub and evaluate by its Hub id"
         )
     return measured
+
+
+def more_retrievers(measured: Mapping[str, Mapping[str, Any]], main: str) -> dict[str, tuple[str, str]]:
+    """What else of the measured retrievers a Space loads: name → what is loaded, and its formation.
+
+    Args:
+        measured (`Mapping`):
+            The retrievers of the results; those that cannot run in a Space are passed over.
+        main (`str`):
+            What the Space loads anyway.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for name, told in measured.items():
+        try:
+            spec = retriever_of_space(told["spec"])
+        except KitError:
+            continue
+        if told["formation"] is not None and spec not in (main, *(other for other, _ in found.values())):
+            found[name] = (spec, told["formation"])
+    return found
+
+
+def all_parts(retrievers: Iterable[str]) -> str:
+    """The name of one retriever that needs what several need."""
+    parts = list(dict.fromkeys(part for name in retrievers for part in HybridRetriever.part_names(name)))
+    return parts[0] if len(parts) == 1 else f"hybrid({','.join(parts)})"
 
 
 def packages(retriever: str) -> tuple[str, ...]:

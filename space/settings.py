@@ -1,8 +1,8 @@
 """Reads and writes the settings of a rendered Space, as `space.json` keeps them."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ class System:
     """What the evaluation measured of one system.
 
     `ndcg_at_10`, `mrr_at_10`, `recall_at_100` are means between 0 and 1; `helped`, `hurt` and `unchanged` are shares
-    of the queries, against the plain query; `tokens_per_query` and `ms_per_query` are the costs of writing; `silent`
-    and `echoes` are shares of the expansions: without a word beyond the query, and those of them that are not empty.
+    of the queries, against the plain query; `tokens_per_query`, `ms_per_query` and `peak_memory_mib` are the costs of
+    writing; `silent` and `echoes` are shares of the expansions: without a word beyond the query, and those of them
+    that are not empty.
     """
 
     queries: int
@@ -34,6 +35,7 @@ class System:
     p_value: float
     tokens_per_query: float = 0.0
     ms_per_query: float = 0.0
+    peak_memory_mib: float = 0.0
     silent: float | None = None
     echoes: float | None = None
 
@@ -67,6 +69,10 @@ class SpaceSettings:
             System → what was measured, `plain` first.
         without_relevant (`int`, *optional*, defaults to 0):
             Judged queries of the split that were not measured, since no document is relevant to them.
+        by_retriever (`Mapping[str, Mapping[str, float]]`, *optional*):
+            Retriever → system → nDCG@10, where more than one was measured.
+        more_retrievers (`Mapping[str, Sequence[str]]`, *optional*):
+            Others that were measured and can search here: name → what is loaded, and the formation.
     """
 
     model: str
@@ -87,6 +93,8 @@ class SpaceSettings:
     hardware: str
     measured: Mapping[str, System]
     without_relevant: int = 0
+    by_retriever: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    more_retrievers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     @property
     def asked(self) -> str:

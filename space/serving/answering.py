@@ -32,6 +32,7 @@ class Asked:
         live (`bool`): whether a model writes although something is recorded.
         cancelled (`bool`): whether no model is to be asked.
         number (`int`): the page's own count, which the answer carries.
+        by (`str`): the retriever; empty for the measured one.
     """
 
     query: str
@@ -40,6 +41,7 @@ class Asked:
     live: bool = False
     cancelled: bool = False
     number: int = 0
+    by: str = ""
 
     @classmethod
     def read(cls, data: Any, engine: Engine) -> "Asked":
@@ -62,6 +64,7 @@ class Asked:
             sent.get("live") is True,
             sent.get("cancelled") is True,
             number_of(data),
+            sent["by"] if sent.get("by") in list(engine.retrievers) else "",
         )
 
 
@@ -97,7 +100,7 @@ async def answers(engine: Engine, data: Any, is_asked: Callable[[], bool]) -> As
 
 
 def _html(engine: Engine, asked: Asked, columns: Sequence[Column]) -> str:
-    return comparison_html(compare(engine, asked.query, columns), asked.number)
+    return comparison_html(compare(engine, asked.query, columns, asked.by), asked.number)
 
 
 def _first(engine: Engine, asked: Asked, system: str) -> Column:

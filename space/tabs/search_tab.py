@@ -10,10 +10,10 @@ import gradio as gr
 from builders.collections.pydocs.libraries import is_pydocs
 from space.engine import MAX_CHARACTERS, Engine
 from space.serving.answering import MOST_COLUMNS, answers
+from space.tabs.queries_table import SIGNS
 
 
-SCRIPT = Path(__file__).resolve().parent.parent / "page.js"
-SIGNS = {"helped": "▲", "hurt": "▼", "unchanged": "="}
+SCRIPTS = [Path(__file__).resolve().parent.parent / name for name in ("page.js", "table.js")]
 # A query that no page of an English collection shares a word with: the inverse of a matrix.
 CHINESE = "求矩阵的逆"
 
@@ -30,16 +30,12 @@ async def answer(engine: Engine, visitor: Visitor, data: Any) -> AsyncGenerator[
     visitor.asked = mine = object()
     async for html in answers(engine, data, lambda: visitor.asked is mine):
         yield gr.skip() if html is None else html
+    # Gradio sends the last value once more when it ends, and by then the page may show what was asked since.
+    yield gr.skip()
 
 
-def search_tab(engine: Engine, page: gr.Blocks, tabs: gr.Tabs) -> None:
+def search_tab(engine: Engine, page: gr.Blocks) -> None:
     """Add the tab to the page that is being laid out."""
-
-    async def asked(visitor: Visitor, event: gr.EventData) -> AsyncGenerator[Any]:
-        async for step in answer(engine, visitor, event._data):
-            yield step
-
-    opening = engine.examples[0] if engine.examples else None
     chosen = [engine.student]
     with gr.Tab("Search", id="search") as tab:
         with gr.Row(equal_height=True):
@@ -57,39 +53,52 @@ def search_tab(engine: Engine, page: gr.Blocks, tabs: gr.Tabs) -> None:
             )
             button = gr.Button("Search", variant="primary", scale=1, min_width=110)
         gr.HTML(_examples_html(engine), elem_classes="qe-flush")
-        systems = gr.CheckboxGroup(
-            list(engine.systems),
-            value=chosen,
-            label=f"Beside the plain query (the first {MOST_COLUMNS} are shown)",
-            elem_id="qe-systems",
+        beside = f"Beside the plain query (the first {MOST_COLUMNS} are shown)"
+        systems = gr.CheckboxGroup(list(engine.systems), value=chosen, label=beside)
+        retriever = gr.Radio(
+            list(engine.retrievers),
+            value=engine.settings.retriever,
+            label="Searched by",
+            visible=len(engine.retrievers) > 1,
         )
         result = gr.HTML(
             elem_classes="qe-flush",
             elem_id="qe-result",
-            js_on_load=SCRIPT.read_text(encoding="utf-8"),
-            opening=opening.query if opening else "",
+            js_on_load="\n".join(path.read_text(encoding="utf-8") for path in SCRIPTS),
+            opening=engine.examples[0].query if engine.examples else "",
             systems=chosen,
+            by=engine.settings.retriever,
             queries=list(engine.recorded),
         )
-    visitor = gr.State(Visitor())
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    result.submit(asked, visitor, result, **private, trigger_mode="multiple", concurrency_limit=None)
-    shown: list[Any] = [query, systems, tabs]
+    _answer_what_is_asked(engine, result)
+    shown: list[Any] = [query, systems, retriever]
     result.undo(None, None, shown, js="() => window.qe.start()", **private)
-    start = (
-        "async () => { while (!window.qe) await new Promise((go) => setTimeout(go, 20)); return window.qe.start(); }"
-    )
-    page.load(None, None, shown, js=start, **private)
-    gr.on(
-        [button.click, query.submit],
-        None,
-        [query, systems],
-        None,
-        js="(query, systems) => { window.qe.ask({ query, systems }); }",
-        **private,
-    )
+    ready = "while (!window.qe) await new Promise((go) => setTimeout(go, 20));"
+    page.load(None, None, shown, js=f"async () => {{ {ready} return window.qe.start(); }}", **private)
+    ask = "(query, systems, by) => { window.qe.ask({ query, systems, by }); }"
+    gr.on([button.click, query.submit], None, [query, systems, retriever], None, js=ask, **private)
+    # What is chosen in a list is asked with the query that was asked, not with one half typed.
+    retriever.input(None, retriever, None, js="(by) => { window.qe.ask({ by }); }", **private)
     systems.input(None, systems, None, js="(systems) => { window.qe.ask({ systems }); }", **private)
     tab.select(None, None, None, js="() => { window.qe?.open('search'); }", **private)
+
+
+def _answer_what_is_asked(engine: Engine, result: gr.HTML) -> None:
+    async def asked(visitor: Visitor, event: gr.EventData) -> AsyncGenerator[Any]:
+        async for step in answer(engine, visitor, event._data):
+            yield step
+
+    result.submit(
+        asked,
+        gr.State(Visitor()),
+        result,
+        api_visibility="private",
+        show_progress="hidden",
+        # A second one starts at once, and the first one sees it.
+        trigger_mode="multiple",
+        concurrency_limit=None,
+    )
 
 
 def _examples_html(engine: Engine) -> str:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import threading
 
 import pytest
@@ -51,6 +52,16 @@ def test_edited_words_are_searched_as_they_are(engine):
     assert ">save disk</textarea>" in page and "<b>edited</b>" in page and "lib.save" in page
     (page,) = steps(engine, asked | {"words": {STUDENT: ""}})
     assert "nothing beyond the query" in page and engine.systems[STUDENT].asked == []
+
+
+def test_another_retriever_or_formation_searches(engine):
+    words = "polynomial polynomial polynomial"
+    found = [
+        steps(engine, {"query": "file array", "systems": [STUDENT], "words": {STUDENT: words}, "by": by})[0]
+        for by in ("bm25s", "once", "no such")
+    ]
+    ranked = [re.findall(r"<code>([^<]+)</code>", page) for page in found]
+    assert ranked[0] == ranked[2] != ranked[1]
 
 
 def test_whoever_asks_again_gets_no_late_answer(engine):

