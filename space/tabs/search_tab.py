@@ -1,6 +1,7 @@
 """Lays out the tab where queries are typed, their expansions edited, and the rankings compared."""
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -23,15 +24,6 @@ class Visitor:
 
     def __init__(self) -> None:
         self.asked: object = None
-
-
-async def answer(engine: Engine, visitor: Visitor, data: Any) -> AsyncGenerator[Any]:
-    """The steps of one answer, as long as the visitor asked for nothing else."""
-    visitor.asked = mine = object()
-    async for html in answers(engine, data, lambda: visitor.asked is mine):
-        yield gr.skip() if html is None else html
-    # Gradio sends the last value once more when it ends, and by then the page may show what was asked since.
-    yield gr.skip()
 
 
 def search_tab(engine: Engine, page: gr.Blocks) -> None:
@@ -70,8 +62,9 @@ def search_tab(engine: Engine, page: gr.Blocks) -> None:
             by=engine.settings.retriever,
             queries=list(engine.recorded),
         )
+        # Inside: what stands between tabs counts as one, and gradio then draws another twice.
+        _answer_what_is_asked(engine, result)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    _answer_what_is_asked(engine, result)
     shown: list[Any] = [query, systems, retriever]
     result.undo(None, None, shown, js="() => window.qe.start()", **private)
     ready = "while (!window.qe) await new Promise((go) => setTimeout(go, 20));"
@@ -85,9 +78,15 @@ def search_tab(engine: Engine, page: gr.Blocks) -> None:
 
 
 def _answer_what_is_asked(engine: Engine, result: gr.HTML) -> None:
+    """The steps of one answer, as long as the visitor asked for nothing else."""
+
     async def asked(visitor: Visitor, event: gr.EventData) -> AsyncGenerator[Any]:
-        async for step in answer(engine, visitor, event._data):
-            yield step
+        visitor.asked = mine = object()
+        async with aclosing(answers(engine, event._data, lambda: visitor.asked is mine)) as steps:
+            async for html in steps:
+                yield gr.skip() if html is None else html
+        # Gradio sends the last value once more when it ends, and by then the page may show what was asked since.
+        yield gr.skip()
 
     result.submit(
         asked,

@@ -107,6 +107,8 @@ def test_cancel_and_a_closed_tab_free_the_line(visit, engine, student, monkeypat
     assert engine.line.ahead(engine.line.join()) == 3
     first.get_by_role("button", name="Cancel").click()
     first.wait_for_selector("text=Cancelled")
+    first.wait_for_timeout(600)
+    assert first.locator("text=Cancelled").is_visible(), "the end of what was asked before changed it"
     assert "lib.lstsq" in first.inner_text(".qe-side >> nth=0")
     second.close()
     deadline = time.monotonic() + 10
