@@ -51,7 +51,8 @@ class Side:
 class Column:
     """What one system adds: its expansion and what that finds, or one line why there is none yet, or none at all.
 
-    `lucene` is the query for an engine that reads Lucene's syntax, where the formation has one.
+    `lucene` is the query for an engine that reads Lucene's syntax, where the formation has one; `runs` whether a model
+    of this system can be asked here.
     """
 
     system: str
@@ -60,6 +61,7 @@ class Column:
     notice: str = ""
     waits: bool = False
     lucene: str = ""
+    runs: bool = True
 
 
 @dataclass(frozen=True, slots=True)

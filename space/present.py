@@ -105,7 +105,7 @@ def _column(comparison: Comparison, column: Column) -> str:
     heading = f"<h2>Query + {name}</h2>"
     if column.written is None or column.side is None:
         cancel = f' {_BUTTON} data-do="cancel">Cancel</button>' if column.waits else ""
-        live = "" if column.waits else f' {_BUTTON} data-do="live">Run live</button>'
+        live = f' {_BUTTON} data-do="live">Run live</button>' if column.runs and not column.waits else ""
         state = "qe-notice qe-busy" if column.waits else "qe-notice"
         return (
             f'<section class="qe-side" aria-label="Query + {name}"><header>{heading}</header>'
@@ -114,15 +114,15 @@ def _column(comparison: Comparison, column: Column) -> str:
         )
     return (
         f'<section class="qe-side qe-new" aria-label="Query + {name}"><header>{heading}'
-        f"{_words(comparison.query, column.written, name, column.lucene)}"
+        f"{_words(comparison.query, column, column.written)}"
         f'<p class="qe-cost">{_cost(column.written)} · {_scored(column.side)}</p></header>'
         f"{_hits(column.side, 'from')}</section>"
     )
 
 
-def _words(query: str, written: Written, name: str, lucene: str) -> str:
+def _words(query: str, column: Column, written: Written) -> str:
     """The expansion, as a field to change."""
-    text = escape(written.text)
+    name, text, lucene = escape(column.system), escape(written.text), column.lucene
     note = ""
     if not with_new_words(query, [written.text]):
         wrote = "no new word" if text else "nothing"
@@ -132,7 +132,7 @@ def _words(query: str, written: Written, name: str, lucene: str) -> str:
         buttons = f' {_BUTTON} data-do="lucene" data-text="{escape(lucene)}">Copy as Lucene</button>'
     if written.source == "edited":
         buttons += f' {_BUTTON} data-do="reset" data-system="{name}">Reset</button>'
-    elif written.source == "recorded":
+    elif written.source == "recorded" and column.runs:
         buttons += f' {_BUTTON} data-do="live">Run live</button>'
     return (
         f'<label class="qe-field"><span class="qe-plus" aria-hidden="true">+</span>'

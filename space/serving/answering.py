@@ -105,16 +105,17 @@ def _html(engine: Engine, asked: Asked, columns: Sequence[Column]) -> str:
 
 def _first(engine: Engine, asked: Asked, system: str) -> Column:
     """What can be said of a system without waiting."""
+    column = Column(system, runs=not engine.systems[system].at_once)
     if system in asked.words:
         text = asked.words[system]
-        return Column(system, Written(text, len(text.split()), None, "edited"))
+        return replace(column, written=Written(text, len(text.split()), None, "edited"))
     try:
         found = engine.at_once(system, asked.query, asked.live)
     except KitError as error:
-        return Column(system, notice=str(error))
+        return replace(column, notice=str(error))
     if found is not None:
-        return Column(system, found)
-    return Column(system, notice=CANCELLED) if asked.cancelled else Column(system, waits=True)
+        return replace(column, written=found)
+    return replace(column, notice=CANCELLED) if asked.cancelled else replace(column, waits=True)
 
 
 async def _written(

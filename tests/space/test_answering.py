@@ -46,6 +46,13 @@ def test_what_was_recorded_is_shown_at_once_and_run_live_when_told(engine):
     assert "words for store arrays on disk" in live and "Run live" not in live
 
 
+def test_a_system_that_is_not_carried_has_answers_to_test_queries_alone(engine):
+    (page,) = steps(engine, {"query": "file", "systems": ["sft"]})
+    assert "words of sft</textarea>" in page and "Run live" not in page
+    (page,) = steps(engine, {"query": "fit the line", "systems": ["sft"]})
+    assert "does not run here" in page and "Run live" not in page and "lib.polyfit" in page
+
+
 def test_edited_words_are_searched_as_they_are(engine):
     asked = {"query": "fit the line", "systems": [STUDENT], "words": {STUDENT: " save  disk "}}
     (page,) = steps(engine, asked)
