@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.collections.collection import Collection, Document, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
-from builders.expanders.expander import greedy
+from builders.expanders.expander import greedy, searched_together
 from builders.expanders.local import LocalExpander
 from builders.expanders.trained import QueryExpander
 from builders.measures.retrieval_measures.ranking import measure
@@ -227,8 +227,10 @@ class Engine:
         model.load()
         told = self.folder / settings.prompt
         prompt = load_prompt(str(told) if told.is_file() else settings.prompt)
-        sampling = greedy(settings.max_new_tokens)
-        return QueryExpander(name, model, prompt, sampling, 1, settings.formation, retriever=settings.retriever)
+        sampling, samples = greedy(settings.max_new_tokens), settings.samples
+        if samples > 1:
+            sampling = searched_together(settings.max_new_tokens, settings.temperature, settings.top_k)
+        return QueryExpander(name, model, prompt, sampling, samples, settings.formation, retriever=settings.retriever)
 
     @functools.cached_property
     def _collection(self) -> "Collection":

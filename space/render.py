@@ -144,6 +144,7 @@ def _settings(results: dict[str, Any], adapter: str | None, files: Files) -> Spa
             for name, row in sorted(results["systems"].items(), key=lambda item: order.get(item[0], len(order)))
         },
         without_relevant=without_relevant(results["collection"], evaluated["split"]),
+        **{name: evaluated[name] for name in ("samples", "temperature", "top_k") if name in evaluated},
     )
 
 

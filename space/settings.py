@@ -8,6 +8,7 @@ from typing import Any
 
 from builders.artifacts.records import read_record
 from builders.errors import KitError
+from builders.grading.results_form import decoding_in_words
 
 
 SETTINGS = "space.json"
@@ -69,6 +70,8 @@ class SpaceSettings:
             System → what was measured, `plain` first.
         without_relevant (`int`, *optional*, defaults to 0):
             Judged queries of the split that were not measured, since no document is relevant to them.
+        samples (`int`), temperature (`float`), top_k (`int`), *optional*:
+            How many expansions of a query are searched together, and how several are drawn; one is greedy.
         by_retriever (`Mapping[str, Mapping[str, float]]`, *optional*):
             Retriever → system → nDCG@10, where more than one was measured.
         more_retrievers (`Mapping[str, Sequence[str]]`, *optional*):
@@ -93,6 +96,9 @@ class SpaceSettings:
     hardware: str
     measured: Mapping[str, System]
     without_relevant: int = 0
+    samples: int = 1
+    temperature: float = 1.0
+    top_k: int = 50
     by_retriever: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     more_retrievers: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
@@ -101,6 +107,12 @@ class SpaceSettings:
         """The queries that were measured, and how many could not be."""
         more = f" ({self.without_relevant} more have no relevant document)" if self.without_relevant else ""
         return f"{self.measured['plain'].queries} held-out {self.split} queries{more}"
+
+    @property
+    def written(self) -> str:
+        """How expansions are written, in words."""
+        drawn = {name: getattr(self, name) for name in ("samples", "temperature", "top_k", "max_new_tokens")}
+        return decoding_in_words({"greedy": self.samples == 1, **drawn})
 
     @property
     def counts_silence(self) -> bool:
