@@ -131,7 +131,7 @@ def test_results_say_what_was_measured(demo):
     import pyarrow.parquet as parquet
 
     results = one_retriever(in_one_form(json.loads(demo.results.read_text())))
-    assert list(results["systems"]) == ["plain", "pyserini+rm3", "base", "sft", "dpo"]
+    assert list(results["systems"]) == ["plain", "bm25s+rm3:2:20:0.6", "base", "sft", "dpo"]
     rows = parquet.read_table(demo.folder / "per_query.parquet").to_pylist()
     for name, system in results["systems"].items():
         mine = [row for row in rows if row["system"] == name]
@@ -145,7 +145,7 @@ def test_results_say_what_was_measured(demo):
     test = {query.id for query in load_pydocs().split("test")}
     assert {row["query_id"] for row in rows} <= test
     assert (demo.folder / "ndcg_delta.png").read_bytes().startswith(b"\x89PNG")
-    assert re.search(r"\| plain \|.*\n\| pyserini\+rm3 \|.*\n\| base \|", demo.printed["evaluate"])
+    assert re.search(r"\| plain \|.*\n\| bm25s\+rm3:\S+ \|.*\n\| base \|", demo.printed["evaluate"])
 
 
 def test_a_second_run_changes_no_byte(demo, embedded_model):

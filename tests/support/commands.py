@@ -156,17 +156,28 @@ def settings(words: Sequence[str]) -> dict[str, Any]:
 
 
 def stages(folder: Path, model: str) -> dict[str, list[str | Path]]:
-    """The six stages of the demo's README, with smaller numbers and other folders."""
+    """The six stages of the demo's README, with smaller numbers and other folders; the model writes the candidates."""
     commands = started((EXPERIMENTS / "demo/README.md").read_text())
     expansions, preferences = folder / "expansions", folder / "preferences"
     sft, dpo = folder / "models/sft", folder / "models/dpo"
     few = ["--max_new_tokens", str(TOKENS)]
+    prompts, formation = ["api-docs-zero-shot", "api-docs-few-shot"], ["--formation", "q*5+e"]
     other: dict[str, list[str | Path]] = {
         "expansions": [
             *("--output_dir", expansions, "--model", model, *few),
             *("--num_train", str(QUERIES), "--num_validation", "2", "--samples", str(SAMPLES)),
+            *("--expander", "local", "--dtype", "float32", "--temperature", "0.9", "--prompts", *prompts, *formation),
         ],
-        "preferences": ["--expansions", expansions, "--output_dir", preferences, "--min_margin", "0.001"],
+        "preferences": [
+            "--expansions",
+            expansions,
+            "--output_dir",
+            preferences,
+            "--min_margin",
+            "0.001",
+            "--with_plain",
+            "false",
+        ],
         "sft": [
             *("--expansions", expansions, "--output_dir", sft, "--model_name_or_path", model),
             *("--num_train_epochs", "1", "--per_device_train_batch_size", "4"),
@@ -177,7 +188,7 @@ def stages(folder: Path, model: str) -> dict[str, list[str | Path]]:
         ],
         "evaluate": [
             *("--output_dir", folder, "--model", model, "--adapters", sft, dpo, *few),
-            *("--num_queries", str(TEST_QUERIES)),
+            *("--num_queries", str(TEST_QUERIES), "--prompt", prompts[0], *formation),
         ],
         "cards": ["--adapters", sft, dpo, "--results", folder / "results.json"],
     }
