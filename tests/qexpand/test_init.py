@@ -50,6 +50,17 @@ def chinese(root):
     return write(root, {"corpus.jsonl": jsonl(documents), "queries.jsonl": jsonl(queries), **qrels})
 
 
+def test_a_strangers_name_leads_out_of_no_folder(tmp_path):
+    here = tmp_path / "a/b"
+    collection(here / "tiny")
+    (here / "tiny/collection.yaml").write_text("name: ../../elsewhere\n")
+    done = init("tiny", here)
+    assert done.stdout == "next: qexpand run out/elsewhere/recipe.yaml\n", done.stderr
+    assert [path.relative_to(here).as_posix() for path in tmp_path.rglob("recipe.yaml")] == [
+        "out/elsewhere/recipe.yaml"
+    ]
+
+
 def test_a_beir_folder_is_described_and_given_a_recipe(tmp_path):
     collection(tmp_path / "tiny")
     done = init("tiny", tmp_path)

@@ -6,6 +6,7 @@
 Nothing is trained and nothing is sent anywhere. `qexpand run` takes the recipe.
 """
 
+import re
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -44,7 +45,7 @@ def main() -> None:
     told = [*found.lines(), machine.line()]
     for line in told:
         say(line)
-    folder = Path(args.output_dir or f"out/{found.name}")
+    folder = Path(args.output_dir or f"out/{folder_name(found.name)}")
     settings = chosen_settings(args.collection, folder, found, machine, args.prompt)
     text = recipe_text(settings, ["A run of all stages: `qexpand run` with this file. Chosen by:", *told])
     path = folder / RECIPE
@@ -53,6 +54,11 @@ def main() -> None:
     atomic_write(path, text.encode())
     say(f"student: {settings['model']}; prompt: {settings['prompts'][0]}; all settings: {path}")
     sys.stdout.write(f"next: qexpand run {path}\n")
+
+
+def folder_name(name: str) -> str:
+    """The name of a collection as that of one folder: a stranger's leads nowhere else."""
+    return re.sub(r"[^\w.-]+", "-", name).strip(".-") or "collection"
 
 
 def named_first(name: str) -> list[str]:
