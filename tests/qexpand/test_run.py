@@ -169,6 +169,22 @@ def test_a_stage_shows_its_result_and_a_log_keeps_the_rest(code, tmp_path, capsy
     assert "Map" not in told
 
 
+MUCH = "print('x' * 1_000_000); print('out/x: 5 pairs')"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here, which is always full")
+@pytest.mark.parametrize("reason", ["No space left on device", "Is a directory"])
+def test_a_stage_goes_on_where_its_log_cannot(reason, tmp_path, capsys):
+    if reason == "Is a directory":
+        (tmp_path / "run.log").mkdir()
+    else:
+        (tmp_path / "run.log").symlink_to("/dev/full")
+    shown = ShownOutput(tmp_path / "run.log", Path("out/x"))
+    run_stage(["-c", MUCH], tmp_path / "x", None, shown)
+    assert shown.result == "out/x: 5 pairs"
+    assert capsys.readouterr().err.count(f"run.log: cannot be written ({reason})") == 1
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -32,7 +32,8 @@ class ShownOutput:
 
     def __init__(self, log: Path, folder: Path) -> None:
         self.log, self.result = log, ""
-        self._folder, self._errors, self._rest, self._bar = str(folder), 0, b"", False
+        self._folder, self._errors, self._rest = str(folder), 0, b""
+        self._bar = self._lost = False
         self._last: list[str] = []
 
     def read(self, stream: IO[bytes]) -> threading.Thread:
@@ -53,14 +54,34 @@ class ShownOutput:
         self._wipe()
 
     def _read(self, stream: IO[bytes]) -> None:
-        self.log.parent.mkdir(parents=True, exist_ok=True)
-        with stream, self.log.open("ab", buffering=0) as file:
+        with stream, self._opened() as file:
             while found := os.read(stream.fileno(), 1 << 16):
-                file.write(found)
+                self._keep(file, found)
                 *whole, self._rest = re.split(rb"[\r\n]+", self._rest + found)
                 for line in whole:
                     self._take(line.decode(errors="replace"))
         self._take(self._rest.decode(errors="replace"))
+
+    def _keep(self, file: IO[bytes], found: bytes) -> None:
+        """Write to the log. Where that fails reading goes on: a stage must not wait for somebody to take its words."""
+        if self._lost:
+            return
+        try:
+            file.write(found)
+        except OSError as error:
+            self._lose(error)
+
+    def _opened(self) -> IO[bytes]:
+        try:
+            self.log.parent.mkdir(parents=True, exist_ok=True)
+            return self.log.open("ab", buffering=0)
+        except OSError as error:
+            self._lose(error)
+            return open(os.devnull, "ab", buffering=0)
+
+    def _lose(self, error: OSError) -> None:
+        self._lost = True
+        say(f"{self.log}: cannot be written ({error.strerror}); what the stages print is not kept")
 
     def _take(self, line: str) -> None:
         if _OURS.match(line):
