@@ -1,1 +1,1 @@
-"""The console command `qexpand`: it stands above the rooms and knows which of them does what."""
+"""Console command `qexpand`, above the rooms: it knows which of them does what."""

@@ -1,4 +1,4 @@
-"""The demo's runner: what it reads of the experiment's README, and what it refuses."""
+"""What the runner of the demo reads of the experiment's README, and what it refuses."""
 
 from pathlib import Path
 
