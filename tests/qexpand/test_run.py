@@ -218,12 +218,26 @@ def test_what_a_run_needs_is_asked_before_it_begins(old, new, message, here):
     assert not (here / "out").exists()
 
 
-def test_a_file_of_somebody_else_is_not_written_over(here):
-    (here / "out/mine/stages").mkdir(parents=True)
-    (here / "out/mine/stages/sft.yaml").write_text("years of work")
-    done = command_here("-m", "qexpand", "run", "mine.yaml", cwd=here)
-    assert "stages/sft.yaml: is no file of this kit and would be written over" in refused(done)
-    assert (here / "out/mine/stages/sft.yaml").read_text() == "years of work"
+FOREIGN = {
+    "stages/sft.yaml": "stages/sft.yaml: is no file of this kit and would be written over",
+    "run.log": "run.log: is no file of this kit and would be written over",
+    "expansions/holiday.jpg": "expansions: holds files that are no dataset of this kit (holiday.jpg)",
+    "preferences/holiday.jpg": "preferences: holds files that are no dataset of this kit",
+    "models/dpo/holiday.jpg": "dpo: holds files that are no trained model of this kit",
+    "models/sft.work/holiday.jpg": "sft.work: holds files that are no unfinished training of this kit",
+    "results.json": "holds files that are no results of this kit (results.json)",
+    "evaluation.work/holiday.jpg": "holds files that are no unfinished work of this kit",
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_folder_of_somebody_else_is_left_as_it_is(name, here):
+    place = here / "out/mine" / name
+    place.parent.mkdir(parents=True)
+    place.write_text("years of work")
+    before = sorted(here.rglob("*"))
+    assert FOREIGN[name] in refused(command_here("-m", "qexpand", "run", "mine.yaml", cwd=here))
+    assert place.read_text() == "years of work" and sorted(here.rglob("*")) == before
 
 
 def test_every_command_is_reached_from_the_console():
@@ -238,3 +252,8 @@ def test_a_missing_library_is_named_with_its_extra():
     script = "import sys; sys.modules['psutil'] = None; sys.argv = ['qexpand', 'run', 'x.yaml']\n"
     done = command("-c", f"{script}from qexpand.__main__ import console; console()")
     assert refused(done) == "error: psutil is missing: pip install 'query-expansion-kit[train]'"
+
+
+def test_a_terminal_of_other_letters_is_written_to_as_well():
+    done = command("-m", "qexpand", "--help", PYTHONIOENCODING="ascii")
+    assert done.returncode == 0 and "a collection ? what is in it" in done.stdout, done.stderr

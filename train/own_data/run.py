@@ -17,7 +17,7 @@ from builders.cli import parse, say
 from builders.processes import Processes
 from train.own_data.init import named_first
 from train.own_data.run_recipe import kit_file, read_run_recipe
-from train.own_data.stage_list import Stage, stages
+from train.own_data.stage_list import Stage, require_own_run, stages
 from train.pipeline.shown_output import ShownOutput
 from train.pipeline.stages import run_stage
 from train.reports.gain_summary import gain_summary
@@ -51,10 +51,12 @@ def run_recipe(path: str, verbose: bool = False) -> None:
             Whether all that the stages print is shown.
 
     Raises:
-        KitError: the recipe cannot be read, somebody else runs it, or a stage failed (it has said why).
+        KitError: the recipe cannot be read, its folder holds somebody else's files, somebody else runs it, or a stage
+            failed (it has said why).
     """
     recipe = read_run_recipe(path)
     launcher = recipe.accelerate_config and str(kit_file(recipe.accelerate_config, f"{path}: accelerate_config"))
+    require_own_run(recipe, LOG)
     with locked(recipe.out / WORK, Processes(0, 1)):
         run_stages(stages(recipe), recipe.out, launcher, verbose)
     sys.stdout.write(gain_summary(recipe.out, f"qexpand publish {path} --owner YOU"))

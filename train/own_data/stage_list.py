@@ -8,10 +8,13 @@ from typing import Any
 import yaml
 
 from builders.artifacts.files import atomic_write
+from builders.artifacts.ownership import ANSWERS, DATASET, paths, require_free, require_own, require_own_work
 from builders.errors import KitError
 from builders.prompts.load import load_prompt
 from builders.recipe_file import read_recipe
-from train.own_data.run_recipe import RunRecipe, kit_file
+from train.evaluation.results_writer import EVALUATION
+from train.own_data.run_recipe import STAGES, RunRecipe, kit_file
+from train.run_settings import require_own_folders
 
 
 RECIPES = "stages"
@@ -48,9 +51,6 @@ def stages(recipe: RunRecipe) -> list[Stage]:
     Args:
         recipe ([`RunRecipe`]):
             The recipe.
-
-    Raises:
-        KitError: somebody else's file stands there.
     """
     out, models = recipe.out, recipe.out / "models"
     expansions, pairs = out / "expansions", out / "preferences"
@@ -76,6 +76,38 @@ def stages(recipe: RunRecipe) -> list[Stage]:
     return [*found, Stage("model cards", ["-m", "model_cards", *_words(cards)], out)]
 
 
+def require_own_run(recipe: RunRecipe, log: str) -> None:
+    """Refuse a folder where a stage would be refused, or somebody else's file written over, before any is written.
+
+    Args:
+        recipe ([`RunRecipe`]):
+            The recipe.
+        log (`str`):
+            The file in its folder that keeps what the stages print.
+
+    Raises:
+        KitError: something that is none of the kit's stands where a result goes.
+    """
+    out, reads = recipe.out, paths(recipe.collection, recipe.model, *recipe.prompts)
+    require_free(out, EVALUATION.files, EVALUATION.work)
+    require_own(out / "expansions", DATASET, *reads)
+    require_own_work(out / "expansions", ANSWERS, *reads)
+    if recipe.dpo is not None:
+        require_own(out / "preferences", DATASET, *reads)
+    for model in recipe.adapters:
+        require_own_folders(model, *reads)
+    told = [out / RECIPES / f"{name}.yaml" for name in STAGES]
+    there = [path for path in told if path.exists()]
+    foreign = [path for path in there if not _is_made(path)]
+    # A run writes its stages first, and then what they print.
+    if foreign := [*foreign, *([out / log] if (out / log).exists() and not there else [])]:
+        raise KitError(f"{foreign[0]}: is no file of this kit and would be written over: give another output_dir")
+
+
+def _is_made(path: Path) -> bool:
+    return path.is_file() and path.read_text(encoding="utf-8", errors="replace").startswith(MADE)
+
+
 def _stage(
     recipe: RunRecipe, name: str, title: str, shared: Mapping[str, Any], places: Mapping[str, Any], folder: Path
 ) -> Stage:
@@ -85,8 +117,6 @@ def _stage(
     base = read_recipe(str(kit_file(str(config), name))) if config else {}
     path = recipe.out / RECIPES / f"{name}.yaml"
     given = {key: value for key, value in {**base, **shared, **own}.items() if value is not None}
-    if path.exists() and not path.read_text(encoding="utf-8", errors="replace").startswith(MADE):
-        raise KitError(f"{path}: is no file of this kit and would be written over: give another output_dir")
     atomic_write(path, (MADE + yaml.safe_dump(given, sort_keys=False, allow_unicode=True)).encode())
     room = "builders" if name in ("expansions", "preferences") else "train"
     words = ["-m", room, name, "--config", str(path), *_words(places), "--output_dir", str(folder)]
