@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -91,6 +92,9 @@ def run(main: Callable[[], None]) -> None:
 
     Exit codes: 0 done, 2 something to put right, 130 interrupted (the same command continues where it was).
     """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # A terminal or a file without this letter gets another.
+            stream.reconfigure(errors="replace")
     try:
         main()
     except KitError as error:

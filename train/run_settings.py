@@ -104,12 +104,12 @@ def work_folder(output_dir: Path, settings: dict[str, Any]) -> Path:
     folder = require_own_work(output_dir, CHECKPOINTS)
     note = folder / "settings.json"
     text = dump_json(settings)
-    if note.exists() and note.read_text() in (text, dump_json(earlier_settings(settings))):
+    if note.exists() and note.read_text(encoding="utf-8") in (text, dump_json(earlier_settings(settings))):
         return folder
     if note.exists():
         say(f"{folder}: checkpoints of other settings, starting anew")
     with atomic_folder(folder, CHECKPOINTS) as fresh:
-        (fresh / note.name).write_text(text)
+        (fresh / note.name).write_text(text, encoding="utf-8")
     return folder
 
 
@@ -118,7 +118,7 @@ def leave_work(output_dir: Path, settings: dict[str, Any]) -> None:
     folder = output_dir.with_name(f"{output_dir.name}.work")
     if not CHECKPOINTS.is_made(folder):
         return
-    if (folder / "settings.json").read_text() == dump_json(settings):
+    if (folder / "settings.json").read_text(encoding="utf-8") == dump_json(settings):
         discard(folder)
     else:
         say(f"{folder}: holds checkpoints of other settings, of a training that did not end; remove it if none will")
@@ -140,7 +140,7 @@ def last_checkpoint(folder: Path) -> str | None:
 
 def is_last(checkpoint: str) -> bool:
     """Whether nothing is left to train after a checkpoint."""
-    state = json.loads((Path(checkpoint) / "trainer_state.json").read_text())
+    state = json.loads((Path(checkpoint) / "trainer_state.json").read_text(encoding="utf-8"))
     return bool(state["global_step"] >= state["max_steps"])
 
 
@@ -149,7 +149,7 @@ def _check(checkpoint: Path) -> None:
     from safetensors import safe_open
 
     # The trainer's state is the last file that the Trainer writes.
-    json.loads((checkpoint / "trainer_state.json").read_text())
+    json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
     for weights in checkpoint.rglob("*.safetensors"):
         with safe_open(weights, "np"):  # Its header promises the file's length.
             pass

@@ -47,7 +47,8 @@ def locked(folder: Path, processes: Processes) -> Iterator[None]:
         yield
     finally:
         if taken:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows removes no file that somebody reads; it is a dead process's lock then.
+                path.unlink()
         with suppress(OSError):
             for place in absent if processes.is_main else ():
                 place.rmdir()  # Unless something has been written there.

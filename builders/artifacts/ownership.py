@@ -67,7 +67,7 @@ def require_own_work(output: Path, kind: Kind, *reads: str | Path | None) -> Pat
 
 def paths(*names: str | None) -> list[str]:
     """Those names of prompts or collections that are paths; `pydocs` is none, whatever folder is called so."""
-    return [name for name in names if name and (os.sep in name or Path(name).is_file())]
+    return [name for name in names if name and ("/" in name or os.sep in name or Path(name).is_file())]
 
 
 def require_free(folder: Path, files: Sequence[str], work: str) -> None:

@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _MARK = re.compile(r"\.(?P<old>old\.)?(?:(?P<mark>[0-9a-f]{6}-\d+-[0-9a-f]{6})\.)?[a-z0-9_]{8}")
 _CWD, _EXCHANGE, _SWAP = -100, 2, 2
+# Windows has on the disk only what it may write.
+_SYNCED = os.O_RDWR if os.name == "nt" else os.O_RDONLY
 
 
 def temporary_name(path: Path) -> str:
@@ -64,9 +66,9 @@ def discard(place: Path) -> None:
     if not place.is_dir():
         return
     with suppress(OSError):
-        aside = tempfile.mkdtemp(prefix=temporary_name(place), dir=place.parent)
+        aside = Path(tempfile.mkdtemp(prefix=temporary_name(place), dir=place.parent))
         try:
-            os.rename(place, aside)
+            _rename(place, aside)
         finally:
             shutil.rmtree(aside, ignore_errors=True)
 
@@ -103,6 +105,8 @@ def _tell(path: Path) -> None:
 
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder on the disk; a new file is safe only when the folder that names it is."""
+    if os.name == "nt":  # Windows opens no folder, and has their names on the disk by itself.
+        return
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)
@@ -117,7 +121,7 @@ def _sync_tree(folder: Path) -> None:
     """Have all that a folder holds on the disk."""
     for root, _, names in os.walk(folder):
         for path in filter(os.path.isfile, (os.path.join(root, name) for name in names)):
-            handle = os.open(path, os.O_RDONLY)
+            handle = os.open(path, _SYNCED)
             try:
                 os.fsync(handle)
             finally:
@@ -127,6 +131,8 @@ def _sync_tree(folder: Path) -> None:
 
 def _exchange(one: Path, other: Path) -> bool:
     """Exchange two names in one step; `False` where the system or the file system cannot."""
+    if os.name == "nt":
+        return False
     library = ctypes.CDLL(None, use_errno=True)
     names = (os.fsencode(one), os.fsencode(other))
     if sys.platform == "darwin":
@@ -145,7 +151,7 @@ def _set_aside(made: Path, place: Path) -> None:
     """In two steps: the old folder is set aside, the new one takes its place and the old one the new one's name."""
     old = Path(tempfile.mkdtemp(prefix=f".{place.name}.old.{Writer.here().mark}.", dir=place.parent))
     try:
-        os.rename(place, old)
+        _rename(place, old)
         sync_folder(place.parent)
         os.rename(made, place)
         sync_folder(place.parent)
@@ -154,3 +160,9 @@ def _set_aside(made: Path, place: Path) -> None:
         if not os.path.lexists(place):
             os.rename(old, place)
         raise
+
+
+def _rename(folder: Path, empty: Path) -> None:
+    """Give a folder the name of an empty one, which goes first: Windows puts nothing in its place."""
+    empty.rmdir()
+    os.rename(folder, empty)

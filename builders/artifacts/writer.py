@@ -31,7 +31,7 @@ class Writer:
 
     def is_alive(self) -> bool:
         """Whether it still runs; of another machine's processes nothing is known, so they do."""
-        return self.host != socket.gethostname() or _start(self.pid) == self.start
+        return self.host != socket.gethostname() or _start(self.pid) in (self.start, "")
 
     @property
     def mark(self) -> str:
@@ -43,7 +43,7 @@ def has_left(mark: str) -> bool:
     """Whether the process of a mark ran on this machine and runs no more."""
     _, pid, start = mark.split("-")
     found = _start(int(pid))
-    return not is_elsewhere(mark) and (found is None or _short(found) != start)
+    return not is_elsewhere(mark) and (found is None or found != "" and _short(found) != start)
 
 
 def is_elsewhere(mark: str) -> bool:
@@ -60,13 +60,15 @@ def _start(pid: int) -> str | None:
         return None if state[0] in "ZX" else f"{boot}/{state[19]}"
     except (OSError, IndexError):
         pass
+    # Not by `os.kill(pid, 0)`, which on Windows ends the process.
+    import psutil
+
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return str(psutil.Process(pid).create_time()) if psutil.pid_exists(pid) else None
+    except (psutil.NoSuchProcess, OverflowError):
         return None
-    except (OSError, OverflowError):
-        pass
-    return ""
+    except psutil.Error:
+        return ""
 
 
 def _short(text: str) -> str:

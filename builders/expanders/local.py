@@ -171,7 +171,7 @@ class LocalExpander(Expander):
         ]
 
     def _warn_of_length(self, prompt: int, answer: int) -> None:
-        config = json.loads((Path(self._path) / "config.json").read_text())
+        config = json.loads((Path(self._path) / "config.json").read_text(encoding="utf-8"))
         longest = config.get("max_position_embeddings")
         if longest and prompt > longest:
             raise KitError(

@@ -11,9 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from builders.artifacts import locks
+from builders.artifacts import locks, writer
 from builders.artifacts.locks import locked
-from builders.artifacts.writer import Writer
+from builders.artifacts.writer import Writer, has_left
 from builders.errors import KitError
 from builders.processes import Processes
 from tests.support.commands import command, refused
@@ -106,6 +106,19 @@ def test_a_lock_of_nobody_is_taken_over(there, tmp_path):
     with locked(tmp_path / "out.work", ALONE):
         assert json.loads((tmp_path / ".out.work.lock").read_text())["start"] == Writer.here().start
     assert not list(tmp_path.iterdir())
+
+
+def test_where_no_proc_tells_a_process_is_known_by_its_start(tmp_path, monkeypatch):
+    """As on macOS and Windows, where asking must not end it either."""
+    monkeypatch.setattr(writer, "Path", lambda name: tmp_path / "no-proc")
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as child:
+        there = replace(Writer.here(), pid=child.pid, start=writer._start(child.pid))
+        assert there.start and there.is_alive() and not has_left(there.mark) and child.poll() is None
+        assert not replace(there, start="1.0").is_alive(), "its number was given again"
+        child.kill()
+        child.wait()
+        assert not there.is_alive() and has_left(there.mark)
+    assert not replace(there, pid=10**30).is_alive()
 
 
 def test_of_another_machine_nothing_is_known(tmp_path):

@@ -158,6 +158,24 @@ def test_an_error_between_the_renames_puts_the_old_back(tmp_path, monkeypatch):
     assert stands(tmp_path / "place") == "old" and len(list(tmp_path.iterdir())) == 1
 
 
+def test_a_folder_takes_its_place_where_no_rename_may_meet_another(tmp_path, monkeypatch):
+    """As on Windows: nothing exchanges two names, and not even an empty folder is replaced."""
+    rename = os.rename
+
+    def strict(source, target):
+        if os.path.lexists(target):
+            raise FileExistsError(17, "File exists", str(target))
+        rename(source, target)
+
+    monkeypatch.setattr(swap, "_exchange", lambda one, other: False)
+    monkeypatch.setattr(os, "rename", strict)
+    write(tmp_path / "place", "old")
+    write(tmp_path / "place", "new")
+    assert stands(tmp_path / "place") == "new" and len(list(tmp_path.iterdir())) == 1
+    swap.discard(tmp_path / "place")
+    assert not list(tmp_path.iterdir())
+
+
 def dead() -> str:
     """The mark of a process that runs no more."""
     child = os.fork()

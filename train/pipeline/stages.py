@@ -65,7 +65,8 @@ def run_stage(
     # The launcher takes `-m` for itself where what it starts is a module.
     process = subprocess.Popen(
         [sys.executable, *(launcher if accelerate_config else []), *command],
-        env={**os.environ, **(environment or {}), "PYTHONPATH": os.pathsep.join(path)},
+        # What they print and read is UTF-8, also where the system's own encoding is another.
+        env={**os.environ, "PYTHONUTF8": "1", **(environment or {}), "PYTHONPATH": os.pathsep.join(path)},
         stdout=subprocess.PIPE if shown else None,
         stderr=subprocess.STDOUT if shown else None,
     )
@@ -94,7 +95,7 @@ def recorded(folder: Path) -> Spent:
 
 def _timing(folder: Path) -> str | None:
     try:
-        return (folder / TIMING).read_text()
+        return (folder / TIMING).read_text(encoding="utf-8")
     except OSError:
         return None
 

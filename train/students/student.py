@@ -120,7 +120,7 @@ def save_adapter(folder: Path, model: Any, tokenizer: Any, checkpoint: Checkpoin
     tokenizer.save_pretrained(folder)
     (folder / "README.md").unlink(missing_ok=True)  # PEFT's own card; ours is rendered by `python -m model_cards`.
     path = folder / "adapter_config.json"
-    config = json.loads(path.read_text()) | {
+    config = json.loads(path.read_text(encoding="utf-8")) | {
         "base_model_name_or_path": checkpoint.model_id,
         "revision": checkpoint.revision if checkpoint.weights == "the Hub" else None,
         "inference_mode": True,

@@ -44,7 +44,7 @@ def fastest_dtype() -> str:
         ):  # Processes of one launch measure at once; the first one's choice is everybody's.
             os.link(own, path)
         own.unlink()
-    return str(json.loads(path.read_text())["dtype"])
+    return str(json.loads(path.read_text(encoding="utf-8"))["dtype"])
 
 
 def _machine() -> list[str]:
