@@ -20,7 +20,7 @@ from benchmarks.grading import CANDIDATES, OF_A_QUERY, pydocs_task
 from benchmarks.support.timing import RESULTS, arguments, at_most, report
 from builders.artifacts.files import atomic_write
 from builders.collections.load import load_collection
-from train.reports.plot import png, pyplot
+from builders.plots.style import png, subplots
 
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -121,17 +121,17 @@ def _run(command: Sequence[str], given: str = "") -> str:
 
 def plot(measured: Mapping[str, Mapping[int, Mapping[str, float]]]) -> bytes:
     """A PNG: time by candidates, where a line of slope 1 is growth in proportion, and memory."""
-    figure, axes = pyplot().subplots(1, 2, figsize=(9, 3.6), layout="constrained")
-    for axis, unit, label in zip(axes, ("s", "MiB"), ("seconds", "peak memory, MiB"), strict=True):
+    figure, axes = subplots(2, 1, 5.4, sharex=True)
+    time_axis, memory = axes.flat
+    for axis, unit, label in zip((time_axis, memory), ("s", "MiB"), ("seconds", "peak memory, MiB"), strict=True):
         for what, of_size in measured.items():
             axis.plot([*of_size], [values[unit] for values in of_size.values()], "o-", label=what)
         axis.set_xscale("log")
-        axis.set_xlabel("candidates")
         axis.set_ylabel(label)
-        axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yscale("log")
-    axes[1].set_ylim(bottom=0)
-    axes[0].legend(frameon=False)
+    memory.set_xlabel("candidates")
+    time_axis.set_yscale("log")
+    memory.set_ylim(bottom=0)
+    time_axis.legend()
     return png(figure)
 
 

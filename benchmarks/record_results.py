@@ -3,8 +3,8 @@
     make results-pydocs && python benchmarks/record_results.py pydocs
     make results-expandr SCIFACT=folder && python benchmarks/record_results.py pydocs-expandr
 
-Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json`, `.md` and a
-picture. Where README.md or a page of docs has marks for NAME, a short table stands there too; the tables of all gains
+Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json`, `.md` and
+pictures. Where README.md or a page of docs has marks for NAME, a short table stands there too; the tables of all gains
 are written anew. A folder or file outside the project keeps its name alone: where it lay on one machine tells a reader
 nothing.
 """
@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import headline
+import pictures
 
 from builders.artifacts.markdown import table
 from train.evaluation.results_writer import EVALUATION, MATRIX
@@ -55,11 +56,11 @@ def main() -> None:
     (kept / f"{name}.json").write_text(json.dumps(results, indent=2, ensure_ascii=False) + "\n")
     text = result.table(results) + "\n" + "\n".join(stage_lines(results["stages"])) + "\n"
     (kept / f"{name}.md").write_text(text)
-    shutil.copyfile(source / result.files[-1], kept / f"{name}-ndcg-delta.png")
     for of_rounds in (*source.glob("rounds/rounds.*"), *source.glob("alternation/alternation.*")):
         shutil.copyfile(of_rounds, kept / f"{name}-{of_rounds.name}")
     count = headline.put(f"{name} table", result.first_table(results))
     headline.main()
+    pictures.main()
     shown = f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}"
     print(f"{shown}; tables in README and docs: {count}")
 

@@ -16,6 +16,7 @@ from builders.cli import parse, run, say
 from builders.errors import KitError
 from builders.expanders.expander_file import EXPANDER
 from model_cards.adapter_card import expander_json, model_card
+from model_cards.pictures import card_pictures
 from model_cards.retriever_card import retriever_card
 
 
@@ -49,20 +50,22 @@ def main() -> None:
     if args.repo_ids and len(args.repo_ids) != len(models):
         raise KitError(f"--repo_ids: {len(args.repo_ids)} given for {len(models)} models; give one for each")
     ids = dict(zip(models, args.repo_ids or [None] * len(models), strict=True))
-    texts: dict[Path, str] = {}
+    files: dict[Path, bytes] = {}
     for adapter in args.adapters:
         folder, results = Path(adapter), Path(args.results)
         card = model_card(folder, results, ids[adapter], args.datasets, args.license)
-        # The card last: it stands for both.
-        texts |= {folder / EXPANDER: expander_json(folder, results).decode(), folder / CARD: card}
+        pictures = {folder / name: png for name, png in card_pictures(folder, results).items()}
+        # The card last: it stands for all of them.
+        files |= {folder / EXPANDER: expander_json(folder, results), **pictures, folder / CARD: card.encode()}
     matrix = Path(args.matrix) if args.matrix else None
     for retriever in args.retrievers:
         folder = Path(retriever)
-        texts[folder / CARD] = retriever_card(folder, matrix, ids[retriever], args.datasets, args.license)
-    for path, text in texts.items():
-        is_current = path.is_file() and path.read_bytes() == text.encode()
+        text = retriever_card(folder, matrix, ids[retriever], args.datasets, args.license)
+        files[folder / CARD] = text.encode()
+    for path, content in files.items():
+        is_current = path.is_file() and path.read_bytes() == content
         if not is_current:
-            atomic_write(path, text.encode())
+            atomic_write(path, content)
         say(f"{path}: {'up to date' if is_current else 'written'}")
 
 

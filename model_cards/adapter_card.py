@@ -12,7 +12,7 @@ from builders.errors import KitError
 from builders.expanders.expander_file import expander_record
 from builders.grading.comparison import left_out
 from builders.prompts.load import load_prompt
-from model_cards.measured import measured_system, read_evaluation, shown
+from model_cards.measured import measured_system, read_evaluation, read_queries, shown, shown_systems
 
 
 TEMPLATE = Path(__file__).with_name("model_card.md")
@@ -63,7 +63,7 @@ def _text(folder: Path, results_path: Path, repo_id: str | None, datasets: list[
         data=_sources(training, folder),
         results=results,
         left_out=left_out(results["collection"], results["settings"]["split"]),
-        systems={name: results["systems"][name] for name in _shown(results, system)},
+        systems={name: results["systems"][name] for name in shown_systems(results, system)},
         system=system,
         row=results["systems"][system],
         curves=(folder / "curves.png").is_file(),
@@ -108,12 +108,6 @@ def read_timing(folder: Path) -> dict[str, Any]:
         raise KitError(f"{folder}: {TIMING} is missing or broken; train it again") from error
 
 
-def _shown(results: dict[str, Any], system: str) -> list[str]:
-    """What stands above it to compare with, and this one; rows `+ guard` of older results are left out."""
-    names = list(results["systems"])
-    return [name for name in names[: names.index(system) + 1] if "kept" not in results["systems"][name]]
-
-
 def _sources(training: dict[str, Any], folder: Path) -> dict[str, dict[str, Any]]:
     """Provenance of all data trained on: this training's own, and that of the adapter it went on with."""
     sources = dict(training["data"])
@@ -140,15 +134,8 @@ def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> Markdown:
 
 
 def _example_query(results_path: Path) -> str:
-    import pyarrow.parquet as parquet
-    from pyarrow import ArrowException
-
-    path = results_path.with_name("per_query.parquet")
-    try:
-        queries = parquet.read_table(path, columns=["query"]).to_pydict()["query"]
-    except (OSError, ArrowException, KeyError) as error:
-        raise KitError(f"{path}: missing or broken beside {results_path.name}; evaluate again") from error
-    return str(min(set(queries), key=lambda text: (len(text), text)))
+    queries = {row["query"] for row in read_queries(results_path, "query")}
+    return str(min(queries, key=lambda text: (len(text), text)))
 
 
 def _front_matter(

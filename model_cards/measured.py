@@ -74,6 +74,30 @@ def shown(folder: Path, results: Path | None) -> Iterator[None]:
         raise KitError(f"{sources}: no card can be made of them ({error!r}); train or evaluate again") from error
 
 
+def shown_systems(results: dict[str, Any], system: str) -> list[str]:
+    """What stands above a system to compare with, and this one; rows `+ guard` of older results are left out."""
+    names = list(results["systems"])
+    return [name for name in names[: names.index(system) + 1] if "kept" not in results["systems"][name]]
+
+
+def read_queries(results_path: Path, *columns: str) -> list[dict[str, Any]]:
+    """Rows of the queries behind an evaluation's results.
+
+    Raises:
+        KitError: their file is missing or broken.
+    """
+    import pyarrow.parquet as parquet
+    from pyarrow import ArrowException
+
+    path = results_path.with_name("per_query.parquet")
+    try:
+        rows: list[dict[str, Any]] = parquet.read_table(path, columns=list(columns)).to_pylist()
+        _ = [row[column] for row in rows for column in columns]
+    except (OSError, ArrowException, KeyError) as error:
+        raise KitError(f"{path}: missing or broken beside {results_path.name}; evaluate again") from error
+    return rows
+
+
 def measured_system(results: dict[str, Any], folder: Path, path: Path) -> str:
     """The row of the results that measured an adapter's very weights, found by their hash.
 

@@ -26,7 +26,7 @@ SHAPE = {
     **{"parent?": str, "versions?": {str: str}, "rows?": {str: int}, "steps?": int, "command?": str},
 }
 # What the record of a training does not vouch for: itself, what differs from run to run, and what cards renew.
-RENEWED = frozenset({TRAINING, TIMING, "README.md", "expander.json"})
+RENEWED = frozenset({TRAINING, TIMING, "README.md", "expander.json", "gain.png", "ndcg_delta.png"})
 _OF_TOKENIZERS = (".json", ".jinja", ".model")
 _REMEDY = "put back what was trained, or train and evaluate it again"
 

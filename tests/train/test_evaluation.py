@@ -3,7 +3,6 @@
 import json
 import re
 import shutil
-import struct
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -40,7 +39,6 @@ from train.evaluation.results_writer import EVALUATION, results_are_current
 from train.evaluation.running import run_evaluation
 from train.evaluation.systems import ExpandedQueries, System, chosen_candidates
 from train.evaluation.teachers import load_teacher
-from train.reports.plot import delta_plot
 
 
 SAMPLES = 4
@@ -340,14 +338,6 @@ def test_copies_of_gold_text_and_answers_are_found():
     # "cities" and "city" are one term, and "of" is none.
     assert row["new_terms"] == 0.75 and row["new_terms_per_query"] == 3.5
     assert audit.audited(plain).row(0) == {f"top_{cut}_accuracy": 0.0 for cut in (1, 5, 20, 100)}
-
-
-def test_the_picture_has_four_panels_in_a_row():
-    def size(number: int) -> tuple[int, int]:
-        rows = [{"system": f"s{n}", "delta_ndcg_at_10": delta} for n in range(number) for delta in (0.5, 0.0, -0.5)]
-        return struct.unpack(">II", delta_plot({"reference": "plain"}, rows)[16:24])
-
-    assert size(1)[0] < size(5)[0] == 4 * size(1)[0] and size(5)[1] == 2 * size(1)[1]
 
 
 # ------------------------------------------------------------------------------------- interrupted, repeated, refused

@@ -15,12 +15,13 @@ from builders.collections.collection import collection_provenance
 from builders.grading.comparison import Row, parquet_bytes
 from builders.grading.grader import DEPTH
 from builders.measures.leakage import LENGTH
+from builders.plots.delta_plot import delta_plot
+from builders.plots.grid_plot import interval_plot
 from train.evaluation.comparison_rows import query_rows, result_rows
 from train.evaluation.evaluation_arguments import GenerationArguments
 from train.evaluation.evaluation_plan import Plan, make_matrix_plan, make_plan
 from train.evaluation.leakage_audit import Audited
 from train.reports.matrix_table import matrix_table, short_grid_table
-from train.reports.plot import delta_plot, interval_plot
 from train.reports.results_table import markdown_table, short_table
 
 

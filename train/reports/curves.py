@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from train.reports.plot import png, pyplot
+from builders.plots.style import BESIDE, HELPED, HURT, png, subplots
 
 
 CURVES = "curves.png"
+TITLES = {
+    **{"loss": "training loss", "rewards": "rewards of DPO", "validation": "nDCG@10 on validation queries"},
+    **{"chosen": "chosen", "margins": "chosen less rejected", "rejected": "rejected"},
+}
 
 
 def curves_plot(log: Sequence[Mapping[str, Any]], validation: Mapping[str, Any] | None) -> bytes:
@@ -20,26 +24,24 @@ def curves_plot(log: Sequence[Mapping[str, Any]], validation: Mapping[str, Any] 
     """
     rewards = [entry for entry in log if "rewards/margins" in entry]
     panels = ["loss"] + ["rewards"] * bool(rewards) + ["validation"] * bool(validation)
-    figure, axes = pyplot().subplots(
-        1, len(panels), figsize=(4.2 * len(panels), 3.2), squeeze=False, layout="constrained"
-    )
-    for axis, panel in zip(axes[0], panels, strict=True):
+    figure, axes = subplots(len(panels), 1, 0.3 + 1.7 * len(panels), sharex=True)
+    for (axis,), panel in zip(axes, panels, strict=True):
         if panel == "loss":
-            _line(axis, log, "loss", "training loss", "#30638e")
+            _line(axis, log, "loss", "training loss", HELPED)
         elif panel == "rewards":
-            for name, colour in (("chosen", "#2a9d5c"), ("rejected", "#d1495b"), ("margins", "#30638e")):
-                _line(axis, rewards, f"rewards/{name}", name, colour)
+            for name, colour, style in (("chosen", HELPED, "--"), ("margins", HELPED, "-"), ("rejected", HURT, "-")):
+                _line(axis, rewards, f"rewards/{name}", TITLES[name], colour, linestyle=style)
             axis.axhline(0, color="black", linewidth=0.8)
         elif validation:
             checks, kept = validation["checks"], validation["kept_step"]
-            _line(axis, checks, "validation_ndcg_at_10", "student", "#30638e", marker="o")
-            _line(axis, checks, "validation_plain_ndcg_at_10", "plain query", "#888888", linestyle="--")
-            axis.axvline(kept, color="#2a9d5c", linewidth=0.8, label=f"saved (step {kept})")
-        axis.set_title({"loss": "loss", "rewards": "rewards", "validation": "nDCG@10, validation"}[panel], fontsize=10)
-        axis.set_xlabel("step")
-        axis.spines[["top", "right"]].set_visible(False)
-        if panel != "loss":
-            axis.legend(fontsize=8, frameon=False)
+            _line(axis, checks, "validation_ndcg_at_10", "student", HELPED, marker="o")
+            _line(axis, checks, "validation_plain_ndcg_at_10", "plain query", BESIDE, linestyle="--")
+            axis.axvline(kept, color="black", linewidth=0.8, linestyle=":", label=f"kept (step {kept})")
+        axis.set_title(TITLES[panel], pad=6 if panel == "loss" else 22)
+        if panel != "loss":  # Above the lines, which go anywhere.
+            axis.legend(loc="lower left", bbox_to_anchor=(0, 0.97), ncols=3, borderaxespad=0, handlelength=1.5)
+    axes[-1][0].set_xlabel("optimizer step")
+    axes[-1][0].locator_params(axis="x", integer=True)
     return png(figure)
 
 

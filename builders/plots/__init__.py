@@ -1,0 +1,1 @@
+"""Pictures of recorded results, in one look: readable in grey, and on a phone."""
