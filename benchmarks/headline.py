@@ -1,10 +1,14 @@
-"""What training gains, at a glance: a table of the README, and a wider one of `docs/results.md`, of recorded results.
+"""What training gains, at a glance: a table of the README, a wider one of `docs/results.md`, and pictures of all
+recorded results.
 
     python benchmarks/headline.py
 
 Each row names what a recipe ends with: the student after DPO, and the pair of expander and retriever after the rounds,
 the one that validation kept where there are validation queries. The students of pydocs are measured on libraries that
 pydocs does not hold, too: what was to be compared there was written down first (`experiments/otherdocs`).
+
+`benchmarks/results/NAME-gain.png` shows what each system gains, or what each expander is worth with each retriever;
+`pydocs-cost.png` sets the gain against the cost. All are drawn from the JSON alone.
 """
 
 import json
@@ -20,6 +24,9 @@ sys.path.insert(0, str(ROOT))
 from builders.artifacts.markdown import Markdown, table
 from builders.grading.comparison import delta_cell, p_cell
 from builders.grading.results_form import in_one_form, one_retriever, rows_by_system
+from builders.plots.cost_plot import cost_plot
+from builders.plots.gain_plot import compared, gain_plot
+from builders.plots.grid_plot import interval_plot
 
 
 STUDENT = "BM25, with the student's expansions"
@@ -29,15 +36,36 @@ NEW_STUDENT = "BM25, with the expansions of the student of pydocs"
 TITLES = ["search", "test queries", "plain query, untrained", "trained", "gain", "p", "helped", "hurt"]
 # What the student is up against: the words that its prompt shows, searched with all of them.
 TITLES += ["prompt's words, no language model"]
+# Where systems differ in cost.
+COSTS = ("pydocs",)
 COLLECTIONS = {"pydocs:astropy,networkx,skimage,statsmodels,xarray": "other libraries"}
 
 
 def main() -> None:
-    """Write the tables between their marks."""
+    """Write the tables between their marks, and draw the pictures."""
     for name, lines in (("headline", short_table()), ("overview", wide_table()), ("demo gain", demo_table())):
         if not put(name, lines):
             sys.exit(f"README.md, docs: no marks for the {name}")
-    print("README.md, docs/results.md: the gains written")
+    drawn = pictures()
+    for name, png in drawn.items():
+        (RESULTS / name).write_bytes(png)
+    print(f"README.md, docs/results.md: the gains written; benchmarks/results: {len(drawn)} pictures drawn")
+
+
+def pictures() -> dict[str, bytes]:
+    """File name → PNG, of all recorded evaluations and matrices."""
+    drawn = {}
+    for path in sorted(RESULTS.glob("*.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not {"rows", "systems"} & set(content) or "settings" not in content:
+            continue  # A benchmark of something else.
+        results = in_one_form(content)
+        # Baselines search the plain query, and have no formation.
+        several = sum(one["formation"] is not None for one in results["retrievers"].values()) > 1
+        drawn[f"{path.stem}-gain.png"] = interval_plot(results, []) if several else gain_plot(compared(results))
+        if path.stem in COSTS:
+            drawn[f"{path.stem}-cost.png"] = cost_plot(compared(results))
+    return drawn
 
 
 def put(name: str, shown: str) -> int:
@@ -89,7 +117,7 @@ def _rows() -> list[list[str]]:
 def _row(name: str, system: str, search: str) -> list[str]:
     results = in_one_form(json.loads((RESULTS / f"{name}.json").read_text()))
     rows, reference = rows_by_system(results), results["reference"]
-    row, compared = rows[system], rows[system]["against"][reference]
+    row, gained = rows[system], rows[system]["against"][reference]
     _, slash, retriever = system.partition("/")
     shown = rows[f"{results['shown']}{slash}{retriever}"]
     return [
@@ -97,9 +125,9 @@ def _row(name: str, system: str, search: str) -> list[str]:
         f"{row['queries']} of {COLLECTIONS.get(results['collection']['name'], results['collection']['name'])}",
         f"{rows[reference]['ndcg_at_10']:.4f}",
         f"{row['ndcg_at_10']:.4f}",
-        Markdown(f"**{100 * compared['relative']:+.1f} %**"),
-        p_cell(compared["p_corrected"]),
-        *(f"{100 * compared[share]:.0f} %" for share in ("helped", "hurt")),
+        Markdown(f"**{100 * gained['relative']:+.1f} %**"),
+        p_cell(gained["p_corrected"]),
+        *(f"{100 * gained[share]:.0f} %" for share in ("helped", "hurt")),
         f"{shown['ndcg_at_10']:.4f}",
     ]
 

@@ -1,12 +1,12 @@
-"""Takes over an evaluation's results into the project: JSON, Markdown and picture, with the time that each stage took.
+"""Takes over an evaluation's results into the project: JSON and Markdown, with the time that each stage took.
 
     make results-pydocs && python benchmarks/record_results.py pydocs
     make results-expandr SCIFACT=folder && python benchmarks/record_results.py pydocs-expandr
 
-Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json`, `.md` and
-pictures. Where README.md or a page of docs has marks for NAME, a short table stands there too; the tables of all gains
-are written anew. A folder or file outside the project keeps its name alone: where it lay on one machine tells a reader
-nothing.
+Reads `out/NAME`, of `train/evaluate.py` or `train/matrix.py`, and writes `benchmarks/results/NAME.json` and `.md`.
+Where README.md or a page of docs has marks for NAME, a short table stands there too; the tables and pictures of all
+gains are made anew. A folder or file outside the project keeps its name alone: where it lay on one machine tells a
+reader nothing.
 """
 
 import argparse
@@ -22,7 +22,6 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 import headline
-import pictures
 
 from builders.artifacts.markdown import table
 from train.evaluation.results_writer import EVALUATION, MATRIX
@@ -60,7 +59,6 @@ def main() -> None:
         shutil.copyfile(of_rounds, kept / f"{name}-{of_rounds.name}")
     count = headline.put(f"{name} table", result.first_table(results))
     headline.main()
-    pictures.main()
     shown = f"{kept.relative_to(ROOT)}/{name}.* show the results of {results['code_version']}"
     print(f"{shown}; tables in README and docs: {count}")
 

@@ -1,4 +1,4 @@
-"""Pictures: drawn from the recorded JSON, small, readable in grey, and no text lies over another."""
+"""Pictures are drawn from the recorded JSON, small and readable in grey, and no text lies over another."""
 
 import json
 import re
@@ -106,7 +106,7 @@ def test_recorded_pictures_are_those_of_their_json(monkeypatch):
     if f"matplotlib=={matplotlib.__version__}\n" not in (ROOT / "constraints.txt").read_text():
         pytest.skip("another release of matplotlib draws otherwise")
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from benchmarks.pictures import pictures
+    from benchmarks.headline import pictures
 
     drawn = pictures()
     kept = {path.name: path.read_bytes() for path in RESULTS.glob("*.png") if path.name != "space.png"}
