@@ -82,7 +82,10 @@ def _qrels_files(folder: Path) -> list[Path]:
     beside = [folder / f"qrels.{form}{suffix}" for form in ("tsv", "txt") for suffix in ("", *COMPRESSED)]
     files = [path for path in within if path.is_file()] or [path for path in beside if path.is_file()]
     if not files:
-        raise KitError(f"{folder / 'qrels'}: no judgments; put one of {', '.join(QRELS_FILES)} there")
+        raise KitError(
+            f"{folder / 'qrels'}: no judgments (query-id, corpus-id, score, with tabs between them); put one of "
+            f"{', '.join(QRELS_FILES)} there"
+        )
     return files
 
 

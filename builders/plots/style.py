@@ -1,4 +1,4 @@
-"""The look of all pictures: colours that differ in grey, letters that stay readable on a phone, small files."""
+"""Sets the look of all pictures, with colours that differ in grey, letters for a phone, and small files."""
 
 import io
 from typing import Any

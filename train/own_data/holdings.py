@@ -20,11 +20,13 @@ from builders.retrievers.load import load_retriever
 
 RETRIEVER, JUDGED = "bm25s", "keywords-judged-zero-shot"
 LOOKED_AT = 500
+# From this nDCG@10 of plain search on, and below so many held-out queries, a person is told what cannot be shown.
+HIGH, FEW = 0.9, 50
 # Documents that are no text that the kit reads.
 _PAPERS = (".pdf", ".docx", ".doc", ".pptx", ".html", ".htm", ".epub", ".txt", ".md")
-_NEEDED = (
-    "corpus.jsonl, queries.jsonl and qrels/*.tsv, or corpus.jsonl and a click log clicks.csv (docs/collections.md)"
-)
+_BESIDE = "queries.jsonl and qrels/*.tsv, or a click log clicks.csv (docs/collections.md)"
+# Files that say what was searched.
+_ASKED = ("queries", "clicks", "ratings", "topics")
 # The first that has queries measures.
 _MEASURED: tuple[Split, ...] = ("test", "validation")
 
@@ -69,11 +71,15 @@ class Holdings:
         judged = ", ".join(f"{number:,} {split}" for split, number in self.queries.items() if number)
         without = f"; {self.unjudged:,} more have none" if self.unjudged else ""
         asked = self.queries[self.split]
+        high = ["plain search finds nearly all of it: little is left to gain"]
+        few = [f"{asked} {self.split} queries are few: only a large gain can be told from chance"]
         return [
             f"{self.name}: {self.documents:,} documents, language {self.language}",
             f"queries with a relevant document: {judged}{without}; {self.relevant:.1f} relevant documents each. "
             f"{self.judgments}",
             f"plain BM25 search: nDCG@10 {self.ndcg_at_10:.4f} on {asked:,} {self.split} queries",
+            *(high if self.ndcg_at_10 >= HIGH else []),
+            *(few if asked < FEW else []),
             f"words of documents judged for similar queries: known for {100 * self.shown:.0f} % of the train queries",
             *self.remarks,
         ]
@@ -132,7 +138,8 @@ def _refuse_unjudged(collection: Collection, documents: int, counts: Mapping[str
         return
     there = ", ".join(f"{number:,} {split}" for split, number in counts.items() if number) or "none"
     remedy = (
-        "write `split: divide` into its collection.yaml, which parts the queries 70/10/20, or judge queries of both"
+        "write `split: divide` into collection.yaml in its folder (a new file, if there is none), which parts the "
+        "queries 70/10/20, or judge queries of both"
         if sum(counts.values()) > 1
         else "add queries and the documents that answer them: qrels/train.tsv and qrels/test.tsv, or a click log"
     )
@@ -149,17 +156,16 @@ def _refuse_other_folders(folder: Path) -> None:
         return
     files = [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
     if not files:
-        raise KitError(f"{folder}: an empty folder; a collection is {_NEEDED}")
+        raise KitError(f"{folder}: an empty folder; a collection is corpus.jsonl and, beside it, {_BESIDE}")
     papers = [path for path in files if path.suffix.lower() in _PAPERS]
     if len(papers) > len(files) / 2 and not any(path.suffix.startswith(".json") for path in files):
         kinds = ", ".join(sorted({path.suffix for path in papers}))
         raise KitError(
             f"{folder}: {len(papers):,} files of the kind {kinds}, which the kit does not read: write their texts "
-            'into corpus.jsonl, a line {"_id": …, "title": …, "text": …} each, and add queries and judgments: '
-            + _NEEDED
+            'into corpus.jsonl, a line {"_id": …, "title": …, "text": …} each; beside it belong ' + _BESIDE
         )
     corpus = find_jsonl(folder, "corpus")
-    if corpus and len(files) == 1:
+    if corpus and not any(path.name.startswith(_ASKED) for path in files):
         number = sum(1 for _ in FileDocuments((corpus,)))
         raise KitError(
             f"{folder}: {number:,} documents and no queries. A student learns from searches and the documents that "

@@ -15,6 +15,7 @@ from builders.artifacts.files import atomic_write
 from builders.cli import parse, say
 from builders.collections.load import collection_help
 from builders.errors import KitError
+from builders.prompts.load import load_prompt
 from train.own_data.chosen_settings import chosen_settings, recipe_text
 from train.own_data.holdings import holdings
 from train.own_data.machine import this_machine
@@ -52,7 +53,10 @@ def main() -> None:
     if path.exists() and path.read_text(encoding="utf-8") != text:
         raise KitError(f"{path}: a recipe is there already, and another one: edit it, or give another --output_dir")
     atomic_write(path, text.encode())
-    say(f"student: {settings['model']}; prompt: {settings['prompts'][0]}; all settings: {path}")
+    student, prompt = settings["model"], load_prompt(settings["prompts"][0])
+    learns = "choose among such words" if prompt.grounding else "write passages, by the best of its own"
+    fetched = "" if student.startswith("package:") else " (the run downloads it)"
+    say(f"student: {student}{fetched}, which learns to {learns}; prompt: {prompt.id}; all settings: {path}")
     sys.stdout.write(f"next: qexpand run {path}\n")
 
 
