@@ -15,9 +15,10 @@ from builders.__main__ import COMMANDS
 from builders.artifacts.files import file_hash
 from builders.errors import KitError
 from qexpand.__main__ import commands
-from tests.hub_server.fixtures import hub, run_command
+from tests.hub_server.fixtures import hub, run_client, run_command
 from tests.support.commands import ROOT, command, command_here, refused
 from tests.support.evaluation_collection import collection
+from tests.support.rendered_folders import BASE
 from tests.support.tiny_student import base_model
 from train.__main__ import commands as of_train
 from train.own_data.publish_run import PublishRunArguments, release_of
@@ -141,6 +142,38 @@ def test_a_run_in_processes_of_its_own_is_told_to_the_hub(here, hub):
     for name in ("query-expansions", "query-expansion-preferences", "expander-dpo", "query-expansion"):
         assert f"kit-owner/mine-{name}" in done.stdout + done.stderr
     assert "nothing was changed on the Hub: publish it with --push_to_hub" in done.stderr
+    published_and_used(hub, here, publish)
+
+
+USED = """
+from datasets import load_dataset
+from builders import load_expander
+
+rows = {
+    "preference": load_dataset("kit-owner/mine-query-expansion-preferences", "preference", split="train"),
+    "distillation": load_dataset("kit-owner/mine-query-expansions", "distillation", split="train", revision="v1.0"),
+}
+result = {name: [found.column_names, len(found)] for name, found in rows.items()}
+expander = load_expander("kit-owner/mine-expander-dpo", revision="v1.0")
+result["formulated"] = expander.formulate("shared0 shared eighth3").text
+"""
+
+
+def published_and_used(hub, here, publish):
+    """All goes up, and a stranger with another home uses it by its names."""
+    base = {path.name: path.read_bytes() for path in (here / "base").iterdir()}
+    hub.create_repo("model", BASE).commit(base)
+    done = run_command(hub, [*publish, "--push_to_hub"], cwd=here, environment={"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    assert json.loads((here / "out/mine/release/release.json").read_text())["complete"]
+    student = hub.repo("model", "kit-owner/mine-expander-dpo").files()
+    pictures = set(re.findall(r"!\[[^]]*\]\(([^)]+)\)", student["README.md"].decode()))
+    assert pictures == {"gain.png", "ndcg_delta.png", "curves.png"} and pictures <= set(student)
+    assert "app.py" in hub.repo("space", "kit-owner/mine-query-expansion").files()
+    used = run_client(hub, USED, environment={"PYTHONPATH": str(ROOT)})
+    assert used["preference"][1] and {"chosen", "rejected"} <= set(used["preference"][0])
+    assert used["distillation"][1] and "completion" in used["distillation"][0]
+    assert "shared0 shared eighth3" in used["formulated"]
 
 
 NOISE = """
