@@ -10,7 +10,7 @@ from builders.artifacts.model_folder import ADAPTER, TIMING, adapter_name, read_
 from builders.artifacts.records import read_record
 from builders.errors import KitError
 from builders.expanders.expander_file import expander_record
-from builders.grading.comparison import left_out
+from builders.grading.comparison import left_out, p_cell, p_said
 from builders.prompts.load import load_prompt
 from model_cards.measured import measured_system, read_evaluation, read_queries, shown, shown_systems
 
@@ -73,6 +73,8 @@ def _text(folder: Path, results_path: Path, repo_id: str | None, datasets: list[
         searched=_searched(results["formation"]),
         repeated=_TEXT.fullmatch(results["formation"]) is not None,
         measures=MEASURES,
+        p_cell=p_cell,
+        p_said=p_said,
     )
 
 
@@ -125,7 +127,7 @@ def _verdict(row: dict[str, Any], plain: dict[str, Any]) -> Markdown:
     counts = (
         f"on {row['queries']} held-out queries nDCG@10 goes from {plain['ndcg_at_10']:.4f} (query alone) to "
         f"{row['ndcg_at_10']:.4f} ({row['delta_ndcg_at_10']:+.4f}, 95 % interval {low:+.4f} to {high:+.4f}, "
-        f"p = {row['p_corrected']:.3f}); {100 * row['helped']:.0f} % of the queries are helped, "
+        f"p {p_said(row['p_corrected'])}); {100 * row['helped']:.0f} % of the queries are helped, "
         f"**{100 * row['hurt']:.0f} % are hurt**"
     )
     if row["p_corrected"] >= SIGNIFICANT:

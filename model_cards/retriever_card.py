@@ -5,7 +5,7 @@ from typing import Any
 
 from builders.artifacts.markdown import Markdown, code, render_card, text
 from builders.artifacts.model_folder import RETRIEVER, read_training
-from builders.grading.comparison import left_out
+from builders.grading.comparison import left_out, p_cell, p_said
 from builders.grading.results_form import NONE
 from builders.retrievers.encoder import Encoder
 from model_cards.adapter_card import MEASURES, SIGNIFICANT, read_timing
@@ -58,6 +58,7 @@ def _text(folder: Path, matrix_path: Path | None, repo_id: str | None, datasets:
         own=own,
         left_out=left_out(matrix["collection"], matrix["split"]) if matrix else "",
         rows=rows,
+        p_cell=p_cell,
         verdict=_verdict(matrix, own) if matrix and own else None,
         curves=(folder / "curves.png").is_file(),
         example={name: training["example"].get(name, "") for name in EXAMPLE},
@@ -87,7 +88,7 @@ def _verdict(matrix: dict[str, Any], own: str) -> Markdown:
     relative = "" if best["relative"] is None else f" {100 * best['relative']:+.1f} %,"
     told += (
         f"; against {code(matrix['reference'])}:{relative} 95 % interval {low:+.4f} to {high:+.4f}, "
-        f"p = {best['p_corrected']:.3f}; {100 * best['helped']:.0f} % of the queries are helped, "
+        f"p {p_said(best['p_corrected'])}; {100 * best['helped']:.0f} % of the queries are helped, "
         f"**{100 * best['hurt']:.0f} % are hurt**"
     )
     if best["p_corrected"] >= SIGNIFICANT:

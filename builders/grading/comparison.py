@@ -174,6 +174,12 @@ def p_cell(value: float) -> str:
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
+def p_said(value: float) -> str:
+    """The same after the word p, in a sentence."""
+    cell = p_cell(value)
+    return cell if cell.startswith("<") else f"= {cell}"
+
+
 def silence_cells(rows: Iterable[Row]) -> dict[str, Callable[[Row], str]]:
     """Title → cell of the columns about silence that any row has a figure for."""
     known = {name for row in rows for name in row}

@@ -15,6 +15,7 @@ NUMBER = re.compile(r"(?P<sign>(?<![\w.)\]])[+-])?(?P<digits>\d+(?:\.\d+)*(?:[eE
 # What the templates themselves say. Everything else has to be found.
 PROSE = {
     r"nDCG@10|MRR@10|Recall@100": "names of the measures, which are fixed",
+    r"< 0\.001": "a p-value too small to be told",
     r"95 % interval": "what delta_ci95 is, by its name",
     r"BM25": "name of a ranking function",
     r"papers/\d{4}\.\d{5}": "arXiv ids of the methods",

@@ -45,7 +45,7 @@ PLAIN = {
 GAINS = {
     "pyserini+rm3": {"delta_ndcg_at_10": 0.01337, "delta_ci95": [-0.00717, 0.03391], "p_value": 0.2146},
     "base": {"delta_ndcg_at_10": 0.00951, "delta_ci95": [-0.00141, 0.02207], "p_value": 0.0957},
-    "sft": {"delta_ndcg_at_10": 0.06172, "delta_ci95": [0.02083, 0.09243], "p_value": 0.0042},
+    "sft": {"delta_ndcg_at_10": 0.06172, "delta_ci95": [0.02083, 0.09243], "p_value": 0.0002},
     "dpo": {"delta_ndcg_at_10": -0.03286, "delta_ci95": [-0.06117, -0.01294], "p_value": 0.0036},
 }
 COSTS = {
