@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders.artifacts.dataset_card import dataset_card
 from builders.artifacts.schema import features
 from builders.errors import KitError
 from builders.grading.results_form import in_one_form, one_retriever
@@ -26,7 +27,7 @@ from tests.hub_server.fixtures import hub, run_client
 from tests.support.card_numbers import PROSE, checked_numbers, unexplained
 from tests.support.commands import command_here, refused
 from tests.support.evaluated_folders import evaluated, exported, sft_and_dpo
-from tests.support.rendered_folders import expansions, preferences
+from tests.support.rendered_folders import expansions, preference_row, preferences, raw_row
 
 
 __all__ = ["hub"]
@@ -278,6 +279,20 @@ def test_older_results_have_rows_that_no_card_shows(carded: Path) -> None:
     results["systems"] = {"plain": systems["plain"], "base + guard": guarded, **systems}
     path.write_text(json.dumps(results))
     assert model_card(Path("models/dpo"), path, None, [], "apache-2.0") == card
+
+
+@pytest.mark.parametrize("kind", DATASETS)
+def test_a_teacher_that_is_no_language_model_is_called_none(kind: str, made: dict[str, Made]) -> None:
+    rows = {
+        "expansions": {"raw": {"train": [raw_row(0)]}},
+        "preferences": {"preference": {"train": [preference_row(0)]}},
+    }
+    built = json.loads((made[kind].folder / "build.json").read_text()) | {"with_plain": True}
+    built["expander"]["model_id"] = "term-regression"
+    card = " ".join(dataset_card(made[kind].folder, rows[kind], built, "here").split())
+    assert "a regression over the train judgments, no language model" in card
+    assert "a language model" not in card and "terms of whoever ran" not in card
+    assert ("the plain query, an empty expansion, is a candidate too" in card) == (kind == "preferences")
 
 
 # ------------------------------------------------------------------------------------------------ missing results
