@@ -236,6 +236,14 @@ def test_ctrl_c_is_no_crash(base, pipeline):
     assert (ended.returncode, ended.stdout.split()) == (0, ["stopped"]), ended.stderr
 
 
+def test_an_engine_goes_in_silence_with_the_interpreter(monkeypatch):
+    """Whose modules are emptied by then."""
+    engine = object.__new__(OpenVINOEngine)
+    with monkeypatch.context() as patch:
+        patch.setattr("builders.expanders.engines.openvino_engine.own_signal_stack", None)
+        engine.__del__()
+
+
 def test_the_dtype_is_measured_once_a_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("QUERY_EXPANSION_KIT_CACHE", str(tmp_path))
     fastest_dtype.fastest_dtype.cache_clear()

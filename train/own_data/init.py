@@ -54,7 +54,7 @@ def main() -> None:
         raise KitError(f"{path}: a recipe is there already, and another one: edit it, or give another --output_dir")
     atomic_write(path, text.encode())
     student, prompt = settings["model"], load_prompt(settings["prompts"][0])
-    learns = "choose among such words" if prompt.grounding else "write passages, by the best of its own"
+    learns = "choose among such words" if prompt.grounding else "write passages like its own best ones"
     fetched = "" if student.startswith("package:") else " (the run downloads it)"
     say(f"student: {student}{fetched}, which learns to {learns}; prompt: {prompt.id}; all settings: {path}")
     sys.stdout.write(f"next: qexpand run {path}\n")

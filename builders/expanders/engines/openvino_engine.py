@@ -113,8 +113,11 @@ class OpenVINOEngine(Engine):
             return openvino_genai.ContinuousBatchingPipeline(str(file), scheduler, "CPU", PRECISION)
 
     def __del__(self) -> None:
-        with own_signal_stack():
-            vars(self).pop("_pipeline", None)
+        try:
+            with own_signal_stack():
+                vars(self).pop("_pipeline", None)
+        except TypeError:  # The interpreter ends, and what is imported is gone already.
+            pass
 
     @property
     def is_loaded(self) -> bool:
