@@ -149,12 +149,14 @@ class Publisher:
         return commit
 
     def describe(self, plan: PublishPlan, state: State | None) -> list[str]:
-        """What would be done: a heading, every file with its size in bytes, and the changes of the card."""
+        """What would be done: a heading, each file with its size in bytes, what changes of a card that is there."""
         fate = "there" if state is not None else "new" if self.options.public else "new, private"
         tag = f", tag {self.options.tag}" if self.options.tag else ""
         lines = [f"{self.repository.url} ({self.staged.kind}, {fate}){tag}", *plan.lines()]
         lines += [f"  leave                 {name}" for name in self.staged.left_out]
-        return [*lines, *filter(None, [plan.card_diff()])]
+        # A whole card would hide all else.
+        new = f"  a new card, {len(plan.card.splitlines())} lines: {self.staged.folder / CARD}"
+        return [*lines, *filter(None, [plan.card_diff() if plan.published_card else new])]
 
     # The commit.
 

@@ -235,7 +235,7 @@ def test_dry_runs_of_the_other_kinds(hub: HubServer, versions: dict, capsys, kin
     told = capsys.readouterr().err
     for name, content in files_in(versions[kind][0]).items():
         assert re.search(rf"write +[\d,]+  {re.escape(name)}$", told, re.M), (name, len(content))
-    assert "+++ README.md (to publish)" in told and not hub.store.repos
+    assert re.search(r"^  a new card, \d+ lines: .*README.md$", told, re.M) and not hub.store.repos
     assert {entry.method for entry in hub.log} == {"GET", "POST"} and len(hub.requests("POST")) == 1
 
 
