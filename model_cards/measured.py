@@ -11,6 +11,7 @@ from builders.errors import KitError
 from builders.grading.results_form import one_retriever, read_results
 
 
+QUERIES = "per_query.parquet"
 # What the cards rely on.
 OF_ADAPTERS = (
     *("settings", "command", "collection", "retriever", "formation", "prompt", "decoding", "hardware"),
@@ -89,7 +90,7 @@ def read_queries(results_path: Path, *columns: str) -> list[dict[str, Any]]:
     import pyarrow.parquet as parquet
     from pyarrow import ArrowException
 
-    path = results_path.with_name("per_query.parquet")
+    path = results_path.with_name(QUERIES)
     try:
         rows: list[dict[str, Any]] = parquet.read_table(path, columns=list(columns)).to_pylist()
         _ = [row[column] for row in rows for column in columns]

@@ -5,7 +5,7 @@ from itertools import combinations
 from typing import Any
 
 from builders.grading.comparison import Row
-from builders.plots.style import BESIDE, HELPED, SIZE, png, subplots
+from builders.plots.style import BESIDE, HELPED, SIZE, png, short, subplots
 
 
 # Between two labels, as a share of the height; and between costs whose labels could meet, one by the other.
@@ -62,4 +62,4 @@ def _label(axis: Any, points: Sequence[tuple[str, float, float]]) -> None:
     for name, x, y in points:
         line = {"arrowstyle": "-", "color": BESIDE, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 3}
         place = (1.15 * x or 0.15, heights[name])
-        axis.annotate(name, (x, y), xytext=place, va="center", size=SIZE - 1, arrowprops=line)
+        axis.annotate(short(name), (x, y), xytext=place, va="center", size=SIZE - 1, arrowprops=line)

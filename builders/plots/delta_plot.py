@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from builders.grading.comparison import SAME
-from builders.plots.style import HELPED, HURT, SIZE, png, subplots
+from builders.plots.style import HELPED, HURT, SIZE, png, short, subplots
 
 
 def delta_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any]]) -> bytes:
@@ -27,7 +27,7 @@ def delta_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any]])
         axis.set_axis_off()
     for axis, (system, values) in zip(axes.flat, deltas.items(), strict=False):
         _sorted_bars(axis, values)
-        axis.set_title(system)
+        axis.set_title(short(system))
     for row in axes:
         row[0].set_ylabel("Δ nDCG@10")
     figure.supxlabel("queries, from most helped to most hurt", size=SIZE)

@@ -5,7 +5,7 @@ from typing import Any
 
 from builders.grading.comparison import PLAIN, Row
 from builders.grading.results_form import in_one_form, one_retriever
-from builders.plots.style import BESIDE, HELPED, HURT, beside, png, subplots
+from builders.plots.style import BESIDE, HELPED, HURT, beside, png, short, subplots
 
 
 def gain_plot(systems: Mapping[str, Row], own: str | None = None) -> bytes:
@@ -28,14 +28,14 @@ def gain_plot(systems: Mapping[str, Row], own: str | None = None) -> bytes:
         gains.plot([low, high], [place, place], color=colour, linewidth=2.4, solid_capstyle="butt")
         gains.plot(row["delta_ndcg_at_10"], place, "o", color=colour, markersize=7)
         _bar(shares, place, 100 * row["helped"], 100 * row["hurt"])
-    gains.set_yticks(places, names)
+    gains.set_yticks(places, [short(name) for name in names])
     gains.set_ylim(len(names) - 0.4, -0.6)
     gains.tick_params(axis="y", length=0)
     for axis in (gains, shares):
         axis.grid(False, axis="y")
         axis.spines["left"].set_visible(False)
     for label in gains.get_yticklabels():
-        label.set_fontweight("bold" if label.get_text() == own else "normal")
+        label.set_fontweight("bold" if label.get_text() == short(own or "") else "normal")
     gains.locator_params(axis="x", nbins=4)
     gains.set_xlabel("Δ nDCG@10, 95 % interval")
     widest = max(100 * max(row["helped"], row["hurt"]) for row in systems.values())

@@ -5,7 +5,7 @@ from itertools import cycle
 from typing import Any
 
 from builders.grading.results_form import NONE
-from builders.plots.style import BESIDE, HELPED, HURT, SIZE, beside, png, subplots
+from builders.plots.style import BESIDE, HELPED, HURT, SIZE, beside, png, short, subplots
 
 
 MARKS = (
@@ -55,13 +55,13 @@ def interval_plot(results: Mapping[str, Any], queries: Sequence[Mapping[str, Any
             beside(axis, f"{score:.3f}", (base + high, place), 5, SIZE - 2)
             place += 1
         place += 0.5
-    axis.set_yticks(middles, retrievers)
+    axis.set_yticks(middles, [short(name) for name in retrievers])
     axis.tick_params(axis="y", length=0)
     axis.set_ylim(place - 0.25, -0.75)
     axis.margins(x=0.15)
     axis.set_xlabel(f"nDCG@10; 95 % interval of the difference\nto {reference} (dashed)")
     axis.spines["left"].set_visible(False)
     for name, (mark, colour) in looks.items():
-        axis.plot([], [], mark, color=colour, label="no expansion" if name == NONE else name)
+        axis.plot([], [], mark, color=colour, label="no expansion" if name == NONE else short(name))
     figure.legend(loc="outside upper center", ncols=3)
     return png(figure)

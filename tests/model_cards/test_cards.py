@@ -14,6 +14,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+import pyarrow.compute as compute
+import pyarrow.parquet as parquet
 import pytest
 import yaml
 
@@ -279,6 +281,18 @@ def test_older_results_have_rows_that_no_card_shows(carded: Path) -> None:
     results["systems"] = {"plain": systems["plain"], "base + guard": guarded, **systems}
     path.write_text(json.dumps(results))
     assert model_card(Path("models/dpo"), path, None, [], "apache-2.0") == card
+
+
+def test_a_card_has_its_pictures_beside_it(carded: Path) -> None:
+    cards = ("-m", "model_cards", "--adapters", "models/dpo", "--results", "results/results.json")
+    assert command_here(*cards, cwd=carded).returncode == 0
+    shown = re.findall(r"!\[[^]]*\]\(([^)]+)\)", Path("models/dpo/README.md").read_text())
+    assert shown == ["gain.png", "ndcg_delta.png"] and all(Path("models/dpo", name).is_file() for name in shown)
+    assert command_here(*cards, cwd=carded).stderr.count("up to date") == 4
+    path = Path("results/per_query.parquet")
+    table = parquet.read_table(path)
+    parquet.write_table(table.filter(compute.not_equal(table["system"], "dpo")), path)
+    assert "no queries of dpo; evaluate again" in refused(command_here(*cards, cwd=carded))
 
 
 @pytest.mark.parametrize("kind", DATASETS)

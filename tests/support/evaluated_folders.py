@@ -212,6 +212,7 @@ def evaluated(folder: Path, adapters: list[Path], version: str = VERSION) -> Pat
             "completion_tokens": 5,
             "check": "ok",
             "ndcg_at_10": 0.5 + 0.1 * (number - 1) * (system != "plain"),
+            "delta_ndcg_at_10": 0.1 * (number - 1) * (system != "plain"),
         }
         for system in systems
         for number, query in enumerate(QUERIES)
