@@ -100,7 +100,8 @@ class PreferencesBuild(DerivedBuild[PreferencesArguments]):
             reasons = all_dropped(self.statistics.values()).most_common(3)
             said = "; ".join(f"{number} {reason}" for reason, number in reasons)
             raise KitError(
-                f"{self.source}: no query gives a pair ({said}); lower --min_margin or draw more samples per query"
+                f"{self.source}: no query gives a pair ({said}); lower --min_margin, draw more samples per query, or "
+                "let expansions weigh more in the search (--formation of the expansions)"
             )
         return {"preference": tables}
 
