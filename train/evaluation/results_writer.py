@@ -21,6 +21,7 @@ from train.evaluation.comparison_rows import query_rows, result_rows
 from train.evaluation.evaluation_arguments import GenerationArguments
 from train.evaluation.evaluation_plan import Plan, make_matrix_plan, make_plan
 from train.evaluation.leakage_audit import Audited
+from train.evaluation.result_files import FILES, WORK
 from train.reports.matrix_table import matrix_table, short_grid_table
 from train.reports.results_table import markdown_table, short_table
 
@@ -60,8 +61,8 @@ class Output:
 EVALUATION = Output(
     "train/evaluate.py",
     make_plan,
-    ("results.json", "results.md", "per_query.parquet", "ndcg_delta.png"),
-    "evaluation.work",
+    FILES,
+    WORK,
     markdown_table,
     short_table,
     delta_plot,

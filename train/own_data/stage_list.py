@@ -12,7 +12,7 @@ from builders.artifacts.ownership import ANSWERS, DATASET, paths, require_free, 
 from builders.errors import KitError
 from builders.prompts.load import load_prompt
 from builders.recipe_file import read_recipe
-from train.evaluation.results_writer import EVALUATION
+from train.evaluation.result_files import FILES, WORK
 from train.own_data.run_recipe import STAGES, RunRecipe, kit_file
 from train.run_settings import require_own_folders
 
@@ -89,7 +89,7 @@ def require_own_run(recipe: RunRecipe, log: str) -> None:
         KitError: something that is none of the kit's stands where a result goes.
     """
     out, reads = recipe.out, paths(recipe.collection, recipe.model, *recipe.prompts)
-    require_free(out, EVALUATION.files, EVALUATION.work)
+    require_free(out, FILES, WORK)
     require_own(out / "expansions", DATASET, *reads)
     require_own_work(out / "expansions", ANSWERS, *reads)
     if recipe.dpo is not None:
