@@ -1,5 +1,6 @@
 """Reads LoRA adapters: the base model that one belongs to, and its weights on that model."""
 
+import logging
 import warnings
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,8 @@ def with_adapter(base: Any, adapter: str, merge: bool) -> Any:
     Raises:
         KitError: the adapter's weights are missing or broken.
     """
+    # Loaded by PEFT, it asks everybody for a package that 4-bit weights on a CPU would gain by.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     from peft import PeftModel
 
     try:

@@ -1,6 +1,7 @@
 """A local model is known by all that decides what it answers, and no code of its folder is run."""
 
 import json
+import logging
 import shutil
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from builders.artifacts.provenance import same_settings
 from builders.errors import KitError
+from builders.expanders.adapter import with_adapter
 from builders.expanders.checkpoint import Checkpoint, resolve_checkpoint
 from builders.expanders.expander import Expansion
 from builders.expanders.generation_log import GenerationLog
@@ -178,3 +180,11 @@ OPTIONS = SimpleNamespace(
 def test_no_code_of_a_model_runs_and_nobody_is_asked(load, with_code):
     with pytest.raises(KitError, match=r"with-code.* cannot be loaded: .*custom code"):
         load(with_code)
+
+
+def test_a_library_below_gives_nobody_advice():
+    logger = logging.getLogger("bitsandbytes")
+    logger.setLevel(logging.NOTSET)
+    with pytest.raises(KitError, match="cannot be loaded"):
+        with_adapter(None, "nowhere/at-all", merge=False)
+    assert not logging.getLogger("bitsandbytes.backends.cpu.ops").isEnabledFor(logging.WARNING)
