@@ -4,6 +4,7 @@ from html import escape
 
 from builders.collections.pydocs.libraries import documented, is_pydocs
 from space.settings import SpaceSettings, System
+from space.tabs.costs_plot import costs_html
 
 
 TITLE = "Query expansion, side by side"
@@ -60,7 +61,7 @@ def about_html(settings: SpaceSettings, runs_others: bool = False) -> str:
         "first ten. Helped, unchanged, hurt: share of the queries whose nDCG@10 rose, stayed or fell against "
         "<code>plain</code>, the query alone. Tokens, milliseconds and memory: writing one expansion, several "
         f"together, on {escape(settings.hardware)}.{f' {SILENCE}' if settings.counts_silence else ''} "
-        f"The tinted row is what this page is about.</p>{_retrievers_html(settings)}"
+        f"The tinted row is what this page is about.</p>{costs_html(settings)}{_retrievers_html(settings)}"
         f"<h2>What to trust</h2><ul>{notes}</ul></div>"
     )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from builders.errors import KitError
 from builders.expanders.formulated import formulate_query
-from space.engine import Engine, Ranking
+from space.corpus import Corpus, Ranking
 from space.search import Mark, Move, Piece, matched_terms, moves, snippet
 from space.writers import Written
 
@@ -22,7 +22,7 @@ class Shown(Move):
     """One document of a side, with what moved it: its ranks are those here and on the other side.
 
     `relevance` is its judgment for this query (0 where there is none), `gold` whether no other judgment is higher,
-    `terms` are words of the document that matched, `text` is its beginning.
+    `terms` are words of the document that matched, `text` is its beginning, `url` its address on the web.
     """
 
     title: str
@@ -32,6 +32,7 @@ class Shown(Move):
     score: float = 0.0
     terms: tuple[str, ...] = ()
     text: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +93,20 @@ class Answer:
         return json.dumps(asdict(self), ensure_ascii=False)
 
 
-def compare(engine: Engine, query: str, columns: Sequence[Column] = (), by: str = "") -> Comparison:
+def compare(corpus: Corpus, query: str, columns: Sequence[Column] = (), by: str = "") -> Comparison:
     """Search with the plain query, and with every expansion that is there; `by` names the retriever.
 
     Raises:
         KitError: the collection or the retriever cannot be loaded.
     """
-    judged = engine.judged(query)
-    plain = engine.search(query, by=by)
-    found = [engine.search(query, column.written.text, by) if column.written else None for column in columns]
+    judged = corpus.judged(query)
+    plain = corpus.search(query, by=by)
+    found = [corpus.search(query, column.written.text, by) if column.written else None for column in columns]
     filled = [
         replace(
             column,
-            side=_side(engine, query, column.written.text, ranking, plain, by),
-            lucene=_lucene(engine, query, column.written.text, by),
+            side=_side(corpus, query, column.written.text, ranking, plain, by),
+            lucene=_lucene(corpus, query, column.written.text, by),
         )
         if column.written and ranking
         else column
@@ -113,17 +114,17 @@ def compare(engine: Engine, query: str, columns: Sequence[Column] = (), by: str 
     ]
     # Where a page of the plain ranking went is said of the first column.
     other = next((ranking for ranking in found if ranking), plain)
-    return Comparison(query, judged.split if judged else None, _side(engine, query, "", plain, other, by), filled)
+    return Comparison(query, judged.split if judged else None, _side(corpus, query, "", plain, other, by), filled)
 
 
-def _side(engine: Engine, query: str, expansion: str, ranking: Ranking, other: Ranking, by: str) -> Side:
-    terms = engine.terms(by)
+def _side(corpus: Corpus, query: str, expansion: str, ranking: Ranking, other: Ranking, by: str) -> Side:
+    terms = corpus.terms(by)
     owners: Mapping[str, Mark] = matched_terms(query, expansion, terms)
-    judged = engine.judged(query)
-    relevant = engine.collection.relevant(judged.id) if judged else {}
+    judged = corpus.judged(query)
+    relevant = corpus.collection.relevant(judged.id) if judged else {}
     best = max(relevant.values(), default=0)
     moved = moves(ranking.hits, other.hits)
-    documents = engine.documents([move.document_id for move in moved])
+    documents = corpus.documents([move.document_id for move in moved])
     scores = {hit.document_id: hit.score for hit in ranking.hits}
     ranks = {hit.document_id: rank for rank, hit in enumerate(ranking.hits, start=1)}
     hits = []
@@ -143,15 +144,16 @@ def _side(engine: Engine, query: str, expansion: str, ranking: Ranking, other: R
                 score=scores[move.document_id],
                 terms=tuple(matched)[:SHOWN_TERMS],
                 text=text[:TEXT_CHARACTERS] + ("…" if len(text) > TEXT_CHARACTERS else ""),
+                url=documents[move.document_id].url,
             )
         )
     gold = [ranks[name] for name, relevance in relevant.items() if relevance == best and name in ranks]
     return Side(hits, ranking.ndcg_at_10, ranking.milliseconds, min(gold, default=None))
 
 
-def _lucene(engine: Engine, query: str, expansion: str, by: str) -> str:
+def _lucene(corpus: Corpus, query: str, expansion: str, by: str) -> str:
     try:
-        return formulate_query(query, expansion, engine.formation(by)).lucene
+        return formulate_query(query, expansion, corpus.formation(by)).lucene
     except KitError:  # Vectors have no syntax.
         return ""
 

@@ -7,7 +7,8 @@ page.element = element;
 
 // Ask for a comparison; what is not said stays as it was last asked.
 page.ask = (change, kept) => {
-  const asked = { query: "", systems: page.props.systems, by: page.props.by, ...page.asked, words: {}, live: false, cancelled: false };
+  const before = { query: "", systems: page.props.systems, by: page.props.by, own: false, ...page.asked };
+  const asked = { ...before, words: {}, live: false, cancelled: false };
   page.asked = { ...asked, ...change, number: ++page.number };
   page.drafts = {};
   page.write(kept);
@@ -20,7 +21,7 @@ page.read = () => {
   const words = {};
   for (const [name, value] of said) if (name.startsWith("w.")) words[name.slice(2)] = value;
   const systems = said.get("systems")?.split(",").filter(Boolean);
-  return { query: said.get("q") ?? "", systems, by: said.get("by"), words, tab: said.get("tab") };
+  return { query: said.get("q") ?? "", systems, by: said.get("by"), own: said.has("own"), words, tab: said.get("tab") };
 };
 page.write = (kept) => {
   const said = new URLSearchParams();
@@ -31,6 +32,7 @@ page.write = (kept) => {
     if (page.asked.by !== page.props.by) said.set("by", page.asked.by);
     for (const [name, text] of Object.entries(page.asked.words)) said.set(`w.${name}`, text);
   }
+  if (page.asked?.own) said.set("own", "1");
   if (page.tab !== "search") said.set("tab", page.tab);
   const address = `${location.pathname}?${said}`;
   if (address === location.pathname + location.search) return;
@@ -41,15 +43,15 @@ page.write = (kept) => {
 page.start = () => {
   const said = page.read();
   page.tab = said.tab ?? "search";
+  const { own, words } = said;
+  const query = said.query || (own ? "" : page.props.opening);
   const systems = said.systems ?? page.props.systems;
   const by = said.by ?? page.props.by;
   page.asked = null;
   page.started = true;
-  if (said.query || page.props.opening) {
-    page.ask({ query: said.query || page.props.opening, systems, by, words: said.words }, true);
-  }
+  if (query || own) page.ask({ query, systems, by, own, words }, true);
   document.querySelector(`[role="tab"][data-tab-id="${CSS.escape(page.tab)}"]:not([aria-selected="true"])`)?.click();
-  return [said.query || page.props.opening, systems, by];
+  return [query, systems, by, own ? "own" : "here"];
 };
 // Gradio says which tab is open before the address was read, too.
 page.open = (tab) => {
@@ -57,17 +59,9 @@ page.open = (tab) => {
   page.tab = tab;
   page.write();
 };
-page.fill = (text) => {
-  const box = document.querySelector("#qe-query textarea, #qe-query input");
-  box.value = text;
-  box.dispatchEvent(new Event("input", { bubbles: true }));
-};
-page.search = (query) => {
-  if (page.tab === "search") {
-    page.fill(query);
-    return page.ask({ query });
-  }
-  page.asked = { systems: page.props.systems, by: page.props.by, ...page.asked, query, words: {} };
+// Ask for something else than what gradio's own parts show: they are told by way of the address.
+page.search = (query, own = false) => {
+  page.asked = { systems: page.props.systems, by: page.props.by, ...page.asked, query, own, words: {} };
   page.tab = "search";
   page.write();
   page.trigger("undo");
@@ -98,6 +92,11 @@ page.deeds = {
   },
   copy: (button) => copy(button, words(button.dataset.system).value),
   ask: (button) => page.search(button.dataset.query),
+  own: () => page.search("", true),
+  vote: (button) => {
+    page.trigger("like", { ...page.asked, system: button.dataset.system, vote: button.dataset.vote });
+    button.parentElement.textContent = "Thank you.";
+  },
   random: () => page.search(page.props.queries[Math.floor(Math.random() * page.props.queries.length)]),
 };
 
@@ -116,6 +115,8 @@ page.drawn = () => {
   const root = page.element.querySelector(".qe");
   if (!root) return;
   root.hidden = Number(root.dataset.number) < page.number;
+  // Nobody else has this visitor's documents.
+  root.querySelectorAll('[data-do="link"], [data-do="curl"]').forEach((button) => (button.hidden = page.asked?.own));
   page.show();
   for (const [system, text] of Object.entries(page.drafts)) if (words(system)) words(system).value = text;
   if (page.focused && words(page.focused)) words(page.focused).focus();

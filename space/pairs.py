@@ -1,8 +1,8 @@
 """Keeps preference pairs for the app to show."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from builders.artifacts.records import read_record
@@ -10,8 +10,9 @@ from builders.errors import KitError
 
 
 PAIRS = "pairs.json"
-# A page holds no more; those with the largest margins are kept.
+# A page holds no more; those with the largest margins are kept, and of a query's candidates the best.
 MOST = 400
+MOST_CANDIDATES = 8
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,20 @@ class Pair:
 
 
 @dataclass(frozen=True)
+class Candidates:
+    """What was written for a query: the best texts with their nDCG@10, and how many different ones there are."""
+
+    best: Sequence[tuple[float, str]]
+    total: int
+
+
+@dataclass(frozen=True)
 class Pairs:
-    """The pairs that are shown, largest margin first, and how many there are."""
+    """The pairs that are shown, largest margin first, how many there are, and candidates of their queries."""
 
     shown: list[Pair]
     total: int
+    candidates: Mapping[str, Candidates] = field(default_factory=dict)
 
 
 def to_json(pairs: Pairs) -> str:
@@ -50,7 +60,11 @@ def read_pairs(folder: Path) -> Pairs | None:
     path = folder / PAIRS
     try:
         told = read_record(path)
-        return Pairs([Pair(**pair) for pair in told["shown"]], told["total"])
+        candidates = {
+            query: Candidates([(score, text) for score, text in found["best"]], found["total"])
+            for query, found in told["candidates"].items()
+        }
+        return Pairs([Pair(**pair) for pair in told["shown"]], told["total"], candidates)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -7,6 +7,7 @@ from builders.retrievers.formulation import with_new_words
 from space.comparison import Column, Comparison, Shown, Side
 from space.recorded import SAME
 from space.search import SHOWN, Piece
+from space.serving.feedback import VOTES
 from space.writers import Written
 
 
@@ -14,7 +15,7 @@ _CLASS = {"query": "qe-q", "expansion": "qe-e"}
 _BUTTON = '<button type="button" class="qe-button"'
 
 
-def comparison_html(comparison: Comparison, number: int = 0) -> str:
+def comparison_html(comparison: Comparison, number: int = 0, consent: str = "") -> str:
     """All rankings side by side.
 
     Args:
@@ -22,13 +23,16 @@ def comparison_html(comparison: Comparison, number: int = 0) -> str:
             What to show.
         number (`int`, *optional*):
             Which of the page's requests it answers.
+        consent (`str`, *optional*):
+            What a visitor who says which ranking is better agrees to; without it nobody is asked.
     """
     columns = comparison.columns
     names = ["plain query", *(column.system for column in columns)]
     return (
         f'<div class="qe" data-number="{number:d}">{_verdict(comparison)}{_switch(names)}'
         f'<div class="qe-sides" style="--qe-columns:{len(names)}">{_plain(comparison)}'
-        f"{''.join(_column(comparison, column) for column in columns)}</div></div>"
+        f"{''.join(_column(comparison, column, bool(consent)) for column in columns)}</div>"
+        f"{consent and _line(consent)}</div>"
     )
 
 
@@ -100,7 +104,7 @@ def _plain(comparison: Comparison) -> str:
     )
 
 
-def _column(comparison: Comparison, column: Column) -> str:
+def _column(comparison: Comparison, column: Column, votes: bool) -> str:
     name = escape(column.system)
     heading = f"<h2>Query + {name}</h2>"
     if column.written is None or column.side is None:
@@ -115,7 +119,8 @@ def _column(comparison: Comparison, column: Column) -> str:
     return (
         f'<section class="qe-side qe-new" aria-label="Query + {name}"><header>{heading}'
         f"{_words(comparison.query, column, column.written)}"
-        f'<p class="qe-cost">{_cost(column.written)} · {_scored(column.side)}</p></header>'
+        f'<p class="qe-cost">{_cost(column.written)} · {_scored(column.side)}</p>'
+        f"{_votes(name) if votes else ''}</header>"
         f"{_hits(column.side, 'from')}</section>"
     )
 
@@ -143,6 +148,18 @@ def _words(query: str, column: Column, written: Written) -> str:
     )
 
 
+def _line(text: str) -> str:
+    return f'<p class="qe-cost">{escape(text)}</p>'
+
+
+def _votes(name: str) -> str:
+    buttons = " ".join(
+        f'{_BUTTON} data-do="vote" data-system="{name}" data-vote="{vote}">{vote.capitalize()}</button>'
+        for vote in VOTES
+    )
+    return f'<p class="qe-do qe-votes" role="group" aria-label="Against the plain query">{buttons}</p>'
+
+
 def _cost(written: Written) -> str:
     if written.source == "edited":
         return "<b>edited</b>"
@@ -165,15 +182,16 @@ def _hits(side: Side, moved: str) -> str:
 def _hit(hit: Shown, moved: str) -> str:
     star = ""
     if hit.relevance:
-        title = "the page looked for" if hit.gold else "judged related"
-        star = (
-            f'<span class="qe-star" role="img" aria-label="{title}" title="{title}">{"★" if hit.gold else "☆"}</span>'
-        )
+        what = "the page looked for" if hit.gold else "judged related"
+        star = f'<span class="qe-star" role="img" aria-label="{what}" title="{what}">{"★" if hit.gold else "☆"}</span>'
     state = " qe-gold" if hit.gold else ""
+    title = f"<code>{escape(hit.title)}</code>"
+    if hit.url.startswith(("http://", "https://")):
+        title = f'<a href="{escape(hit.url)}" target="_blank" rel="noopener noreferrer nofollow">{title}</a>'
     terms = ", ".join(escape(term) for term in hit.terms)
     return (
         f'<li class="qe-hit{state}"><span class="qe-rank">{hit.rank}</span><div><p class="qe-name">'
-        f"<code>{escape(hit.title)}</code>{star}{_move(hit, moved)}</p>"
+        f"{title}{star}{_move(hit, moved)}</p>"
         f'<details><summary class="qe-snippet">{"".join(_piece(piece) for piece in hit.snippet)}</summary>'
         f'<p class="qe-cost">score {hit.score:.3f}{f" · terms that matched: {terms}" if terms else ""}</p>'
         f'<p class="qe-full">{escape(hit.text)}</p></details></div></li>'

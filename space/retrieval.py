@@ -76,7 +76,8 @@ def not_needed(retriever: str, collection: str, language: str, prompt: str) -> f
     others = {kind.__module__ for kind in RETRIEVERS if searched.isdisjoint(map(_first_word, kind.forms))}
     # Faiss is for more documents than a Space has, and pyserini also matches answers, which a Space does not.
     # It generates with transformers, unless somebody adds the other engine's package to its requirements.
-    left = {*others, Faiss.__module__, "pyserini", OpenVINOEngine.__module__}
+    # A Space on ZeroGPU has `spaces` anyway.
+    left = {*others, Faiss.__module__, "pyserini", "spaces", OpenVINOEngine.__module__}
     if language != "zh":
         left.add(chinese_analyzer.__module__)
     if not IR_DATASETS.matches(collection):

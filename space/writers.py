@@ -1,14 +1,16 @@
 """Write the expansions of the systems that a Space shows: students, the base model, feedback terms, records alone."""
 
+import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar, cast
 
 from builders.collections.collection import Collection, Query
 from builders.errors import KitError
+from builders.expanders.expander import Expansion
 from builders.expanders.trained import QueryExpander
 from builders.prompts.context.feedback_terms import FeedbackTerms
 
@@ -16,6 +18,8 @@ from builders.prompts.context.feedback_terms import FeedbackTerms
 TERMS = "feedback terms"
 # So many answers are kept: decoding is greedy, so that a query asked again is answered the same.
 KEPT = 512
+
+Work = TypeVar("Work", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,10 @@ class Writer(ABC):
         """What it wrote for this query before."""
         return None
 
+    def elsewhere(self) -> "Writer":
+        """The same system for another collection, of which it knows nothing yet."""
+        return self
+
 
 class ModelWriter(Writer):
     """A language model, loaded when it is first asked. Its last answers are kept.
@@ -60,6 +68,7 @@ class ModelWriter(Writer):
 
     def __init__(self, load: Callable[[], QueryExpander]) -> None:
         self._load = load
+        self._answer = _on_gpu(self._ask)
         self._model: QueryExpander | None = None
         self._refusal: str | None = None
         self._kept: dict[str, Written] = {}
@@ -89,16 +98,34 @@ class ModelWriter(Writer):
             model = self.model
             shown = collection() if model.prompt.grounding else None
             started = time.perf_counter()
-            (answer,) = model.answers([query], shown)
+            (answer,) = self._answer(query, shown)
             written = Written(answer.text, answer.completion_tokens, 1000 * (time.perf_counter() - started), "live")
             self._kept[query.text] = written
             while len(self._kept) > KEPT:
                 del self._kept[next(iter(self._kept))]
         return written
 
+    def _ask(self, query: Query, shown: Collection | None) -> list[Expansion]:
+        return self.model.answers([query], shown)
+
     def remembered(self, query: str) -> Written | None:
         """See [`Writer.remembered`]."""
         return self._kept.get(query)
+
+    def elsewhere(self) -> Writer:
+        """See [`Writer.elsewhere`]: a prompt may show something of the collection."""
+        other = ModelWriter(lambda: self.model.fresh())
+        other._using = self._using
+        return other
+
+
+def _on_gpu(work: Work) -> Work:
+    """What a Space on ZeroGPU lends a GPU to, each time it is called; elsewhere the same."""
+    if not os.environ.get("SPACES_ZERO_GPU"):
+        return work
+    import spaces
+
+    return cast(Work, spaces.GPU(work))
 
 
 class TermsWriter(Writer):
@@ -117,6 +144,10 @@ class TermsWriter(Writer):
         started = time.perf_counter()
         (text,) = self._terms.texts([replace(query, split="test")])
         return Written(" ".join(text.split()), len(text.split()), 1000 * (time.perf_counter() - started), "live")
+
+    def elsewhere(self) -> Writer:
+        """See [`Writer.elsewhere`]."""
+        return TermsWriter()
 
 
 class RecordedWriter(Writer):

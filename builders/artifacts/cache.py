@@ -1,6 +1,7 @@
 """Finds the kit's cache folder; deleting it costs time, never data."""
 
 import os
+import shutil
 from pathlib import Path
 
 
@@ -15,3 +16,12 @@ def cache_dir(*parts: str) -> Path:
     folder = (Path(own) if own else general / "query-expansion-kit").joinpath(*parts)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def forget(fingerprint: str) -> None:
+    """Delete what retrievers keep of a collection, by its fingerprint, for documents that are to leave no trace."""
+    for path in cache_dir().glob(f"*/{fingerprint}-*"):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)

@@ -16,11 +16,15 @@ SPLITS: tuple[Split, ...] = ("train", "validation", "test")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One unit of retrieval. `text` is indexed; `title` is shown, and indexed only where `index_title` says so."""
+    """One unit of retrieval. `text` is indexed; `title` is shown, and indexed only where `index_title` says so.
+
+    `url` is where it can be read, on the web, where the source says so; it tells no documents apart.
+    """
 
     id: str
     title: str
     text: str
+    url: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -163,6 +163,11 @@ class QueryExpander:
         written = self.expand(query) if expansion is None else expansion
         return formulate_query(query, written, formulation or self.formulation)
 
+    def fresh(self) -> "QueryExpander":
+        """The same model, which has seen nothing of a collection yet; what it then sees is gone when it is."""
+        told = (self.prompt, self.sampling, self.samples, self.formulation, self._collection, self._retriever)
+        return QueryExpander(self.name, self.model, *told)
+
     @cached_property
     def collection(self) -> Collection | None:
         """What the prompt shows part of; `None` where it shows nothing.

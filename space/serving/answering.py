@@ -11,7 +11,9 @@ from builders.errors import KitError
 from space.comparison import Column, compare
 from space.engine import Engine
 from space.present import comparison_html, notice_html
+from space.serving.feedback import CONSENT, VOTES
 from space.serving.line import Turn
+from space.serving.own_documents import OwnDocuments, engine_of
 from space.writers import Written
 
 
@@ -74,7 +76,9 @@ def number_of(data: Any) -> int:
     return number if isinstance(number, int) else 0
 
 
-async def answers(engine: Engine, data: Any, is_asked: Callable[[], bool]) -> AsyncGenerator[str | None]:
+async def answers(
+    engine: Engine, data: Any, is_asked: Callable[[], bool], own: OwnDocuments | None = None
+) -> AsyncGenerator[str | None]:
     """HTML for the page whenever there is something new; `None` when there is nothing.
 
     Args:
@@ -84,8 +88,12 @@ async def answers(engine: Engine, data: Any, is_asked: Callable[[], bool]) -> As
             What the page sent: see [`Asked`].
         is_asked (`Callable`):
             Whether the visitor still waits for this: as soon as it is false, nothing more comes.
+        own ([`OwnDocuments`], *optional*):
+            The visitor's documents, which are searched where the page says `own`.
     """
     try:
+        if isinstance(data, dict) and data.get("own") is True:
+            engine = engine_of(own, data.get("query"))
         asked = Asked.read(data, engine)
         columns = await asyncio.to_thread(lambda: [_first(engine, asked, name) for name in asked.systems])
         async with aclosing(_written(engine, asked, columns, is_asked)) as steps:
@@ -100,7 +108,25 @@ async def answers(engine: Engine, data: Any, is_asked: Callable[[], bool]) -> As
 
 
 def _html(engine: Engine, asked: Asked, columns: Sequence[Column]) -> str:
-    return comparison_html(compare(engine, asked.query, columns, asked.by), asked.number)
+    return comparison_html(
+        compare(engine, asked.query, columns, asked.by), asked.number, CONSENT if engine.feedback else ""
+    )
+
+
+def keep_vote(engine: Engine, data: Any) -> None:
+    """Keep what a visitor says of one system's expansion; what is no vote is passed over."""
+    sent = data if isinstance(data, dict) else {}
+    if engine.feedback is None or sent.get("vote") not in VOTES:
+        return
+    try:
+        asked = Asked.read({**sent, "systems": [sent.get("system")]}, engine)
+        (column,) = (_first(engine, asked, name) for name in asked.systems)
+    except (KitError, ValueError):
+        return
+    if column.written is not None:
+        told = {"query": asked.query, "system": column.system, "expansion": column.written.text}
+        by = asked.by or next(iter(engine.retrievers))
+        engine.feedback.add({**told, "written": column.written.source, "retriever": by, "vote": sent["vote"]})
 
 
 def _first(engine: Engine, asked: Asked, system: str) -> Column:

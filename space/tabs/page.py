@@ -8,7 +8,9 @@ import gradio as gr
 from space.about import TITLE, head_html
 from space.engine import Engine
 from space.serving.api import Api, mcp_works
-from space.serving.door import Door
+from space.serving.door import MOST_FILE_BYTES, Door
+from space.serving.own_documents import switched_on
+from space.tabs.data_tab import data_tab
 from space.tabs.pairs_tab import pairs_tab
 from space.tabs.queries_tab import queries_tab
 from space.tabs.results_tab import results_tab
@@ -32,13 +34,17 @@ THEME = gr.themes.Default(
 def build(engine: Engine) -> gr.Blocks:
     """Lay out the page over an engine. Nothing is loaded until somebody searches."""
     api = Api(engine)
-    with gr.Blocks(title=TITLE) as page:
+    # Files that were sent and never indexed are deleted after ten minutes.
+    with gr.Blocks(title=TITLE, delete_cache=(600, 600)) as page:
+        own = gr.State(None)
         gr.HTML(head_html(engine.settings, engine.runs_others), elem_classes="qe-flush")
         with gr.Tabs(selected="search", overflow_behavior="wrap"):
-            search_tab(engine, page)
+            search_tab(engine, page, own)
             queries_tab(engine)
             pairs_tab(engine)
             results_tab(engine)
+            if switched_on():
+                data_tab(engine, own)
         # They wait in the engine's own line; outside of gradio's, tools get what the function returns.
         gr.api(api.expand, api_name="expand", queue=False)
         gr.api(api.search, api_name="search", queue=False)
@@ -48,6 +54,7 @@ def build(engine: Engine) -> gr.Blocks:
 def serve(page: gr.Blocks, **how: Any) -> None:
     """Serve a page that was laid out; `how` are further settings of `gradio.Blocks.launch`."""
     # A middleware as starlette unpacks it: class, arguments, named arguments.
-    door: dict[str, Any] = {"middleware": [(Door, (), {})]}
+    door: dict[str, Any] = {"middleware": [(Door, (), {"takes_files": switched_on()})]}
     shown: dict[str, Any] = {"theme": THEME, "css_paths": [STYLE], "footer_links": ["api"]}
+    how = {"max_file_size": MOST_FILE_BYTES, **how}
     page.queue().launch(**shown, mcp_server=mcp_works(), app_kwargs=door, **how)

@@ -10,7 +10,8 @@ import gradio as gr
 
 from builders.collections.pydocs.libraries import is_pydocs
 from space.engine import MAX_CHARACTERS, Engine
-from space.serving.answering import MOST_COLUMNS, answers
+from space.serving.answering import MOST_COLUMNS, answers, keep_vote
+from space.serving.own_documents import OwnDocuments, switched_on
 from space.tabs.queries_table import SIGNS
 
 
@@ -26,8 +27,8 @@ class Visitor:
         self.asked: object = None
 
 
-def search_tab(engine: Engine, page: gr.Blocks) -> None:
-    """Add the tab to the page that is being laid out."""
+def search_tab(engine: Engine, page: gr.Blocks, own: gr.State) -> None:
+    """Add the tab to the page that is being laid out; `own` are the visitor's documents."""
     chosen = [engine.student]
     with gr.Tab("Search", id="search") as tab:
         with gr.Row(equal_height=True):
@@ -45,14 +46,7 @@ def search_tab(engine: Engine, page: gr.Blocks) -> None:
             )
             button = gr.Button("Search", variant="primary", scale=1, min_width=110)
         gr.HTML(_examples_html(engine), elem_classes="qe-flush")
-        beside = f"Beside the plain query (the first {MOST_COLUMNS} are shown)"
-        systems = gr.CheckboxGroup(list(engine.systems), value=chosen, label=beside)
-        retriever = gr.Radio(
-            list(engine.retrievers),
-            value=engine.settings.retriever,
-            label="Searched by",
-            visible=len(engine.retrievers) > 1,
-        )
+        systems, retriever, documents = _choices(engine, chosen)
         result = gr.HTML(
             elem_classes="qe-flush",
             elem_id="qe-result",
@@ -63,26 +57,48 @@ def search_tab(engine: Engine, page: gr.Blocks) -> None:
             queries=list(engine.recorded),
         )
         # Inside: what stands between tabs counts as one, and gradio then draws another twice.
-        _answer_what_is_asked(engine, result)
+        _answer_what_is_asked(engine, result, own)
+        _keep_votes(engine, result)
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-    shown: list[Any] = [query, systems, retriever]
-    result.undo(None, None, shown, js="() => window.qe.start()", **private)
+    tab.select(None, None, None, js="() => { window.qe?.open('search'); }", **private)
+    parts = [query, systems, retriever, documents]
     ready = "while (!window.qe) await new Promise((go) => setTimeout(go, 20));"
-    page.load(None, None, shown, js=f"async () => {{ {ready} return window.qe.start(); }}", **private)
-    ask = "(query, systems, by) => { window.qe.ask({ query, systems, by }); }"
-    gr.on([button.click, query.submit], None, [query, systems, retriever], None, js=ask, **private)
+    page.load(None, None, parts, js=f"async () => {{ {ready} return window.qe.start(); }}", **private)
+    ask = "(query, systems, by, own) => { window.qe.ask({ query, systems, by, own: own === 'own' }); }"
+    gr.on([button.click, query.submit], None, parts, None, js=ask, **private)
+    result.undo(None, None, parts, js="() => window.qe.start()", **private)
     # What is chosen in a list is asked with the query that was asked, not with one half typed.
     retriever.input(None, retriever, None, js="(by) => { window.qe.ask({ by }); }", **private)
     systems.input(None, systems, None, js="(systems) => { window.qe.ask({ systems }); }", **private)
-    tab.select(None, None, None, js="() => { window.qe?.open('search'); }", **private)
+    documents.input(None, documents, None, js="(own) => { window.qe.ask({ own: own === 'own' }); }", **private)
 
 
-def _answer_what_is_asked(engine: Engine, result: gr.HTML) -> None:
+def _choices(engine: Engine, chosen: list[str]) -> tuple[gr.CheckboxGroup, gr.Radio, gr.Radio]:
+    """Which systems are shown, what searches, and in what."""
+    beside = f"Beside the plain query (the first {MOST_COLUMNS} are shown)"
+    systems = gr.CheckboxGroup(list(engine.systems), value=chosen, label=beside)
+    with gr.Row():
+        retriever = gr.Radio(
+            list(engine.retrievers),
+            value=engine.settings.retriever,
+            label="Searched by",
+            visible=len(engine.retrievers) > 1,
+        )
+        documents = gr.Radio(
+            [("Documents of this Space", "here"), ("Your own", "own")],
+            value="here",
+            label="Searched in",
+            visible=switched_on(),
+        )
+    return systems, retriever, documents
+
+
+def _answer_what_is_asked(engine: Engine, result: gr.HTML, own: gr.State) -> None:
     """The steps of one answer, as long as the visitor asked for nothing else."""
 
-    async def asked(visitor: Visitor, event: gr.EventData) -> AsyncGenerator[Any]:
+    async def asked(visitor: Visitor, own: OwnDocuments | None, event: gr.EventData) -> AsyncGenerator[Any]:
         visitor.asked = mine = object()
-        async with aclosing(answers(engine, event._data, lambda: visitor.asked is mine)) as steps:
+        async with aclosing(answers(engine, event._data, lambda: visitor.asked is mine, own)) as steps:
             async for html in steps:
                 yield gr.skip() if html is None else html
         # Gradio sends the last value once more when it ends, and by then the page may show what was asked since.
@@ -90,7 +106,7 @@ def _answer_what_is_asked(engine: Engine, result: gr.HTML) -> None:
 
     result.submit(
         asked,
-        gr.State(Visitor()),
+        [gr.State(Visitor()), own],
         result,
         api_visibility="private",
         show_progress="hidden",
@@ -98,6 +114,13 @@ def _answer_what_is_asked(engine: Engine, result: gr.HTML) -> None:
         trigger_mode="multiple",
         concurrency_limit=None,
     )
+
+
+def _keep_votes(engine: Engine, result: gr.HTML) -> None:
+    def voted(event: gr.EventData) -> None:
+        keep_vote(engine, event._data)
+
+    result.like(voted, None, None, api_visibility="private", show_progress="hidden")
 
 
 def _examples_html(engine: Engine) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-import threading
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -27,7 +25,7 @@ from builders.retrievers.fusion import HybridRetriever
 from builders.retrievers.left_out import left_out_of, search_without
 from builders.retrievers.pyserini_index import PyseriniRetriever
 from builders.retrievers.retriever import Hit
-from space.engine import Engine, Searched
+from space.corpus import Corpus, Searched
 from tests.support.java import needs_java
 from train.evaluation.systems import baseline_system
 
@@ -81,15 +79,8 @@ def test_a_query_is_not_found_by_itself(tmp_path: Path) -> None:
 
 def test_nor_in_a_space(tmp_path: Path) -> None:
     collection = load_collection(str(debate(tmp_path / "debate")))
-    engine = Engine.__new__(Engine)
-    vars(engine).update(
-        _collection=collection,
-        _loading=threading.RLock(),
-        _indexes={"bm25s": Bm25sRetriever(collection)},
-        retrievers={"bm25s": Searched("bm25s", "q*5+e")},
-        settings=SimpleNamespace(retriever="bm25s"),
-    )
-    ranking = engine.search(QUERIES["con-1"])
+    corpus = Corpus(lambda: collection, {"first": Searched("bm25s", "q*5+e")})
+    ranking = corpus.search(QUERIES["con-1"])
     assert ranking.hits[0].document_id == "pro-1" and ranking.ndcg_at_10 == pytest.approx(1)
 
 

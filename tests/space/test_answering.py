@@ -3,13 +3,17 @@
 import asyncio
 import json
 import re
+import sys
 import threading
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
+from builders.collections.collection import Query
 from builders.errors import KitError
+from builders.expanders.trained import QueryExpander
 from space.serving.answering import Asked, answers
-from space.serving.door import MOST_BYTES, Door
+from space.serving.door import MOST_BYTES, MOST_FILE_BYTES, Door
 from space.serving.line import Line
 from space.writers import KEPT, ModelWriter, Written
 from tests.support.small_engine import STUDENT, Stub, small_engine
@@ -156,10 +160,6 @@ def test_who_gives_up_waiting_frees_the_line_and_who_works_does_not():
 
 
 def test_a_models_last_answers_are_kept():
-    from types import SimpleNamespace
-
-    from builders.collections.collection import Query
-
     answer = SimpleNamespace(text="words", completion_tokens=1)
     model = SimpleNamespace(prompt=SimpleNamespace(grounding=None), answers=lambda queries, shown: [answer])
     system = ModelWriter(lambda: model)
@@ -167,6 +167,38 @@ def test_a_models_last_answers_are_kept():
         system.write(Query("", str(number), "test"), lambda: None)
     assert system.remembered("0") is None and system.remembered("1").text == "words"
     assert isinstance(system.remembered(str(KEPT)), Written)
+
+
+def test_a_model_for_other_documents_is_the_same_and_remembers_nothing():
+    """What a prompt shows of a collection, and what was written with it, is that collection's."""
+    loaded = []
+
+    def load() -> QueryExpander:
+        loaded.append(QueryExpander("dpo", None, SimpleNamespace(grounding=()), None))
+        loaded[0].answers = lambda queries, shown: [SimpleNamespace(text="words", completion_tokens=1)]
+        return loaded[0]
+
+    system = ModelWriter(load)
+    other = system.elsewhere()
+    system.write(Query("", "fit", "test"), lambda: None)
+    assert other.remembered("fit") is None and other._using is system._using
+    assert other._load() is not loaded[0] and other._load().prompt is loaded[0].prompt and len(loaded) == 1
+
+
+def test_on_zerogpu_a_gpu_is_lent_for_each_answer(monkeypatch):
+    """The package `spaces` is there only on the Hub: it is imported nowhere else."""
+    lent = []
+    stub = ModuleType("spaces")
+    stub.GPU = lambda work: lambda *asked: lent.append(1) or work(*asked)
+    answer = SimpleNamespace(text="words", completion_tokens=1)
+    model = SimpleNamespace(prompt=SimpleNamespace(grounding=None), answers=lambda queries, shown: [answer])
+    monkeypatch.setitem(sys.modules, "spaces", stub)
+    for setting, calls in (("", 0), ("1", 2)):
+        monkeypatch.setenv("SPACES_ZERO_GPU", setting)
+        system = ModelWriter(lambda: model)
+        for text in ("one", "two"):
+            assert system.write(Query("", text, "test"), lambda: None).text == "words"
+        assert len(lent) == calls
 
 
 def test_tools_read_json(engine):
@@ -183,8 +215,21 @@ def test_tools_read_json(engine):
     assert plain.plain["hits"] and plain.expanded is None and plain.note.startswith("no model here")
 
 
-@pytest.mark.parametrize(("size", "status"), [(MOST_BYTES, 200), (MOST_BYTES + 1, 413), (1 << 30, 413)])
-def test_the_door_reads_no_more_than_it_lets_through(size, status):
+FILE = MOST_FILE_BYTES + MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    ("path", "size", "status"),
+    [
+        ("queue/join", MOST_BYTES, 200),
+        ("queue/join", MOST_BYTES + 1, 413),
+        ("queue/join", 1 << 30, 413),
+        ("upload", FILE, 200),
+        ("upload/", FILE + 1, 413),
+        ("upload", 1 << 30, 413),
+    ],
+)
+def test_the_door_reads_no_more_than_it_lets_through(path, size, status):
     read = sent = 0
     seen = []
 
@@ -205,6 +250,7 @@ def test_the_door_reads_no_more_than_it_lets_through(size, status):
         statuses.append(message.get("status"))
 
     statuses = []
-    asyncio.run(Door(app)({"type": "http", "path": "/gradio_api/queue/join"}, receive, send))
-    assert statuses[0] == status and read <= MOST_BYTES + (1 << 14)
+    asyncio.run(Door(app, takes_files=True)({"type": "http", "path": f"/gradio_api/{path}"}, receive, send))
+    most = FILE if "upload" in path else MOST_BYTES
+    assert statuses[0] == status and read <= most + (1 << 14)
     assert sum(seen) == (size if status == 200 else 0)

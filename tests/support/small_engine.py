@@ -9,7 +9,7 @@ from pathlib import Path
 
 from builders.errors import KitError
 from space.engine import Engine
-from space.pairs import PAIRS, Pair, Pairs
+from space.pairs import PAIRS, Candidates, Pair, Pairs
 from space.pairs import to_json as pairs_json
 from space.recorded import QUERIES, Answer, Recorded, to_json
 from space.settings import SETTINGS, SpaceSettings, System
@@ -59,6 +59,12 @@ class Stub(Writer):
         return self._kept.get(query)
 
 
+class Votes(list):
+    """Keeps votes in this process."""
+
+    add = list.append
+
+
 def small_engine(folder: Path, student: Writer | None = None) -> Engine:
     """The engine of a Space that is written into a folder; the base model is a stub, too."""
     write_collection(folder / "collection" / "tinydocs")
@@ -95,7 +101,8 @@ def small_engine(folder: Path, student: Writer | None = None) -> Engine:
     (folder / SETTINGS).write_text(settings.to_json({}))
     (folder / QUERIES).write_text(to_json(recorded))
     pair = Pair("fit a line", "least squares", "<b>nothing</b>", 1.0, 0.5, 0.5, "ndcg-margin", "train")
-    (folder / PAIRS).write_text(pairs_json(Pairs([pair, replace(pair, query="file", margin=0.1)], 2)))
+    candidates = {"file": Candidates([(0.75, "<b>disk</b>"), (0.5, "paper")], 3)}
+    (folder / PAIRS).write_text(pairs_json(Pairs([pair, replace(pair, query="file", margin=0.1)], 2, candidates)))
     engine = Engine(folder)
     engine.systems |= {STUDENT: student or Stub(), "base": Stub()}
     return engine

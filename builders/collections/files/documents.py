@@ -205,7 +205,14 @@ def document_of(place: Place, record: Record) -> Document:
     title = "" if _is_null(record.get("title")) else record["title"] or ""
     if not isinstance(title, str):
         raise KitError(f'{place}: field "title" is not text; mend it or leave it out')
-    return Document(id_field(place, record, ID_FIELDS), title, text)
+    return Document(id_field(place, record, ID_FIELDS), title, text, _address(record))
+
+
+def _address(record: Record) -> str:
+    """The address of a record on the web; BEIR's corpora keep it among their `metadata`."""
+    metadata = record.get("metadata")
+    url = record.get("url") or (metadata.get("url") if isinstance(metadata, dict) else None)
+    return url if isinstance(url, str) and url.startswith(("http://", "https://")) else ""
 
 
 def id_field(place: Place, record: Record, names: tuple[str, ...]) -> str:

@@ -3,7 +3,13 @@
 import pytest
 
 
-TABS = {"search": "#qe-result .qe-side", "queries": ".qe-queries", "pairs": ".qe-pairs", "results": ".qe-about table"}
+TABS = {
+    "search": "#qe-result .qe-side",
+    "queries": ".qe-queries",
+    "pairs": ".qe-pairs",
+    "results": ".qe-about table",
+    "data": "#qe-file",
+}
 WIDTHS = (320, 360, 768, 1440)
 # What gradio itself draws; by the element that it belongs to.
 GRADIOS = ("footer", ".toast-wrap", "gradio-app > :not(.gradio-container)")
