@@ -29,10 +29,10 @@ def comparison_html(comparison: Comparison, number: int = 0, consent: str = "") 
     columns = comparison.columns
     names = ["plain query", *(column.system for column in columns)]
     return (
-        f'<div class="qe" data-number="{number:d}">{_verdict(comparison)}{_switch(names)}'
+        f'<div class="qe" data-number="{number:d}">{_verdict(comparison)}{consent and _line(consent)}'
+        f"{_switch(names)}"
         f'<div class="qe-sides" style="--qe-columns:{len(names)}">{_plain(comparison)}'
-        f"{''.join(_column(comparison, column, bool(consent)) for column in columns)}</div>"
-        f"{consent and _line(consent)}</div>"
+        f"{''.join(_column(comparison, column, bool(consent)) for column in columns)}</div></div>"
     )
 
 
@@ -149,7 +149,7 @@ def _words(query: str, column: Column, written: Written) -> str:
 
 
 def _line(text: str) -> str:
-    return f'<p class="qe-cost">{escape(text)}</p>'
+    return f'<p class="qe-legend">{escape(text)}</p>'
 
 
 def _votes(name: str) -> str:
@@ -157,7 +157,7 @@ def _votes(name: str) -> str:
         f'{_BUTTON} data-do="vote" data-system="{name}" data-vote="{vote}">{vote.capitalize()}</button>'
         for vote in VOTES
     )
-    return f'<p class="qe-do qe-votes" role="group" aria-label="Against the plain query">{buttons}</p>'
+    return f'<p class="qe-do qe-cost">Against the plain one: {buttons}</p>'
 
 
 def _cost(written: Written) -> str:

@@ -109,7 +109,7 @@ async def answers(
 
 def _html(engine: Engine, asked: Asked, columns: Sequence[Column]) -> str:
     return comparison_html(
-        compare(engine, asked.query, columns, asked.by), asked.number, CONSENT if engine.feedback else ""
+        compare(engine, asked.query, columns, asked.by), asked.number, CONSENT if engine.feedback is not None else ""
     )
 
 

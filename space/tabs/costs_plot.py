@@ -23,7 +23,7 @@ def costs_html(settings: SpaceSettings) -> str:
         return ""
     return (
         "<h2>Gain and cost</h2><p>Each dot is a system: what it changed of nDCG@10 against the plain query, with the "
-        "95 % interval, over what writing one expansion cost.</p>"
+        "95 % interval, over what writing one expansion cost, several together as in the table.</p>"
         f'<div class="qe-costs">{plots}</div>'
     )
 
@@ -32,12 +32,17 @@ def _plot(what: str, unit: str, costs: Mapping[str, float], systems: Mapping[str
     """Points at shares of the plot's width and height: they stay readable at every width."""
     low = min(0.0, *(system.delta_ci95[0] for system in systems.values()))
     high = max(0.0, *(system.delta_ci95[1] for system in systems.values()))
-    room = MARGIN * ((high - low) or 1.0)
+    room, marks = MARGIN * ((high - low) or 1.0), {low, 0.0, high}
     low, high, dearest = low - room, high + room, max(costs.values())
 
     def up(delta: float) -> float:
         return 100 * (delta - low) / (high - low)
 
+    marked = "".join(
+        f'<span class="qe-mark" style="bottom:{up(mark):.1f}%">{f"{mark:+.3f}" if mark else "plain query"}</span>'
+        for mark in sorted(marks)
+        if not mark or abs(up(mark) - up(0)) > 100 * MARGIN
+    )
     dots = []
     for name, system in systems.items():
         right = 100 * (1 - MARGIN) * costs[name] / dearest
@@ -54,7 +59,6 @@ def _plot(what: str, unit: str, costs: Mapping[str, float], systems: Mapping[str
     )
     return (
         f'<figure role="img" aria-label="Gain over {what}: {escape(told)}"><div class="qe-dots">'
-        f'<hr style="bottom:{up(0):.1f}%"><span class="qe-zero" style="bottom:{up(0):.1f}%">plain query</span>'
-        f"{''.join(dots)}</div>"
+        f'<hr style="bottom:{up(0):.1f}%">{marked}{"".join(dots)}</div>'
         f"<figcaption>0 to {dearest:,.0f} {unit} an expansion →</figcaption></figure>"
     )

@@ -77,12 +77,11 @@ def _choices(engine: Engine, chosen: list[str]) -> tuple[gr.CheckboxGroup, gr.Ra
     """Which systems are shown, what searches, and in what."""
     beside = f"Beside the plain query (the first {MOST_COLUMNS} are shown)"
     systems = gr.CheckboxGroup(list(engine.systems), value=chosen, label=beside)
-    with gr.Row():
+    several = len(engine.retrievers) > 1
+    # An empty row would take room.
+    with gr.Row(visible=several or switched_on()):
         retriever = gr.Radio(
-            list(engine.retrievers),
-            value=engine.settings.retriever,
-            label="Searched by",
-            visible=len(engine.retrievers) > 1,
+            list(engine.retrievers), value=engine.settings.retriever, label="Searched by", visible=several
         )
         documents = gr.Radio(
             [("Documents of this Space", "here"), ("Your own", "own")],
