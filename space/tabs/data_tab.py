@@ -27,7 +27,8 @@ def data_tab(engine: Engine, own: gr.State) -> None:
         gr.HTML(_told_html(), elem_classes="qe-flush")
         file = gr.File(label="JSONL or CSV", file_types=list(FORMS), height=140, elem_id="qe-file")
         with gr.Row(equal_height=True):
-            name = gr.Textbox(label="Or a dataset of the Hub in BEIR's form", placeholder="mteb/nfcorpus", scale=9)
+            label = "Or a public dataset of the Hub in BEIR's form"
+            name = gr.Textbox(label=label, placeholder="mteb/nfcorpus", scale=9, min_width=240)
             button = gr.Button("Index", scale=1, min_width=110)
         told = gr.HTML(elem_classes="qe-flush", elem_id="qe-own", min_height=60)
 
