@@ -31,12 +31,14 @@ def test_it_installs_from_its_requirements_and_answers_the_same(hub, tmp_path):
     run_client(hub, script, token="", repo=NAME, folder=str(fetched))
     subprocess.run([sys.executable, "-m", "venv", tmp_path / "fresh"], check=True)
     fresh = str(tmp_path / "fresh" / "bin" / "python")
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    asked = {"env": alone, "cwd": tmp_path, "capture_output": True, "text": True}
     install = [fresh, "-m", "pip", "install", "--quiet", "--retries", "1", "-r", fetched / "requirements.txt"]
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    done = subprocess.run(install, env=environment, capture_output=True, text=True)
+    done = subprocess.run(install, **asked)
     assert done.returncode == 0, done.stderr[-2000:]
-    listed = subprocess.run([fresh, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
-    drawn = {line.split()[0] for line in listed.splitlines() if line.strip()}
+    listed = subprocess.run([fresh, "-m", "pip", "list", "--format", "freeze"], **asked).stdout
+    drawn = {line.partition("==")[0] for line in listed.splitlines()}
+    assert {"torch", "gradio", "mcp"} <= drawn
     # Neither CUDA, nor what the Space does not use, nor the kit beside the folder.
     assert not [name for name in drawn if name.startswith(("nvidia", "openai", "query"))], drawn
 
