@@ -11,13 +11,12 @@ MARGIN = 0.12
 
 
 def costs_html(settings: SpaceSettings) -> str:
-    """Gain against milliseconds, and against memory where it was measured; empty where no system costs anything."""
-    systems = {name: system for name, system in settings.measured.items() if name != "plain"}
-    costs = {"ms": ("milliseconds", "ms_per_query"), "MiB": ("memory", "peak_memory_mib")}
+    """Gain against milliseconds, and against memory; a system of which a cost was not measured has no dot there."""
     plots = "".join(
-        _plot(what, unit, {name: getattr(system, field) for name, system in systems.items()}, systems)
-        for unit, (what, field) in costs.items()
-        if any(getattr(system, field) for system in systems.values())
+        _plot(
+            what, unit, {name: system for name, system in settings.measured.items() if getattr(system, field)}, field
+        )
+        for what, unit, field in (("milliseconds", "ms", "ms_per_query"), ("memory", "MiB", "peak_memory_mib"))
     )
     if not plots:
         return ""
@@ -28,8 +27,11 @@ def costs_html(settings: SpaceSettings) -> str:
     )
 
 
-def _plot(what: str, unit: str, costs: Mapping[str, float], systems: Mapping[str, System]) -> str:
+def _plot(what: str, unit: str, systems: Mapping[str, System], field: str) -> str:
     """Points at shares of the plot's width and height: they stay readable at every width."""
+    if not systems:
+        return ""
+    costs: dict[str, float] = {name: getattr(system, field) for name, system in systems.items()}
     low = min(0.0, *(system.delta_ci95[0] for system in systems.values()))
     high = max(0.0, *(system.delta_ci95[1] for system in systems.values()))
     room, marks = MARGIN * ((high - low) or 1.0), {low, 0.0, high}

@@ -236,6 +236,9 @@ def test_its_tables_say_who_was_told_nothing_and_who_was_left_out(rendered):
     assert 'aria-label="Gain over milliseconds: base +0.000 for 11 ms; dpo +0.000 for 11 ms"' in page
     assert "Gain over memory" not in page, "none was measured"
     free = replace(dpo, ms_per_query=0.0)
+    page = about_html(replace(told, measured={"plain": free, "base": free, "dpo": replace(dpo, peak_memory_mib=5.0)}))
+    assert "Gain over milliseconds: dpo +0.000 for 11 ms" in page and "Gain over memory: dpo +0.000 for 5 MiB" in page
+    page = about_html(told)
     assert "Gain and cost" not in about_html(replace(told, measured={"plain": free, "dpo": free}))
     both = replace(told, by_retriever={"bm25s": {"plain": 0.5, "dpo": 0.625}, "<dense>": {"plain": 0.75}})
     assert "<td>&lt;dense&gt;</td><td>0.750</td><td></td></tr>" in about_html(both)
