@@ -4,8 +4,9 @@ BIN := .venv/bin
 OUT := out/demo
 EXPERIMENTS := benchmarks/experiments
 SPEED := generation grading growth startup training_steps
-# Two workers: most tests wait for single-threaded imports.
-PYTEST := $(BIN)/python -m pytest -n 2
+# Two workers: most tests wait for single-threaded imports. Each begins with a half, so that a module's fixtures are
+# made once.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
 RUN := PATH="$(CURDIR)/$(BIN):$$PATH" bash -euo pipefail -c
 
 # The commands in the bash block of an experiment's README.

@@ -34,6 +34,11 @@ from tests.support.commands import Demo, run_demo  # noqa: E402
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Those that read the demo first: one worker has them all, and none waits for another that makes it."""
+    items.sort(key=lambda item: "demo" not in getattr(item, "fixturenames", ()))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _clean_home():
     import shutil
@@ -63,7 +68,7 @@ def embedded_model() -> str:
 
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory: pytest.TempPathFactory, embedded_model: str) -> Demo:
-    """The demo's own commands and recipes at a small size: about three minutes, once for all workers."""
+    """The demo's own commands and recipes at a small size: about a minute, once for all workers."""
     base = tmp_path_factory.getbasetemp()
     if "PYTEST_XDIST_WORKER" in os.environ:
         base = base.parent

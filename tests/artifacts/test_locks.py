@@ -16,7 +16,7 @@ from builders.artifacts.locks import locked
 from builders.artifacts.writer import Writer, has_left
 from builders.errors import KitError
 from builders.processes import Processes
-from tests.support.commands import command, refused
+from tests.support.commands import command_here, refused
 from tests.support.inference_server import InferenceServer
 from tests.support.word_collection import word_collection
 from train.evaluation.results_writer import EVALUATION
@@ -152,13 +152,13 @@ def test_two_equal_builds_pay_once(tmp_path):
         with subprocess.Popen([sys.executable, *arguments], stderr=subprocess.PIPE, text=True) as first:
             while not server.answered and first.poll() is None:
                 time.sleep(0.01)
-            line = refused(command(*arguments))
+            line = refused(command_here(*arguments))
             assert f"out.work: process {first.pid} on " in line
             _, printed = first.communicate()
         assert first.returncode == 0, printed
         assert len(server.seen) == 12 and len(set(server.answered)) == 12
         assert not (tmp_path / ".out.work.lock").exists()
-        assert "up to date" in command(*arguments).stderr
+        assert "up to date" in command_here(*arguments).stderr
 
 
 def test_trainings_evaluations_and_rounds_ask_for_it(tmp_path, holder):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.commands import DATA_RECIPES, RECIPES, ROOT, command, command_here, refused
+from tests.support.tiny_student import base_model
 
 
 def expansions(folder, *more):
@@ -201,12 +202,12 @@ def test_a_full_disk_costs_nothing_that_was_there(demo, small_disk):
     """The datasets need more than the disk has: one line, and the earlier output stands as it was."""
     earlier = small_disk / "preferences"
     start = ("-m", "builders", "preferences", "--expansions", demo.expansions, "--min_margin", "0.001")
-    assert command(*start, "--output_dir", earlier).returncode == 0
+    assert command_here(*start, "--output_dir", earlier).returncode == 0
     before = {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()}
     with suppress(OSError), (small_disk / "filler").open("wb", buffering=0) as file:
         while True:
             file.write(b"x" * 4096)
-    line = refused(command(*start, "--output_dir", earlier, "--pairs_per_query", "1"))
+    line = refused(command_here(*start, "--output_dir", earlier, "--pairs_per_query", "1"))
     assert "no space left" in line
     assert {path: path.read_bytes() for path in earlier.rglob("*") if path.is_file()} == before
     assert [path.name for path in small_disk.iterdir() if path.name.startswith(".")] == []
@@ -215,12 +216,13 @@ def test_a_full_disk_costs_nothing_that_was_there(demo, small_disk):
 def test_a_read_only_output_is_named(demo, small_disk):
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     start = ("-m", "builders", "preferences", "--expansions", demo.expansions, "--min_margin", "0.001")
-    assert "cannot write" in refused(command(*start, "--output_dir", small_disk / "preferences"))
+    assert "cannot write" in refused(command_here(*start, "--output_dir", small_disk / "preferences"))
 
 
-def test_ctrl_c_ends_with_one_line_and_leaves_no_folder(tmp_path, embedded_model):
+def test_ctrl_c_ends_with_one_line_and_leaves_no_folder(tmp_path):
+    base = base_model(tmp_path / "base", max_position_embeddings=4096)
     arguments = ["-m", "builders", "expansions", "--config", DATA_RECIPES / "expansions-passages.yaml"]
-    arguments += ["--output_dir", tmp_path / "out", "--model", embedded_model, "--block", "8"]
+    arguments += ["--output_dir", tmp_path / "out", "--model", base, "--block", "8"]
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=ROOT,

@@ -12,7 +12,7 @@ from builders.commands.grade import GradeArguments, grade, main
 from builders.errors import KitError
 from builders.grading.results_form import in_one_form, one_retriever
 from builders.measures.trec_run import read_run
-from tests.support.commands import ROOT, command, command_here, refused
+from tests.support.commands import ROOT, command_here, refused
 
 
 SECOND = 1 / log2(3)
@@ -284,7 +284,7 @@ def test_the_command_refuses_with_exit_code_2_and_writes_nothing(tiny, tmp_path)
 def test_the_command(tiny, tmp_path):
     source = jsonl(tmp_path / "teacher.jsonl", rows())
     out = tmp_path / "out" / "results.json"
-    done = command("-m", "builders", "grade", "--collection", tiny, "--expansions", source, "--out", out)
+    done = command_here("-m", "builders", "grade", "--collection", tiny, "--expansions", source, "--out", out)
     assert done.returncode == 0, done.stderr
     results = json.loads(out.read_text())
     assert results["command"].startswith("python -m builders grade --collection ")

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from builders.errors import KitError
 from builders.masking import MASK, masked, masked_command, masked_text
+from builders.publishing import failure
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import hub, run_command
-from tests.support.commands import ROOT, command, command_here, refused
+from tests.support.commands import ROOT, command_here, refused
 from tests.support.inference_server import Fault, InferenceServer
 from tests.support.publishing_client import NAME
 from tests.support.rendered_folders import BASE, adapter
@@ -45,7 +48,7 @@ def written(folder: Path) -> str:
 
 def test_keys_in_further_fields_reach_the_server_and_no_file(tmp_path: Path) -> None:
     with InferenceServer() as server:
-        done = command(*words(server, tmp_path, BODY))
+        done = command_here(*words(server, tmp_path, BODY))
         assert done.returncode == 0, done.stderr
         assert server.seen[-1].body["api_key"] == KEY and server.seen[-1].body["proxy"] == BODY["proxy"]
         texts = written(tmp_path) + done.stdout + done.stderr
@@ -89,19 +92,27 @@ def test_options_that_do_not_exist(option: list[str]) -> None:
     assert KEY not in line and MASK in line
 
 
-def test_passwords_in_the_address_of_the_hub(hub: HubServer, tmp_path: Path) -> None:
-    """A server that is there, and one that is not."""
-    folder = adapter(tmp_path / "a")
-    for port in (hub.url.rpartition(":")[2], 9):
-        environment = {"HF_ENDPOINT": f"http://someone:{KEY}@127.0.0.1:{port}"}
-        done = run_command(
-            hub,
-            [sys.executable, "-m", "builders", "publish", str(folder), "--repo_id", NAME],
-            cwd=ROOT,
-            environment=environment,
-        )
-        assert done.returncode == 2 and KEY not in done.stdout + done.stderr, done.stderr
-        assert f"127.0.0.1:{port}/{NAME}" in done.stderr
+def test_passwords_in_the_address_of_the_hub(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A server that is there, and one that is not, which is asked again and again: without the pauses."""
+    from huggingface_hub import constants
+    from huggingface_hub.utils import _http
+
+    words = ["-m", "builders", "publish", str(adapter(tmp_path / "a")), "--repo_id", NAME]
+    environment = {"HF_ENDPOINT": f"http://someone:{KEY}@127.0.0.1:{hub.port}"}
+    done = run_command(hub, [sys.executable, *words], cwd=ROOT, environment=environment)
+    assert done.returncode == 2 and KEY not in done.stdout + done.stderr, done.stderr
+    assert f"127.0.0.1:{hub.port}/{NAME}" in done.stderr
+
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", f"http://someone:{KEY}@127.0.0.1:9")
+    at_once = SimpleNamespace(sleep=lambda seconds: None, time=time.time)
+    for module in (_http, failure):
+        monkeypatch.setattr(module, "time", at_once)
+    done = command_here(*words, HF_TOKEN=hub.owner_token)
+    assert f"127.0.0.1:9/{NAME}" in refused(done)
+    assert KEY not in done.stdout + done.stderr + "".join(capfd.readouterr())
 
 
 def test_addresses_in_cards_and_reports() -> None:

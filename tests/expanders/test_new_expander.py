@@ -10,7 +10,7 @@ from builders.errors import KitError
 from builders.expanders import load
 from builders.expanders.expander import Expander, Expansion, Identity
 from tests.support.collection_folders import jsonl
-from tests.support.commands import ROOT, command
+from tests.support.commands import script_here
 from train.evaluation.teachers import load_teacher
 
 
@@ -86,10 +86,9 @@ def pets(tmp_path: Path) -> Path:
 
 def test_it_makes_a_dataset_and_a_table_by_its_own_option(pets, tmp_path):
     (tmp_path / "thesaurus.py").write_text(OWN)
-    environment = {"PYTHONPATH": str(ROOT)}
 
     def run(*arguments: str):
-        return command("thesaurus.py", *arguments, cwd=tmp_path, **environment)
+        return script_here("builders.expanders.load.EXPANDERS", "thesaurus.py", *arguments, cwd=tmp_path)
 
     told = ("--expander", "thesaurus", "--synonyms", "cat=feline", "dog=canine")
     done = run(

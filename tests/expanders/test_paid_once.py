@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from builders.artifacts.files import file_hash
-from tests.support.commands import ROOT, command
+from tests.support.commands import ROOT, command_here
 from tests.support.inference_server import Fault, InferenceServer, usage
 from tests.support.word_collection import word_collection
 
@@ -48,7 +48,7 @@ def arguments(server, collection, folder, *more) -> list[str]:
 
 
 def build(server, collection, folder, *more):
-    return command(*arguments(server, collection, folder, *more), ACME_KEY=TOKEN)
+    return command_here(*arguments(server, collection, folder, *more), ACME_KEY=TOKEN)
 
 
 def names_on_disk(folder: Path) -> set[str]:

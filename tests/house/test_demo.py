@@ -3,6 +3,10 @@
 import json
 import math
 import re
+import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -10,7 +14,8 @@ from builders.artifacts.files import file_hash
 from builders.artifacts.schema import CONFIGS
 from builders.collections.pydocs.pydocs import load_pydocs
 from builders.grading.results_form import in_one_form, one_retriever
-from tests.support.commands import QUERIES, ROOT, SAMPLES, TEST_QUERIES, command, run_stage, stages
+from tests.support.commands import QUERIES, ROOT, SAMPLES, TEST_QUERIES, command, command_here, stages
+from tests.support.tiny_student import base_model
 
 
 def test_every_config_loads_offline_in_a_fresh_process(demo, tmp_path):
@@ -152,44 +157,40 @@ def test_a_second_run_changes_no_byte(demo, embedded_model):
     before = {path: file_hash(path) for path in sorted(demo.folder.rglob("*")) if path.is_file()}
     for name, arguments in stages(demo.folder, embedded_model).items():
         if name in ("expansions", "preferences", "cards"):  # The Makefile starts no finished training again.
-            assert "up to date" in run_stage(name, arguments).stderr
+            assert "up to date" in command_here(*arguments).stderr
     assert {path: file_hash(path) for path in sorted(demo.folder.rglob("*")) if path.is_file()} == before
 
 
-def test_the_same_seed_gives_the_same_bytes_after_a_kill(demo, embedded_model, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_after_a_kill(tmp_path):
     """Killed in the middle of generating and started again, elsewhere: the same dataset, byte for byte."""
-    import signal
-    import subprocess
-    import sys
-    import time
-
-    from tests.support.commands import ROOT
-
-    small = ["--num_train", "5", "--num_validation", "0", "--samples", "2", "--block", "4"]
-    arguments = stages(tmp_path, embedded_model)["expansions"] + small
+    base = str(base_model(tmp_path / "base", max_position_embeddings=4096))
+    small = ["--num_train", "5", "--num_validation", "0", "--samples", "2", "--block", "4", "--select", "all"]
+    small += ["--max_new_tokens", "60"]
+    arguments = stages(tmp_path, base)["expansions"] + small
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=ROOT, stderr=subprocess.DEVNULL)
     work = tmp_path / "expansions.work"
     deadline = time.time() + 240
     while not (work.is_dir() and any(path.stat().st_size for path in work.iterdir())) and time.time() < deadline:
-        time.sleep(0.05)
+        time.sleep(0.005)
     process.send_signal(signal.SIGKILL)
     process.wait()
     (log,) = [path for path in work.iterdir() if path.stat().st_size]
     done_before = log.read_bytes()
     log.write_bytes(done_before + b'{"key": "cut off')
     assert not (tmp_path / "expansions").exists()
-    assert run_stage("expansions", arguments).returncode == 0
+    assert command_here(*arguments).returncode == 0
     assert log.read_bytes().startswith(done_before), "an answer that was there was asked for again"
+    assert log.stat().st_size > len(done_before), "it was killed after the last answer"
 
     whole = tmp_path / "undisturbed"
-    again = stages(whole, embedded_model)["expansions"] + small
-    assert run_stage("expansions", again).returncode == 0
+    again = stages(whole, base)["expansions"] + small
+    assert command_here(*again).returncode == 0
     for path in (tmp_path / "expansions").rglob("*.parquet"):
         assert file_hash(path) == file_hash(whole / "expansions" / path.relative_to(tmp_path / "expansions"))
 
 
-def test_the_cards_snippet_runs_as_it_stands(demo, tmp_path):
-    """In a fresh process, with the base model in a Hub cache under its id, as a download would leave it."""
+def test_the_cards_snippet_runs_as_it_stands(demo, tmp_path, monkeypatch, capsys):
+    """That of the libraries alone in a fresh process, with the base model in a Hub cache as a download leaves it."""
     from builders.expanders.checkpoint import resolve_checkpoint
 
     card = (demo.dpo / "README.md").read_text()
@@ -204,9 +205,9 @@ def test_the_cards_snippet_runs_as_it_stands(demo, tmp_path):
     assert done.returncode == 0, done.stderr
     query = json.loads(re.search(r"^query = (.*)$", alone, re.MULTILINE)[1])
     assert done.stdout.startswith(" ".join([query] * 5)) and len(done.stdout.strip()) > len(query) * 5 + 4
-    again = command("-c", first, cwd=demo.folder, PYTHONPATH=str(ROOT))
-    assert again.returncode == 0, again.stderr
-    assert again.stdout.splitlines()[1].startswith(" ".join([query] * 5))
+    monkeypatch.chdir(demo.folder)
+    exec(first, {})
+    assert capsys.readouterr().out.splitlines()[1].startswith(" ".join([query] * 5))
 
 
 def test_every_number_of_the_card_is_in_its_json(demo):

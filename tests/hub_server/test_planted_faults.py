@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 import time
 
 import pytest
@@ -70,7 +71,17 @@ def test_faults_before_a_commit_are_retried(hub: HubServer) -> None:
     hub.fault("POST", "/preupload/", status=429, headers={"ratelimit": '"api";r=0;t=1'})
     hub.fault("POST", "/lfs/objects/batch", status=429, headers={"Retry-After": "1"})
     hub.fault("POST", "/commit/", delay=0.3, hook=lambda request: seen.append(len(request.body)))
-    result = run_client(hub, BARE_CLIENT, names=["retried"])
+    quick = """
+    import time
+    from types import SimpleNamespace
+    from huggingface_hub.utils import _http
+    waits = []
+    _http.time = SimpleNamespace(sleep=waits.append, time=time.time)
+    """
+    client = f"{textwrap.dedent(quick)}{BARE_CLIENT}result['waits'] = waits"
+    result = run_client(hub, client, names=["retried"])
+    # A second more than each of the two was told to wait; one, and one and two, before what failed is sent again.
+    assert sorted(result.pop("waits")) == [1, 1, 2, 2, 2]
     assert result == {
         "retried": ["ok", hub.repo("model", "kit-owner/retried").head],
         "retried again": result["retried"],

@@ -1,10 +1,6 @@
 """The measures against hand-worked and published values."""
 
-import json
-import os
 import random
-import subprocess
-import sys
 from itertools import product
 from math import log2, sqrt
 from pathlib import Path
@@ -141,22 +137,16 @@ def test_significance_tells_a_gain_from_noise():
     assert found.p_value > 0.5 and found.low < 0 < found.high
 
 
-def test_evaluate_loads_the_module_offline(tmp_path):
-    code = f"""
-import evaluate, json
-module = evaluate.load({str(ROOT / "builders" / "measures" / "retrieval_measures")!r})
-judged = [[{{"document_id": "a", "relevance": 2}}], [{{"document_id": "z", "relevance": 1}}]]
-values = module.compute(predictions=[["b", "a"], []], references=judged)
-print(json.dumps([values, module.description, module.citation]))
-"""
-    environment = os.environ | {"HF_HOME": str(tmp_path), "HF_HUB_OFFLINE": "1", "HF_EVALUATE_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 0, done.stderr
-    values, description, citation = json.loads(done.stdout)
+def test_evaluate_loads_the_module_offline(monkeypatch):
+    """The Hub is out of reach of all tests; `evaluate` asks a server of its own besides."""
+    import evaluate
+
+    monkeypatch.setattr("evaluate.config.HF_EVALUATE_OFFLINE", True)
+    module = evaluate.load(str(ROOT / "builders" / "measures" / "retrieval_measures"))
+    judged = [[{"document_id": "a", "relevance": 2}], [{"document_id": "z", "relevance": 1}]]
+    values = module.compute(predictions=[["b", "a"], []], references=judged)
     assert values == pytest.approx({"ndcg_at_10": 1 / log2(3) / 2, "mrr_at_10": 0.25, "recall_at_100": 0.5})
-    assert "nDCG@10" in description and "Kek" in citation
+    assert "nDCG@10" in module.description and "Kek" in module.citation
 
 
 @needs_shared

@@ -9,7 +9,7 @@ import pytest
 
 from builders.artifacts.dataset_folder import read_build, read_rows
 from builders.artifacts.render import render_dataset
-from tests.support.commands import command, refused
+from tests.support.commands import refused, script_here
 from tests.support.rendered_folders import build, raw_row
 
 
@@ -86,8 +86,7 @@ def here(tmp_path: Path) -> Path:
 
 def prefer(here: Path, *more: str):
     told = ("--expansions", "expansions", "--output_dir", "pairs", "--rule", "votes", "--min_margin", "1")
-    root = str(Path(__file__).parents[2])
-    return command(here / "kit.py", "preferences", *told, *more, cwd=here, PYTHONPATH=root)
+    return script_here("builders.pairing.load.RULES", here / "kit.py", "preferences", *told, *more, cwd=here)
 
 
 def test_a_rule_of_ones_own_makes_a_dataset(here: Path) -> None:

@@ -48,7 +48,7 @@ def published(hub: HubServer, tmp_path: Path, size: int, again: bool) -> list[in
 
 
 def test_memory_does_not_follow_the_size_of_a_file(hub: HubServer, tmp_path: Path) -> None:
-    before, *after = published(hub, tmp_path, 320 * MIB, again=True)
+    before, *after = published(hub, tmp_path, 192 * MIB, again=True)
     assert max(after) - before < 60, (before, after)
 
 

@@ -26,8 +26,7 @@ from builders.publishing.release_folder import REPORT
 from tests.hub_server import HubServer
 from tests.hub_server.fixtures import client_environment
 from tests.hub_server.view import RepoView
-from tests.support.commands import DATA_RECIPES, ROOT, Demo, refused
-from tests.support.commands import command as python
+from tests.support.commands import DATA_RECIPES, ROOT, Demo, command_here, refused
 from tests.support.publishing_client import HTML
 from tests.support.rendered_folders import BASE, VERSION, adapter, build, expansions, preference_row, space
 
@@ -744,7 +743,7 @@ def finished(demo: Demo, tmp_path_factory: pytest.TempPathFactory) -> Path:
             text = text.replace(old, new)
         path.write_text(text)
         hashes[before] = file_hash(path)
-    done = python("-m", "space", "--results", folder, "--adapter", folder / "models/dpo", "--render_only")
+    done = command_here("-m", "space", "--results", folder, "--adapter", folder / "models/dpo", "--render_only")
     assert done.returncode == 0, done.stderr
     return folder
 

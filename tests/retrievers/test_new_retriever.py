@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collection_folders import jsonl, write
-from tests.support.commands import ROOT, command
+from tests.support.commands import script_here
 
 
 OWN = '''
@@ -66,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def own(folder: Path, *arguments: str):
-    return command("own.py", "grade", *arguments, cwd=folder, PYTHONPATH=str(ROOT))
+    return script_here("builders.retrievers.load.RETRIEVERS", "own.py", "grade", *arguments, cwd=folder)
 
 
 def test_a_retriever_of_ones_own_grades_to_a_table(folder):

@@ -4,9 +4,10 @@ import importlib
 import io
 import os
 import re
+import runpy
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,15 +45,32 @@ def entry(words: Sequence[str]) -> Callable[[], None]:
     return importlib.import_module(name).main
 
 
-def command_here(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
-    """Run a command of the kit in this process: seconds less than `command`, for one that ends with a refusal."""
+def command_here(*arguments: str | Path, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the kit in this process: seconds less than `command`."""
     words = [str(argument) for argument in arguments]
+    return _here(lambda: run(entry(words)), words, cwd, environment)
+
+
+def script_here(registry: str, *arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """Run a script in this process that adds to a registry of the kit, `module.NAME`, for the time of the call."""
+    module, _, name = registry.rpartition(".")
+    loaded, words = importlib.import_module(module), [str(argument) for argument in arguments]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loaded, name, getattr(loaded, name))
+        return _here(lambda: runpy.run_path(words[0], run_name="__main__"), words, cwd, {})
+
+
+def _here(
+    main: Callable[[], object], words: Sequence[str], cwd: Path, environment: Mapping[str, str]
+) -> subprocess.CompletedProcess[str]:
     printed, told, code = io.StringIO(), io.StringIO(), 0
     with pytest.MonkeyPatch.context() as patch, redirect_stdout(printed), redirect_stderr(told):
-        patch.setattr(sys, "argv", words[1:] if words[0] == "-m" else words)
+        patch.setattr(sys, "argv", list(words[1:] if words[0] == "-m" else words))
         patch.chdir(cwd)
+        for name, value in environment.items():
+            patch.setenv(name, value)
         try:
-            run(entry(words))
+            main()
         except SystemExit as ended:
             code = int(ended.code or 0)
     return subprocess.CompletedProcess(words, code, printed.getvalue(), told.getvalue())
@@ -202,10 +220,10 @@ def run_stage(name: str, arguments: list[str | Path], **environment: str):
 
 
 def run_demo(folder: Path, model: str) -> dict[str, str]:
-    """All stages in their order; what each printed."""
+    """All stages in their order, one of them as the Makefile runs it; what each printed."""
     printed = {}
     for name, arguments in stages(folder, model).items():
-        done = run_stage(name, arguments)
+        done = run_stage(name, arguments) if name == "sft" else command_here(*arguments)
         assert done.returncode == 0, f"{name}: {done.stdout}\n{done.stderr}"
         printed[name] = done.stdout + done.stderr
     return printed

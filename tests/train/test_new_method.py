@@ -6,7 +6,7 @@ import pytest
 
 from builders.expanders.expander import Request, greedy
 from builders.expanders.local import LocalExpander
-from tests.support.commands import ROOT, command, refused
+from tests.support.commands import refused, script_here
 from tests.support.small_training import PROMPT, make_world
 
 
@@ -50,12 +50,12 @@ load.METHODS += (KTO,)
 if __name__ == "__main__":
     run(main)
 '''
+METHODS = "train.students.methods.load.METHODS"
 
 
 def test_kto_is_one_record_and_trains_from_the_command_line(tmp_path):
     world, script, folder = make_world(tmp_path / "world"), tmp_path / "kto.py", tmp_path / "kto"
     script.write_text(KTO)
-    here = {"PYTHONPATH": str(ROOT)}
     recipe = tmp_path / "kto.yaml"
     recipe.write_text(
         "use_peft: true\nlora_r: 4\nlora_target_modules: all-linear\ndtype: float32\nlearning_rate: 0.002\n"
@@ -63,7 +63,7 @@ def test_kto_is_one_record_and_trains_from_the_command_line(tmp_path):
     given = [script, "kto", "--config", recipe, "--preferences", world.preferences, "--output_dir", folder]
     given += ["--model_name_or_path", world.base, "--max_steps", "2", "--per_device_train_batch_size", "4"]
     given += ["--dtype", "float32", "--use_cpu", "--bf16", "false", "--report_to", "none", "--logging_steps", "1"]
-    done = command(*given, **here)
+    done = script_here(METHODS, *given)
     assert done.returncode == 0, done.stderr
 
     training = json.loads((folder / "training.json").read_text())
@@ -79,7 +79,7 @@ def test_kto_is_one_record_and_trains_from_the_command_line(tmp_path):
     asked = Request("one", ({"role": "user", "content": PROMPT},), 1)
     assert len(dict(expander.expand([asked], greedy(2)))["one"]) == 1
 
-    assert "up to date" in command(*given, **here).stderr
-    told = command(script, "--help", **here).stdout
+    assert "up to date" in script_here(METHODS, *given).stderr
+    told = script_here(METHODS, script, "--help").stdout
     assert "  kto           preferences, one answer at a time → an adapter\n" in told
-    assert "give one of sft, dpo, kto, retriever" in refused(command(script, "orpo", **here))
+    assert "give one of sft, dpo, kto, retriever" in refused(script_here(METHODS, script, "orpo"))

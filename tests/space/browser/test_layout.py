@@ -17,7 +17,8 @@ GRADIOS = ("footer", ".toast-wrap", "gradio-app > :not(.gradio-container)")
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("tab", list(TABS))
-def test_nothing_overflows(visit, tab, theme):
+def test_nothing_overflows_and_axe_finds_nothing_serious(visit, tab, theme):
+    """One visit for both: to open the page takes longer than to look at it."""
     page = visit(f"?tab={tab}", theme=theme)
     page.wait_for_selector(f"{TABS[tab]} >> visible=true")
     for width in WIDTHS:
@@ -25,22 +26,7 @@ def test_nothing_overflows(visit, tab, theme):
         page.wait_for_timeout(150)
         found = page.evaluate("[document.documentElement.scrollWidth, document.body.scrollWidth]")
         assert max(found) <= width, (width, found, widest(page))
-
-
-def widest(page) -> list:
-    """The elements that stand out, for the message."""
-    return page.evaluate(
-        """() => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
-             .slice(0, 5).map(e => e.tagName + '.' + e.className)"""
-    )
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("tab", list(TABS))
-def test_axe_finds_nothing_serious(visit, tab, theme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
-    page = visit(f"?tab={tab}", theme=theme, width=1440)
-    page.wait_for_selector(f"{TABS[tab]} >> visible=true")
     page.wait_for_timeout(300)
     found = axe.Axe().run(page, context={"exclude": [[name] for name in GRADIOS]}).response["violations"]
     serious = {
@@ -49,6 +35,14 @@ def test_axe_finds_nothing_serious(visit, tab, theme):
         if rule["impact"] in ("serious", "critical")
     }
     assert serious == {}
+
+
+def widest(page) -> list:
+    """The elements that stand out, for the message."""
+    return page.evaluate(
+        """() => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)
+             .slice(0, 5).map(e => e.tagName + '.' + e.className)"""
+    )
 
 
 @pytest.mark.parametrize("tab", list(TABS))
