@@ -1,5 +1,6 @@
 """Isolation for every test, and the fixtures that several files share."""
 
+import gc
 import json
 import os
 import tempfile
@@ -45,6 +46,13 @@ def _clean_home():
 
     yield
     shutil.rmtree(_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _nothing_old_is_looked_through() -> None:
+    """To look through all that was imported takes as long as a test, and some of the kit's code asks for it."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

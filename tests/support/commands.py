@@ -205,7 +205,7 @@ def stages(folder: Path, model: str) -> dict[str, list[str | Path]]:
             *("--max_steps", "2", "--per_device_train_batch_size", "2"),
         ],
         "evaluate": [
-            *("--output_dir", folder, "--model", model, "--adapters", sft, dpo, *few),
+            *("--output_dir", folder, "--model", model, "--adapters", sft, dpo, *few, "--dtype", "float32"),
             *("--num_queries", str(TEST_QUERIES), "--prompt", prompts[0], *formation),
         ],
         "cards": ["--adapters", sft, dpo, "--results", folder / "results.json"],
