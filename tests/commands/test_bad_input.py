@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.commands import DATA_RECIPES, RECIPES, ROOT, command, command_here, refused
 from tests.support.tiny_student import base_model
+from tests.support.word_collection import word_collection
 
 
 def expansions(folder, *more):
@@ -220,9 +221,10 @@ def test_a_read_only_output_is_named(demo, small_disk):
 
 
 def test_ctrl_c_ends_with_one_line_and_leaves_no_folder(tmp_path):
-    base = base_model(tmp_path / "base", max_position_embeddings=4096)
-    arguments = ["-m", "builders", "expansions", "--config", DATA_RECIPES / "expansions-passages.yaml"]
-    arguments += ["--output_dir", tmp_path / "out", "--model", base, "--block", "8"]
+    base, words = base_model(tmp_path / "base"), word_collection(tmp_path / "words", 40)
+    arguments = ["-m", "builders", "expansions", "--config", DATA_RECIPES / "expansions-passages.yaml", "--block", "8"]
+    arguments += ["--output_dir", tmp_path / "out", "--model", base, "--collection", words, "--num_train", "36"]
+    arguments += ["--prompts", "web-passage-zero-shot"]
     process = subprocess.Popen(
         [sys.executable, *map(str, arguments)],
         cwd=ROOT,
