@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.collection_folders import jsonl, write
-from tests.support.commands import script_here
+from tests.support.commands import ROOT, command, script_here
 
 
 OWN = '''
@@ -94,7 +94,8 @@ def test_a_retriever_of_ones_own_grades_to_a_table(folder):
 def test_it_is_fused_with_others_and_named_in_help_and_errors(folder):
     done = own(folder, "--collection", "zoo", "--retriever", "hybrid(bm25s,prefix:3)")
     assert done.returncode == 0 and "hybrid(bm25s(" in done.stdout and "prefix(letters=3))" in done.stdout
-    assert "prefix:LETTERS" in own(folder, "--help").stdout
+    # In a process of its own: help is made when a command is imported.
+    assert "prefix:LETTERS" in command("own.py", "grade", "--help", cwd=folder, PYTHONPATH=str(ROOT)).stdout
     done = own(folder, "--collection", "zoo", "--retriever", "suffix:3")
     assert done.returncode == 2 and "no retriever 'suffix:3': give one of bm25s" in done.stderr
     assert "prefix:LETTERS" in done.stderr.splitlines()[-1]
