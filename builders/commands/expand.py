@@ -3,7 +3,8 @@
     qexpand expand you/my-expander "fit a straight line through points"
     qexpand expand out/demo/models/dpo --file queries.txt --formulate lucene
 
-One line a query: the expansion, or with --formulate what to search with.
+One line a query: the expansion, or with --formulate what to search with. An expansion may be empty: the query is then
+searched as it is.
 """
 
 import json
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.artifacts.records import refuse_pipe
-from builders.cli import parse
+from builders.cli import parse, say
 from builders.errors import KitError
 from builders.expanders.trained import load_expander
 
@@ -70,12 +71,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         max_new_tokens=args.max_new_tokens,
         dtype=args.dtype,
     )
-    for query, text in zip(queries, expander.expand_many(queries, args.batch_size), strict=True):
+    texts = expander.expand_many(queries, args.batch_size)
+    for query, text in zip(queries, texts, strict=True):
         if args.formulate is not None:
             formulated = expander.formulate(query, text, args.formulation)
             terms = json.dumps(formulated.terms, ensure_ascii=False)
             text = {"text": formulated.text, "lucene": formulated.lucene, "terms": terms}[args.formulate]
         sys.stdout.write(f"{text}\n")
+    if silent := sum(not text.strip() for text in texts):
+        which = "the query as it is" if args.file is None else f"{silent} of {len(texts)} queries as they are"
+        say(f"(no words: search {which})")
 
 
 def _queries(args: ExpandArguments) -> list[str]:

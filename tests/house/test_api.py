@@ -12,6 +12,7 @@ import builders
 from builders import KitError, evaluate, load_collection, load_expander, load_retriever
 from builders.expanders.expander_file import EXPANDER, expander_record
 from builders.expanders.formulated import FormulatedQuery, formulate_query
+from builders.expanders.trained import QueryExpander
 from builders.grading.grader import Grader
 from builders.publishing.staging.load import open_staged
 from builders.retrievers.formulation import load_formulation
@@ -212,6 +213,13 @@ def test_the_command_expands_one_query_or_a_file(tiny, tmp_path, monkeypatch, ca
     ):
         with pytest.raises(KitError, match=message):
             run(*wrong)
+    monkeypatch.setattr(QueryExpander, "expand_many", lambda self, queries, size: ["", "words"][: len(queries)])
+    two = ("--file", str(tmp_path / "queries.txt"))
+    (tmp_path / "queries.txt").write_text("\n".join(QUERIES[:2]))
+    for words, said in (([QUERIES[0]], "the query as it is"), (two, "1 of 2 queries as they are")):
+        monkeypatch.setattr(sys, "argv", ["qexpand", "expand", str(tiny), *words])
+        main()
+        assert capsys.readouterr().err.endswith(f"(no words: search {said})\n")
     monkeypatch.setattr(sys, "argv", ["qexpand"])
     main()
     assert capsys.readouterr().out.startswith("usage: qexpand <command>")
