@@ -13,7 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from builders.cli import run
+from builders.cli import console_command, run
 from builders.errors import KitError
 from train.own_data.run import run_stages
 from train.own_data.stage_list import Stage
@@ -36,7 +36,7 @@ def main() -> None:
     if unknown := set(words) - {"-v", "--verbose"}:
         raise KitError(f"no such option: {' '.join(sorted(unknown))}; there is -v, which shows all")
     run_stages(stages(README.read_text(encoding="utf-8")), OUT, LAUNCHER, bool(words))
-    sys.stdout.write(gain_summary(OUT, "make space (python -m space --results out/demo)"))
+    sys.stdout.write(gain_summary(OUT, f"{console_command()} space --results {OUT}"))
 
 
 def stages(text: str) -> list[Stage]:

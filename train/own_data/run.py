@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from builders.artifacts.locks import locked
-from builders.cli import parse, say
+from builders.cli import console_command, parse, say
 from builders.processes import Processes
 from train.own_data.init import named_first
 from train.own_data.run_recipe import kit_file, read_run_recipe
@@ -59,7 +59,7 @@ def run_recipe(path: str, verbose: bool = False) -> None:
     require_own_run(recipe, LOG)
     with locked(recipe.out / WORK, Processes(0, 1)):
         run_stages(stages(recipe), recipe.out, launcher, verbose)
-    sys.stdout.write(gain_summary(recipe.out, f"qexpand publish {path} --owner YOU"))
+    sys.stdout.write(gain_summary(recipe.out, f"{console_command()} publish {path} --owner YOU"))
 
 
 def run_stages(

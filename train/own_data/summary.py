@@ -1,4 +1,4 @@
-"""Tell in ten lines what an evaluation found.
+"""Tell in a dozen lines what an evaluation found.
 
     qexpand summary out/demo
 

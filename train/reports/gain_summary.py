@@ -1,20 +1,24 @@
-"""Tells what an evaluation found in ten lines that a person can read; the tables stay in their file."""
+"""Tells what an evaluation found in a dozen lines that a person can read; the tables stay in their file."""
 
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from builders.cli import console_command
 from builders.errors import KitError
-from builders.grading.comparison import PLAIN, SAME, Row
+from builders.grading.comparison import PLAIN, SAME, Row, p_cell
 from builders.grading.grader import DEPTH
 from builders.grading.results_form import one_retriever, read_results
+from builders.prompts.output_check import is_silent
 
 
 RESULTS, QUERIES = "results.json", "per_query.parquet"
 UNSEEN = "; no training has seen them"
 # Letters of a query and of the words added to it that an example shows.
 SHOWN = 70
+# Corrected p-values below this are no chance.
+SIGNIFICANT = 0.05
 
 
 def gain_summary(folder: Path, next_step: str = "") -> str:
@@ -36,22 +40,21 @@ def gain_summary(folder: Path, next_step: str = "") -> str:
     rows = {each["query_id"]: each for each in _rows(folder, student)}
     before = {each["query_id"]: each for each in _rows(folder, PLAIN)}
     queries, adapter = row["queries"], one["settings"]["adapters"][-1]
-    low, high = row["delta_ci95"]
-    others = [
-        f"{name} {found['ndcg_at_10']:.4f}" for name, found in one["systems"].items() if name not in (PLAIN, student)
-    ]
-    query = shlex.quote(_clean(min((each["query"] for each in rows.values()), key=len), SHOWN))
+    alone = one.get("shown")
+    told = (PLAIN, student, alone)
+    others = [f"{name} {found['ndcg_at_10']:.4f}" for name, found in one["systems"].items() if name not in told]
     lines = [
         f"searched    {queries} {one['settings']['split']} queries of {one['collection']['name']} with "
         f"{one['settings']['retriever']}{UNSEEN if one['settings']['split'] == 'test' else ''}",
         f"before      nDCG@10 {plain['ndcg_at_10']:.4f}, the queries as they are",
-        f"after       nDCG@10 {row['ndcg_at_10']:.4f}, with the words of {student}: {row['delta_ndcg_at_10']:+.4f} "
-        f"(95 % interval {low:+.4f} … {high:+.4f}{_verdict(low, high)})",
+        f"after       nDCG@10 {row['ndcg_at_10']:.4f}, with the words of {student}: {_difference(row)}",
+        *([_without_model(one["systems"], student, alone)] if alone in row["against"] else []),
+        *([_unseen(row["leakage"]["unseen_gold"])] if "leakage" in row else []),
         *([f"beside it   {', '.join(others)}"] if others else []),
         "queries     " + ", ".join(f"{round(row[name] * queries)} {name}" for name in ("helped", "hurt", "unchanged")),
         *(_example(title, each, before[each["query_id"]]) for title, each in _examples(list(rows.values()))),
         f"results     {folder}: results.md (all tables), per_query.parquet, ndcg_delta.png; student: {adapter}",
-        f"next        {'; '.join(filter(None, [f'qexpand expand {adapter} {query}', next_step]))}",
+        f"next        {'; '.join(filter(None, [_to_try(adapter, list(rows.values())), next_step]))}",
     ]
     return "\n".join(["", *lines, ""])
 
@@ -73,6 +76,39 @@ def _rows(folder: Path, system: str) -> list[Row]:
         raise KitError(f"{folder / QUERIES}: cannot be read ({error}); run train/evaluate.py again") from error
     found: list[Row] = table.to_pylist()
     return found
+
+
+def _difference(row: Row) -> str:
+    low, high = row["delta_ci95"]
+    return f"{row['delta_ndcg_at_10']:+.4f} (95 % interval {low:+.4f} … {high:+.4f}{_verdict(low, high)})"
+
+
+def _without_model(systems: Mapping[str, Row], student: str, alone: str) -> str:
+    """What the words of the prompt do that no model has chosen from, beside the student."""
+    against = systems[student]["against"][alone]
+    p, ahead = against["p_corrected"], -against["delta_ndcg_at_10"] + 0.0
+    verdict = f"no clear difference to {student}"
+    if p < SIGNIFICANT:
+        verdict = "better still" if ahead > 0 else f"{student} is better"
+    found = p_cell(p) if p < 0.001 else f"= {p_cell(p)}"
+    return (
+        f"no model    nDCG@10 {systems[alone]['ndcg_at_10']:.4f}, with all words of the prompt ({alone}): {verdict}, "
+        f"{ahead:+.4f} (p {found})"
+    )
+
+
+def _unseen(part: Row) -> str:
+    """What becomes of the queries for which training has seen no judged document."""
+    if not part["queries"]:
+        return "unseen      no query: documents of each are judged for a train query, too"
+    return f"unseen      {part['queries']} queries whose documents no train query is judged for: {_difference(part)}"
+
+
+def _to_try(adapter: str, rows: Sequence[Row]) -> str:
+    """A command that asks the student for words, where it has some to say."""
+    speaking = [row for row in rows if not is_silent(row["expansion"], row["query"])]
+    query = min((row["query"] for row in speaking or rows), key=len)
+    return f"{console_command()} expand {shlex.quote(adapter)} {shlex.quote(_clean(query, SHOWN))}"
 
 
 def _verdict(low: float, high: float) -> str:
