@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     import numpy as np
 
 
+# Documents that a ranking names where it is printed.
+SHOWN = 10
+
+
 class Hit(NamedTuple):
     """One document of a ranking. Rankings are ordered by score (higher is better), ties by document id."""
 
@@ -40,6 +44,11 @@ class Hits(Sequence[Hit]):
     def document_ids(self) -> list[str]:
         """The ids of its documents."""
         return self._ids.of_numbers(self._numbers)
+
+    def __repr__(self) -> str:
+        first = self._ids.of_numbers(self._numbers[:SHOWN])
+        named = [f"{len(self)} documents", *first, *(["…"] if len(self) > SHOWN else [])]
+        return f"Hits({', '.join(named)})"
 
     def __len__(self) -> int:
         return len(self._numbers)

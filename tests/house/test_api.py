@@ -53,6 +53,22 @@ def test_importing_the_package_draws_nothing_in():
         _ = builders.load_expanders
 
 
+def test_the_lines_of_the_readme_print_words_and_rankings_to_read(tiny, tmp_path, capsys):
+    page = (ROOT / "README.md").read_text()
+    lines = re.search(r"```python\n(from builders import .*?)```", page, re.DOTALL)[1]
+    assert '"out/demo/models/dpo"' in lines and '"pydocs"' in lines
+    folder = word_collection(tmp_path / "words", 24)
+    exec(lines.replace("out/demo/models/dpo", str(tiny)).replace('"pydocs"', repr(str(folder))), {})
+    printed = capsys.readouterr().out
+    assert "object at 0x" not in printed and " → " in printed
+
+
+def test_a_ranking_says_which_documents_it_holds(words):
+    found, none = load_retriever("bm25s", words).search([next(iter(words.documents)).text, "nowhere"], 100)
+    assert len(found) > 10 and repr(found) == f"Hits({len(found)} documents, {', '.join(found.document_ids[:10])}, …)"
+    assert repr(none) == "Hits(0 documents)"
+
+
 def test_an_adapter_expands_as_it_was_measured(tiny):
     expander = load_expander(str(tiny))
     assert (expander.name, expander.prompt.id, expander.max_new_tokens, expander.formulation) == (
