@@ -1,7 +1,7 @@
 """Puts documents, topics and judgments together, whatever their files, and checks them against one another."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from builders.collections.collection import AbsentDocuments, Collection, Query, Split, split_of
@@ -19,6 +19,8 @@ from builders.errors import KitError
 # of that where ten are right, be it more than a hundredth.
 DANGLING_SHARE = 0.01
 ENOUGH_FOR_ONE = 10
+# A search log goes on while pages are deleted: there it takes nearly all of them.
+DANGLING_SHARE_OF_A_LOG = 0.9
 LISTED = 5
 # Characters of a document that tell its language.
 GUESSED_FROM = 1000
@@ -42,10 +44,14 @@ class Parts:
             What the user has asked for; it goes before what is stated.
         keep_unjudged (`bool`, *optional*, defaults to `False`):
             Whether queries that nobody has judged stay, in the split that `splits` gives.
+        is_log (`bool`, *optional*, defaults to `False`):
+            Whether it is a search log, whose queries have no ids of their own, and which may name deleted documents.
         splits (`Mapping[str, Split]`, *optional*):
             Query id → split, where something else than a judgment tells it.
         versions (`Mapping[str, str]`), statistics (`Mapping[str, int | float]`), *optional*:
             As in [`Collection`]; counts made here are added.
+        remarks (`Sequence[str]`, *optional*):
+            As in [`Collection`]; what is seen here is added.
     """
 
     metadata: Metadata
@@ -54,22 +60,24 @@ class Parts:
     judgments: Iterable[Judgment]
     language: str | None = None
     keep_unjudged: bool = False
+    is_log: bool = False
     splits: Mapping[str, Split] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     statistics: Mapping[str, int | float] = field(default_factory=dict)
+    remarks: Sequence[str] = ()
 
 
 def assemble(parts: Parts) -> Collection:
     """Check the parts and put them together: one pass over the documents, then one over the judgments.
 
     Raises:
-        KitError: documents or queries do not pass their check; more than 1 % of the judgments (and more than one)
-            name a query or document that does not exist; a query is judged in two splits, or a document twice and
-            differently.
+        KitError: documents or queries do not pass their check; more than 1 % of the judgments (and more than one), of
+            a search log more than 90 %, name a query or document that does not exist; a query is judged in two
+            splits, or a document twice and differently.
     """
     facts = parts.metadata
     name, source = str(facts.name), str(facts.source)
-    remarks: list[str] = []
+    remarks = list(parts.remarks)
     counts: Counter[str] = Counter()
     known: IdSet | None = None
     identical: Mapping[str, bool] = {}
@@ -164,7 +172,8 @@ def _join(
             continue
         absent = known is not None and document_id not in known
         if query_id not in parts.topics.texts or (absent and not parts.metadata.pooled):
-            dangling.append(f"{place.short}: {query_id!r}, {document_id!r}")
+            asked = parts.topics.texts[query_id] if parts.is_log else query_id
+            dangling.append(f"{place.short}: {asked!r}, {document_id!r}")
             continue
         outside += absent
         split = _split(parts, query_id, found)
@@ -180,13 +189,14 @@ def _join(
     if outside:
         counts["judgments_outside_the_pool"] = outside
     if dangling:
-        many = len(dangling) > max(DANGLING_SHARE * number, number > ENOUGH_FOR_ONE)
+        limit = DANGLING_SHARE_OF_A_LOG if parts.is_log else DANGLING_SHARE
         line = f"{len(dangling)} of {number} judgments name a query or document that is not there"
-        if many:
+        if len(dangling) > max(limit * number, number > ENOUGH_FOR_ONE):
             raise KitError(
-                f"{parts.metadata.name}: {line}, the first in {dangling[0]}; do corpus, queries and qrels belong "
-                "together?"
+                f"{parts.metadata.name}: {line}, the first in {dangling[0]}; more than {limit:.0%} are too many: do "
+                f"{'log and corpus' if parts.is_log else 'corpus, queries and qrels'} belong together?"
             )
+        line += f", {len(dangling) / number:.1%}, and are left out"
         more = f" and {len(dangling) - LISTED} more" if len(dangling) > LISTED else ""
         remarks.append(f"{parts.metadata.name}: {line}: {'; '.join(dangling[:LISTED])}{more}")
     return qrels, {query_id: split for query_id, (split, _) in judged_in.items()}

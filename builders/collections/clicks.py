@@ -8,6 +8,7 @@ from builders.collections.assembly import Parts, assemble
 from builders.collections.collection import Collection, split_of
 from builders.collections.files.click_log import NAMES, ClickLog, LogDocuments, text_id
 from builders.collections.files.documents import FileDocuments, LocatedDocuments
+from builders.collections.files.excluded import FILE as EXCLUDED
 from builders.collections.files.lines import Place, Record, form_of
 from builders.collections.files.metadata import Metadata
 from builders.collections.files.qrels import Judgment
@@ -70,7 +71,8 @@ def load_clicks(path: Path, language: str | None, stated: Metadata) -> Collectio
             As in `load_beir`.
 
     Raises:
-        KitError: as in `load_beir`; or a column is missing, a query is empty, or a count is no whole number.
+        KitError: as in `load_beir`, but that many deleted documents are no error; or a column is missing, a query is
+            empty, or a count is no whole number.
     """
     logs = [path] if path.is_file() else click_files(path)
     if not logs:
@@ -117,7 +119,18 @@ def load_clicks(path: Path, language: str | None, stated: Metadata) -> Collectio
     counts = {"rows": rows, "rows_without_query": len(empty)}
     if not rated:
         counts["clicks"] = sum(sum(numbers.values()) for numbers in graded.values())
-    return assemble(Parts(facts, documents, topics, judgments(), language, statistics=counts))
+    remarks = [f"{facts.name}: not read beside the log: {name}" for name in _unread(path, {*logs, *corpus})]
+    return assemble(
+        Parts(facts, documents, topics, judgments(), language, is_log=True, statistics=counts, remarks=remarks)
+    )
+
+
+def _unread(folder: Path, read: set[Path]) -> list[str]:
+    """Names of the tables in a folder that are neither its log nor its corpus."""
+    if folder.is_file():
+        return []
+    tables = (path for path in sorted(folder.iterdir()) if path.is_file() and form_of(path) in RECORD_FORMS)
+    return [path.name for path in tables if path not in read and path.name != EXCLUDED]
 
 
 def _grade(count: int, total: int) -> int:

@@ -36,10 +36,13 @@ DOCUMENT = {"id": "d1", "contents": "x"}
 SPOILED = {
     "beir/corpus.jsonl": [
         (lambda old: old + old[: old.index(b"\n") + 1], ["corpus.jsonl, row 5: id 'd0' stands twice", "row 1"]),
-        (jsonl([{"title": "no id", "text": "x"}]), ["corpus.jsonl, row 1", '"_id"']),
+        (jsonl([{"title": "no id", "text": "x"}]), ["corpus.jsonl, row 1", '"_id"', "may be called _id or id or "]),
         (jsonl([{"_id": None, "text": "x"}]), ["corpus.jsonl, row 1", '"_id"']),
         (jsonl([{"_id": " ", "text": "x"}]), ["corpus.jsonl, row 1", '"_id"']),
-        (jsonl([{"_id": "d0"}]), ["corpus.jsonl, row 1", '"text"']),
+        (
+            jsonl([{"_id": "d0", "data": "x"}]),
+            ["corpus.jsonl, row 1", '"text"', "has _id, data, and it may be called text or "],
+        ),
         (jsonl([{"_id": "d0", "text": "", "title": ""}]), ["1 of 1 documents are empty", "corpus.jsonl, row 1"]),
         (jsonl([{"_id": "d0", "text": "x", "title": 7}]), ["row 1", '"title" is not text']),
         ('{"_id": "d0", "text": "\\ud83d"}\n', ["corpus.jsonl, row 1", "surrogate"]),
@@ -153,7 +156,7 @@ SPOILED = {
         ),
         (
             json.dumps([{"question": 3, "answers": ["a"]}]),
-            ["nq-train.json, row 1", '"question" is missing or not text'],
+            ["nq-train.json, row 1", '"question" is missing or not text; add it'],
         ),
         ("[{", ["nq-train.json, row 1: not valid JSON"]),
     ],

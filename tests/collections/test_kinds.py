@@ -416,6 +416,35 @@ def test_a_click_log_alone_without_ids(tmp_path):
     assert {texts(found)[id]: grade for id, grade in grades.items()} == {"one text": 3, "another": 2}
 
 
+def test_pages_that_were_deleted_since_stop_no_log(tmp_path):
+    """Nearly all of them do: then the corpus is another's."""
+    folder = clicks(tmp_path / "shop")
+    rows = [
+        ("red shoes", "sku1", 2),
+        *((f"find {n}", f"gone{n}" if n % 4 else f"sku{n % 8}", 1) for n in range(1, 40)),
+    ]
+    (folder / "clicks.csv").write_text("query,document_id,count\n" + "".join(f"{q},{d},{n}\n" for q, d, n in rows))
+    (folder / "sessions.csv").write_text("session,user\n1,2\n")
+    found = load(folder)
+    assert found.statistics["judgments_dangling"] == 34 and len(found.queries) == 6
+    assert any("34 of 40 judgments" in remark and "85.0%, and are left out: " in remark for remark in found.remarks)
+    assert any("'find 1', 'gone1'" in remark for remark in found.remarks), "a query by its text"
+    assert "shop: not read beside the log: sessions.csv" in found.remarks
+    others = [("red shoes", "sku1"), *((f"find {n}", f"gone{n}") for n in range(1, 40))]
+    (folder / "clicks.csv").write_text("query,document_id\n" + "".join(f"{q},{d}\n" for q, d in others))
+    with pytest.raises(KitError, match="39 of 40 .* more than 90% are too many: do log and corpus belong together"):
+        load(folder)
+
+
+def test_a_log_says_which_columns_it_lacks_and_what_they_may_be_called(tmp_path):
+    folder = clicks(tmp_path / "shop")
+    (folder / "clicks.csv").write_text("query,page,clicks\nred shoes,sku1,2\n")
+    with pytest.raises(KitError, match=r"no column 'document_id' or 'doc_id' .* but query, page, clicks; .*columns: "):
+        load(folder)
+    (folder / "collection.yaml").write_text("columns: {document_id: page}\n")
+    assert len(load(folder).qrels) == 1
+
+
 def test_a_growing_log_moves_no_query(tmp_path):
     log = tmp_path / "clicks.csv"
     log.write_text("query,document_id,text\n" + "".join(f"q {n},d{n},t{n}\n" for n in range(50)))

@@ -92,10 +92,18 @@ class ClickLog:
             for number, (place, row) in enumerate(read_records(path)):
                 # Spreadsheets write "Query" and "Document ID".
                 record = row | {name.strip().lower().replace(" ", "_"): value for name, value in row.items()}
-                if number == 0 and not any(name in record for name in self._names("query")):
-                    names = " or ".join(map(repr, self._names("query")))
-                    raise KitError(f"{path}: no column {names}, but {', '.join(row)}; does its first line name them?")
+                if number == 0:
+                    self._require(path, record, row, "query")
+                    self._require(path, record, row, "document_id", "text")
                 yield place, record
+
+    def _require(self, path: Path, record: Record, row: Record, *columns: str) -> None:
+        names = [name for column in columns for name in self._names(column)]
+        if not any(name in record for name in names):
+            raise KitError(
+                f"{path}: no column {' or '.join(map(repr, names))}, but {', '.join(row)}; does its first line name "
+                f"them? Another name is told in {FILE}: columns: {{{columns[0]}: NAME}}"
+            )
 
     def _names(self, column: str) -> tuple[str, ...]:
         return (self.columns[column],) if column in self.columns else NAMES[column]

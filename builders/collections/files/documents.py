@@ -25,6 +25,8 @@ BEFORE_THE_TEXT = ("url", "headings")
 POOLS_FIELD = "pools"
 # Documents without any text are usual in small numbers; many mean that the wrong field was read.
 EMPTY_SHARE = 0.1
+# Fields of a row that a message names.
+SEEN = 12
 # Share of a query's words that a document of the same number holds where the document is that query.
 REPEATED = 0.8
 _REPLACEMENT = "\ufffd"
@@ -226,7 +228,8 @@ def id_field(place: Place, record: Record, names: tuple[str, ...]) -> str:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
         value = ""
-    return _filled(place, str(value), names[0])
+    text = str(value)
+    return _filled(place, text, names[0], "" if text.strip() else _seen(record, names))
 
 
 def text_field(place: Place, record: Record, names: tuple[str, ...]) -> str:
@@ -242,8 +245,15 @@ def text_field(place: Place, record: Record, names: tuple[str, ...]) -> str:
         there = [record[name] for name in names if name in record]
         value = next((found for found in there if not _is_null(found)), "" if there else None)
     if not isinstance(value, str):
-        raise KitError(f'{place}: field "{names[0]}" is missing or not text; add it')
+        raise KitError(f'{place}: field "{names[0]}" is missing or not text; add it{_seen(record, names)}')
     return value
+
+
+def _seen(record: Record, names: tuple[str, ...]) -> str:
+    """What a row has, where it has none of these fields, and what the field may be called."""
+    if any(name in record for name in names):
+        return ""
+    return f": the row has {', '.join(list(record)[:SEEN]) or 'nothing'}, and it may be called {' or '.join(names)}"
 
 
 def _first(record: Record, names: tuple[str, ...]) -> Any:
@@ -258,9 +268,9 @@ def _is_null(value: Any) -> bool:
     return value is None or (isinstance(value, float) and isnan(value))
 
 
-def _filled(place: Place, value: str, name: str) -> str:
+def _filled(place: Place, value: str, name: str, seen: str = "") -> str:
     if not value.strip():
-        raise KitError(f'{place}: field "{name}" is missing, empty or no text; give the row an id')
+        raise KitError(f'{place}: field "{name}" is missing, empty or no text; give the row an id{seen}')
     return value
 
 
