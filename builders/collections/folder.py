@@ -19,6 +19,9 @@ from builders.errors import KitError
 # The first that knows a folder's files reads them, unless the folder states its kind.
 KINDS: tuple[FolderKind, ...] = (BEIR, CLICKS, MIRACL, TREC, OPEN_QA, PAIRS)
 
+# Names of a folder's files that a message lists.
+LISTED = 12
+
 
 def load_path(name: str, language: str | None = None) -> Collection:
     """Read a folder, an archive of one, a click log, or a file of questions.
@@ -47,7 +50,8 @@ def load_path(name: str, language: str | None = None) -> Collection:
     kind = known[stated.kind] if stated.kind else next((kind for kind in KINDS if kind.matches(folder)), None)
     if kind is None:
         forms = "; ".join(f"{kind.name}: {kind.files}" for kind in KINDS)
-        raise KitError(f"{path}: not a collection in a form that is known. Looked for {forms}")
+        there = ", ".join(sorted(entry.name for entry in folder.iterdir())[:LISTED]) or "nothing"
+        raise KitError(f"{path}: not a collection in a form that is known. There: {there}. Looked for {forms}")
     named = stated.or_else(name=_short(archive) if archive else folder.resolve().name)
     return with_excluded(kind.load(folder, language, named), folder)
 

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import re
 import tarfile
 import tracemalloc
 import unicodedata
@@ -13,6 +14,8 @@ import pytest
 from pyarrow import parquet
 
 from builders.collections.collection import split_of
+from builders.collections.files import documents, topics
+from builders.collections.files.click_log import NAMES
 from builders.collections.load import load_collection
 from builders.commands import grade
 from builders.errors import KitError
@@ -30,6 +33,7 @@ from tests.support.collection_folders import (
     tsv,
     write,
 )
+from tests.support.commands import ROOT
 
 
 def load(folder: Path, language: str | None = None):
@@ -414,6 +418,19 @@ def test_a_click_log_alone_without_ids(tmp_path):
     assert sorted(texts(found).values()) == ["another", "one text"] and found.statistics["clicks"] == 3
     (grades,) = found.qrels.values()
     assert {texts(found)[id]: grade for id, grade in grades.items()} == {"one text": 3, "another": 2}
+
+
+def test_the_samples_of_the_page_load_and_every_accepted_name_stands_there(tmp_path):
+    page = (ROOT / "docs/collections.md").read_text()
+    samples = dict(re.findall(r"<!-- sample (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL))
+    for kind in (("queries.jsonl", "qrels/test.tsv"), ("clicks.tsv",), ("ratings.csv",)):
+        folder = write(tmp_path / kind[0], {name: samples[name] for name in ("corpus.jsonl", *kind)})
+        found = load(folder)
+        (asked,) = (query for query in found.queries.values() if query.text == "warm shoes")
+        assert found.gold(asked.id) == {"boots"} and texts(found).keys() == {"boots", "sandals", "laces"}
+    names = {name for column in ("query", "document_id", "count", "rating") for name in NAMES[column]}
+    names |= {*documents.ID_FIELDS, *documents.TEXT_FIELDS, *topics.ID_FIELDS, *topics.TEXT_FIELDS}
+    assert not {name for name in names if f"`{name}`" not in page}
 
 
 def test_pages_that_were_deleted_since_stop_no_log(tmp_path):
