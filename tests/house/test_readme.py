@@ -17,6 +17,7 @@ from tests.support.commands import EXPERIMENTS, ROOT, command, own_words, settin
 from tests.support.inference_server import InferenceServer
 from tests.support.readme_tables import GUIDES, renewed
 from tests.support.reference import PAGE, page
+from tests.support.tiny_student import base_model
 from tests.support.word_collection import word_collection
 
 
@@ -158,6 +159,24 @@ def test_your_own_teacher(line, here, monkeypatch):
         build = json.loads((folder / "build.json").read_text())
         assert build["yield"]["queries"] == TRAIN and build["rows"]["raw"]["train"] >= TRAIN
         assert bool(server.answered) == ("inference" in line)
+
+
+def test_from_your_own_teacher_to_results(here, monkeypatch, capsys):
+    """The command of the README and the four that follow it, with a tiny student."""
+    monkeypatch.setenv("HF_TOKEN", "hf_planted")
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", False)
+    (asked,) = re.findall(r"^qexpand expansions .*?[^\\]$", README, re.DOTALL | re.MULTILINE)
+    with InferenceServer() as server:
+        # All are imitated: whether any answer of this server retrieves better is chance.
+        execute(served(asked.replace("\\\n", " "), server) + " --select all", monkeypatch)
+    base = base_model(here / "base")
+    few = "--max_steps 2 --max_length 400"
+    for line in commands("teachers", "qexpand "):
+        more = f"--model {base} --block 8" if " evaluate " in line else f"--model_name_or_path {base} {few}"
+        line = line.replace(" builders/", f" {ROOT}/builders/").replace(" train/", f" {ROOT}/train/")
+        execute(f"{line} {more if ' preferences ' not in line else '--min_margin 0.0001'}", monkeypatch)
+    execute("qexpand summary out/student", monkeypatch)
+    assert "with the words of dpo" in capsys.readouterr().out
 
 
 @pytest.mark.slow
