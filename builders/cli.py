@@ -1,6 +1,7 @@
 """How every command of the kit parses its settings and ends: one clear line and exit code 2 instead of a traceback."""
 
 import argparse
+import difflib
 import errno
 import io
 import os
@@ -47,7 +48,9 @@ def parse(dataclass_types: Any, argv: Sequence[str] | None, prog: str, descripti
         def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
             found, spare = super().parse_known_args(args, namespace)
             if spare:
-                raise KitError(f"no such option: {' '.join(spare)}; see --help")
+                near = difflib.get_close_matches(spare[0], self._option_string_actions, 1)
+                meant = f"; did you mean {near[0]}?" if near else ""
+                raise KitError(f"no such option: {' '.join(spare)}{meant or '; see --help'}")
             return found, spare
 
     types = list(dataclass_types) if isinstance(dataclass_types, Sequence) else [dataclass_types]

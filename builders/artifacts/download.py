@@ -58,25 +58,26 @@ def download(
                 ignore_patterns=None if ignore is None else list(ignore),
             )
         )
+    # What the client says below is pages long, and no help: the line has what helps.
     except HFValidationError as error:
-        raise KitError(f"{what}: no such folder here, and no name of a repository ({_said(error)})") from error
-    except GatedRepoError as error:
+        raise KitError(f"{what}: no such folder here, and no name of a repository ({_said(error)})") from None
+    except GatedRepoError:
         raise KitError(
             f"{what}: a gated {repo_type}; accept its terms on the Hub and log in (hf auth login)"
-        ) from error
-    except RepositoryNotFoundError as error:
+        ) from None
+    except RepositoryNotFoundError:
         raise KitError(
             f"{what}: no such folder here, and no such {repo_type} on the Hub, or none this token sees"
-        ) from error
-    except RevisionNotFoundError as error:
-        raise KitError(f"{what}: the {repo_type} has no such branch, tag or commit") from error
-    except LocalEntryNotFoundError as error:
+        ) from None
+    except RevisionNotFoundError:
+        raise KitError(f"{what}: the {repo_type} has no such branch, tag or commit") from None
+    except LocalEntryNotFoundError:
         raise KitError(
             f"{what}: no such folder here, and not in the Hub's cache while the Hub cannot be reached (no network, or "
             "HF_HUB_OFFLINE is set)"
-        ) from error
+        ) from None
     except (HfHubHTTPError, httpx.HTTPError, ConnectionError, RuntimeError, ValueError) as error:
-        raise KitError(f"{what}: the Hub gave no answer that helps ({_said(error)}); try again") from error
+        raise KitError(f"{what}: the Hub gave no answer that helps ({_said(error)}); try again") from None
 
 
 def _said(error: Exception) -> str:

@@ -90,6 +90,20 @@ def loading(path: str | Path) -> Iterator[None]:
         raise KitError(f"{path} cannot be loaded: {reason}") from error
 
 
+@contextmanager
+def without_bars() -> Iterator[None]:
+    """Show no bars of transformers in the block, nor those that go by its switch; those of downloads neither."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def _local(folder: Path) -> Checkpoint:
     if not (folder / "config.json").is_file():
         raise KitError(f"{folder}: no config.json, so this is no model checkpoint")
@@ -166,7 +180,7 @@ def _convert_embedded() -> Checkpoint:
     except ImportError as error:
         raise KitError(f"{error.name} is missing: pip install 'query-expansion-kit[train]'") from error
 
-    with cached_folder(folder) as work:
+    with cached_folder(folder) as work, without_bars():
         model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.float32)
         # What remains is an ordinary model; the leftovers of quantisation would keep it from being saved.
         for leftover in ("hf_quantizer", "quantization_method", "is_quantized"):

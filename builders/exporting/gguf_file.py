@@ -114,6 +114,7 @@ def write_gguf(
             Metadata.
     """
     import gguf
+    from transformers.utils.logging import is_progress_bar_enabled
 
     encoding, file_type = ENCODINGS[dtype]
     writer = gguf.GGUFWriter(path, model.config.model_type)
@@ -128,7 +129,7 @@ def write_gguf(
             writer.add_tensor(name, gguf.quantize(values, stored), raw_dtype=stored)
         writer.write_header_to_file()
         writer.write_kv_data_to_file()
-        writer.write_tensors_to_file(progress=True)
+        writer.write_tensors_to_file(progress=is_progress_bar_enabled())
     finally:
         writer.close()
 

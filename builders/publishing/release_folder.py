@@ -14,6 +14,7 @@ from pathlib import Path
 from builders.artifacts.files import atomic_folder, dump_json
 from builders.artifacts.markdown import code, text
 from builders.artifacts.ownership import RELEASE, require_own
+from builders.cli import console_command
 from builders.errors import KitError
 from builders.publishing.card_merge import CLOSE, Card, with_data
 from builders.publishing.release_items import ReleaseItem
@@ -57,7 +58,8 @@ def read_given(option: str, text: str, owner: str) -> Given:
     if not folder or not name or "/" in name:
         raise KitError(f"{option} {text!r}: give FOLDER=NAME, NAME being the repository's without its owner")
     if not Path(folder).is_dir():
-        raise KitError(f"{option} {folder}: no such folder")
+        made = f"; {console_command()} space --results {Path(folder).parent} --render_only true makes it"
+        raise KitError(f"{option} {folder}: no such folder{made if option == '--space' else ''}")
     return Given(option, Path(folder), f"{owner}/{name}")
 
 

@@ -152,16 +152,18 @@ def test_openvino_is_recorded_with_what_it_wrote(base):
 
 @needs_openvino
 @pytest.mark.parametrize("architecture", ["llama", "qwen3"])
-def test_openvino_writes_what_the_adapter_writes(tmp_path, architecture):
-    """Its first tokens are the likeliest, but for what 8 bits round: of the base, and of the student."""
+def test_openvino_writes_what_the_adapter_writes(tmp_path, architecture, capfd):
+    """Its first tokens are the likeliest, but for what 8 bits round: of the base, and of the student. No bars."""
     import torch
 
     base = base_model(tmp_path / "base", architecture)
     adapter = str(student(tmp_path / "student", base))
     written = []
     for one in (None, adapter):
+        capfd.readouterr()
         local = LocalExpander(str(base), one, engine="openvino")
         found = [answers[0][0] for answers in local.engine.generate(prompts(local), 1, greedy(1), {2}, 0)]
+        assert "%|" not in capfd.readouterr().err
         weights = merged_weights(local.engine.local.checkpoint, one)
         for ids, token in zip(prompts(local), found, strict=True):
             with torch.inference_mode():

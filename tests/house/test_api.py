@@ -69,6 +69,13 @@ def test_a_ranking_says_which_documents_it_holds(words):
     assert repr(none) == "Hits(0 documents)"
 
 
+def test_what_the_hub_does_not_give_is_one_line_without_the_clients_traceback(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(KitError, match="'you/my-expander' cannot be had from the Hub") as caught:
+        load_expander("you/my-expander")
+    assert caught.value.__cause__ is None and caught.value.__suppress_context__
+
+
 def test_an_adapter_expands_as_it_was_measured(tiny):
     expander = load_expander(str(tiny))
     assert (expander.name, expander.prompt.id, expander.max_new_tokens, expander.formulation) == (

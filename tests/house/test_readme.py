@@ -161,6 +161,7 @@ def test_your_own_teacher(line, here, monkeypatch):
         assert bool(server.answered) == ("inference" in line)
 
 
+@pytest.mark.slow
 def test_from_your_own_teacher_to_results(here, monkeypatch, capsys):
     """The command of the README and the four that follow it, with a tiny student."""
     monkeypatch.setenv("HF_TOKEN", "hf_planted")

@@ -92,6 +92,8 @@ def test_what_is_not_right_in_a_recipe_is_one_line_with_file_and_key(text, messa
     [
         (["--num", "3"], "no such option: --num 3"),
         (["--rat", "1"], "no such option: --rat"),
+        (["--numbre", "3"], "no such option: --numbre 3; did you mean --number\\?"),
+        (["--studnt", "3"], "no such option: --studnt 3; see --help"),
         (["--number", "many"], "invalid int value: 'many'; see --help"),
         (["--rate", "nan"], "--rate nan: give a finite number"),
         (["--rates", "0.1", "inf"], "--rates inf: give a finite number"),

@@ -606,6 +606,10 @@ def loading_space(made: dict, tmp_path: Path) -> str:
 # Each: what is wrong, given the folders and a place for more; and words of the line.
 WRONG = {
     "no such folder": (lambda m, t: {"datasets": [f"{t}/nothing=x"]}, ["--datasets", "nothing: no such folder"]),
+    "no Space yet": (
+        lambda m, t: {"space": f"{t}/demo/space=x"},
+        ["demo/space: no such folder", "space --results", "demo --render_only true makes it"],
+    ),
     "no name": (lambda m, t: {"adapters": [str(m["sft"])]}, ["--adapters", "give FOLDER=NAME"]),
     "a name with an owner": (lambda m, t: {"space": f"{m['space']}=you/demo"}, ["--space", "give FOLDER=NAME"]),
     "a name that is none": (lambda m, t: {"space": f"{m['space']}=de mo!"}, ["'kit-owner/de mo!'"]),

@@ -16,7 +16,7 @@ from builders.artifacts.download import download
 from builders.artifacts.files import cached_folder, file_hash
 from builders.artifacts.model_folder import adapter_name
 from builders.errors import KitError
-from builders.expanders.checkpoint import loading
+from builders.expanders.checkpoint import loading, without_bars
 from builders.expanders.engines.generation_engine import AUTO, Engine, LocalModel
 from builders.expanders.engines.signal_stack import own_signal_stack
 from builders.expanders.expander import Sampling
@@ -176,8 +176,8 @@ class OpenVINOEngine(Engine):
         if not file.is_file():
             adapted = f" with {adapter_name(adapter)}" if adapter else ""
             logger.info(f"{checkpoint.model_id}{adapted}: written in {WEIGHTS} for OpenVINO, once")
-            model, vocabulary = merged_weights(checkpoint, adapter), known_vocabulary(checkpoint, folder)
-            with cached_folder(file.parent) as work:
+            with cached_folder(file.parent) as work, without_bars():
+                model, vocabulary = merged_weights(checkpoint, adapter), known_vocabulary(checkpoint, folder)
                 write_gguf(work / file.name, model, folder, vocabulary, WEIGHTS, About(file.parent.name, None, (), ()))
         return file
 
