@@ -1,6 +1,7 @@
 """`qexpand init`: what it says of folders and Hub datasets, and the recipe that it writes for them."""
 
 import json
+import math
 import sys
 from dataclasses import replace
 
@@ -8,7 +9,10 @@ import pytest
 import yaml
 
 from builders.cli import console_command
+from builders.collections.load import load_collection
 from builders.errors import KitError
+from builders.retrievers.load import load_retriever
+from builders.retrievers.retriever import document_ids
 from tests.hub_server.fixtures import hub, run_command
 from tests.support.collection_folders import jsonl, tsv, write
 from tests.support.commands import ROOT, command_here, refused, settings
@@ -18,6 +22,7 @@ from train.own_data.holdings import Holdings
 from train.own_data.machine import Machine
 from train.own_data.run_recipe import read_run_recipe
 from train.own_data.stage_list import stages
+from train.own_data.tuned_feedback import GRID, tuned_feedback
 
 
 __all__ = ["hub"]
@@ -60,6 +65,26 @@ def test_a_strangers_name_leads_out_of_no_folder(tmp_path):
     assert [path.relative_to(here).as_posix() for path in tmp_path.rglob("recipe.yaml")] == [
         "out/elsewhere/recipe.yaml"
     ]
+
+
+def test_feedback_that_a_student_is_compared_with_is_tuned_on_validation_queries(tmp_path, monkeypatch):
+    mine = load_collection(str(collection(tmp_path / "tiny")))
+    asked = mine.split("validation")
+    assert tuned_feedback(mine, asked[:19], 42) == ("bm25s+rm3", "untuned, for there are 16 validation queries")
+    monkeypatch.setattr("train.own_data.tuned_feedback.FEWEST", 2)
+    assert tuned_feedback(mine, asked, 10**6)[1] == "untuned, for there are 1,000,000 documents"
+    name, why = tuned_feedback(mine, asked, 42)
+    assert why == f"the best of {len(GRID)} on 16 validation queries"
+    found = {}
+    for numbers in GRID:
+        one = f"bm25s+rm3:{numbers}"
+        rankings = load_retriever(one, mine).search([query.text for query in asked], 10)
+        # The one relevant document of q12 is d12, and so on.
+        places = [document_ids(hits).index(f"d{query.id[1:]}") for query, hits in zip(asked, rankings, strict=True)]
+        found[one] = sum(1 / math.log2(place + 2) for place in places)
+    assert found[name] == pytest.approx(max(found.values()))
+    tuned = replace(FOUND, rival=name)
+    assert chosen_settings("mine", tmp_path, tuned, CPU)["evaluate"]["baselines"] == [name]
 
 
 def test_a_beir_folder_is_described_and_given_a_recipe(tmp_path):

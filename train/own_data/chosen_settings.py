@@ -66,7 +66,7 @@ def chosen_settings(
         "config": f"{_recipes(model)}/evaluate.yaml",
         "num_queries": ASKED if place == "cpu" and asked > ASKED else 0,
         "block": 64 if machine.memory_gib >= 6 or has_gpu else 32,
-        "baselines": ["bm25s+rm3"],
+        "baselines": [found.rival],
         **split,
     }
     several = {"accelerate_config": "train/accelerate/multi_gpu.yaml"} if has_gpu and machine.gpus > 1 else {}

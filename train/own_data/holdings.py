@@ -16,6 +16,7 @@ from builders.prompts.context.load import shown_texts
 from builders.prompts.load import load_prompt
 from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
+from train.own_data.tuned_feedback import UNTUNED, tuned_feedback
 
 
 RETRIEVER, JUDGED = "bm25s", "keywords-judged-zero-shot"
@@ -50,6 +51,8 @@ class Holdings:
             How plain search does, between 0 and 1, and on which queries.
         shown (`float`):
             Share of train queries for which the judgments of others know words: what a grounded prompt shows.
+        rival (`str`), rival_is (`str`):
+            Search with feedback that the student is compared with, and how its numbers were chosen.
         remarks (`tuple[str, ...]`):
             What loading passed over.
     """
@@ -64,6 +67,8 @@ class Holdings:
     split: str
     ndcg_at_10: float
     shown: float
+    rival: str = UNTUNED
+    rival_is: str = "untuned"
     remarks: tuple[str, ...] = field(default=())
 
     def lines(self) -> list[str]:
@@ -81,6 +86,7 @@ class Holdings:
             *(high if self.ndcg_at_10 >= HIGH else []),
             *(few if asked < FEW else []),
             f"words of documents judged for similar queries: known for {100 * self.shown:.0f} % of the train queries",
+            f"search with feedback, to compare with: {self.rival}, {self.rival_is}",
             *self.remarks,
         ]
 
@@ -108,6 +114,7 @@ def holdings(name: str, language: str | None = None) -> Holdings:
     split = next(one for one in _MEASURED if counts[one])
     grader = Grader(collection, load_retriever(RETRIEVER, collection), load_formulation("q*5+e"))
     grades = grader.plain([query.id for query in judged[split]])
+    rival, rival_is = tuned_feedback(collection, judged["validation"] if split == "test" else [], documents)
     return Holdings(
         name=collection.name,
         language=collection.language,
@@ -119,6 +126,8 @@ def holdings(name: str, language: str | None = None) -> Holdings:
         split=split,
         ndcg_at_10=mean(grade.ndcg_at_10 for grade in grades),
         shown=_shown(collection, judged["train"]),
+        rival=rival,
+        rival_is=rival_is,
         remarks=tuple(collection.remarks),
     )
 
