@@ -10,6 +10,7 @@ from builders.errors import KitError
 from builders.grading.comparison import parquet_bytes
 from tests.support.evaluated_folders import evaluated, sft_and_dpo
 from train.reports.gain_summary import gain_summary
+from train.reports.results_table import markdown_table
 
 
 # Query id → nDCG@10 and rank without and with the student's words.
@@ -112,6 +113,12 @@ def test_where_the_best_document_stays_the_measure_tells(tmp_path):
     other_way = {name: QUERIES[name] for name in ("q0", "q1")} | {"q2": (0.5, 1, 0.6, 2)}
     lines = gain_summary(measured(tmp_path / "helped", other_way))
     assert "least gain  “find q2[31m” + “the wordq2 answer”: nDCG@10 0.50 → 0.60" in lines
+
+
+@pytest.mark.parametrize(("name", "said"), [("bm25s+rm3", True), ("bm25s+rm3:2:20:0.6", False)])
+def test_the_table_says_of_feedback_that_nobody_tuned_it(tmp_path, name, said):
+    text = (measured(tmp_path) / "results.json").read_text().replace("pyserini+rm3", name)
+    assert ("which nobody tuned on this collection" in markdown_table(json.loads(text))) == said
 
 
 def test_without_a_student_or_results_it_says_so(tmp_path):

@@ -16,7 +16,8 @@ from builders.prompts.context.load import shown_texts
 from builders.prompts.load import load_prompt
 from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
-from train.own_data.tuned_feedback import UNTUNED, tuned_feedback
+from train.own_data.tuned_feedback import tuned_feedback
+from train.reports.results_table import UNTUNED
 
 
 RETRIEVER, JUDGED = "bm25s", "keywords-judged-zero-shot"

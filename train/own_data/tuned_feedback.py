@@ -7,9 +7,9 @@ from builders.collections.collection import Collection, Query
 from builders.grading.grader import Grader
 from builders.retrievers.formulation import load_formulation
 from builders.retrievers.load import load_retriever
+from train.reports.results_table import UNTUNED
 
 
-UNTUNED = "bm25s+rm3"
 # Documents and terms that are taken, and the query's share: the usual numbers first, for equals.
 GRID = ("10:10:0.5", "10:20:0.6", "10:10:0.8", "10:20:0.8", "2:10:0.6", "2:20:0.6", "2:10:0.8", "2:20:0.8")
 # Validation queries that choose, and below which chance would.

@@ -10,6 +10,9 @@ from builders.grading.results_form import decoding_in_words, in_one_form, one_re
 
 Column = Callable[[Row], str]
 
+# A baseline that names its numbers has been tuned.
+UNTUNED = "bm25s+rm3"
+
 
 def markdown_table(results: Mapping[str, Any]) -> str:
     """All tables with what their columns mean; a column that no system has a figure for is left out."""
@@ -134,6 +137,8 @@ def _remarks(results: Mapping[str, Any]) -> list[str]:
             )
     if shown := results.get("shown"):
         lines.append(f"{code(shown)}: what the prompt shows beside the query, searched as it stands, without a model.")
+    if UNTUNED in results["systems"]:
+        lines.append(f"{code(UNTUNED)}: feedback with its usual numbers, which nobody tuned on this collection.")
     if any("kept" in row for row in results["systems"].values()):
         lines.append("`+ guard`: a rule fitted on validation queries leaves some queries alone.")
     lines += [f"{text(name)} is missing: {text(remedy)}" for name, remedy in results.get("missing", {}).items()]
