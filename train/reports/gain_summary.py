@@ -33,7 +33,7 @@ def gain_summary(folder: Path, next_step: str = "") -> str:
     Raises:
         KitError: there are no such results, or no student is among them.
     """
-    results = read_results(folder / RESULTS, "train/evaluate.py", one_retriever)
+    results = read_results(folder / RESULTS, "qexpand evaluate", one_retriever)
     one = one_retriever(results)
     student = _student(one, folder)
     plain, row = one["systems"][PLAIN], one["systems"][student]
@@ -73,7 +73,7 @@ def _rows(folder: Path, system: str) -> list[Row]:
     try:
         table = parquet.read_table(folder / QUERIES, filters=[("system", "==", system)])
     except (OSError, ValueError) as error:
-        raise KitError(f"{folder / QUERIES}: cannot be read ({error}); run train/evaluate.py again") from error
+        raise KitError(f"{folder / QUERIES}: cannot be read ({error}); run qexpand evaluate again") from error
     found: list[Row] = table.to_pylist()
     return found
 
