@@ -422,7 +422,7 @@ def test_a_click_log_alone_without_ids(tmp_path):
 
 def test_the_samples_of_the_page_load_and_every_accepted_name_stands_there(tmp_path):
     page = (ROOT / "docs/collections.md").read_text()
-    samples = dict(re.findall(r"<!-- sample (\S+) -->\n```\w+\n(.*?)```", page, re.DOTALL))
+    samples = dict(re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)```", page, re.DOTALL | re.MULTILINE))
     for kind in (("queries.jsonl", "qrels/test.tsv"), ("clicks.tsv",), ("ratings.csv",)):
         folder = write(tmp_path / kind[0], {name: samples[name] for name in ("corpus.jsonl", *kind)})
         found = load(folder)
