@@ -3,6 +3,7 @@
 from html import escape
 
 from builders.collections.pydocs.libraries import documented, is_pydocs
+from builders.grading.comparison import p_cell
 from space.settings import SpaceSettings, System
 from space.tabs.costs_plot import costs_html
 
@@ -126,8 +127,7 @@ def _notes(settings: SpaceSettings, runs_others: bool) -> list[str]:
         "answer.",
         "The examples are the largest gains, the largest losses and one without a change. They are extremes, not "
         "averages: the table above has the averages.",
-        "Your own queries differ from the measured ones, which are phrased like the collection. No number here "
-        "says how well the student does on them.",
+        f"{_phrased(settings)}No number here says how well the student does on queries of your own.",
         "An expansion is a guess at wording. It may be false; read it as search words, not as an answer.",
         "Marked words show what matched. They do not prove that a document moved because of them.",
     ]
@@ -139,11 +139,19 @@ def _notes(settings: SpaceSettings, runs_others: bool) -> list[str]:
     return notes
 
 
+def _phrased(settings: SpaceSettings) -> str:
+    if not is_pydocs(settings.collection):
+        return ""
+    return "The measured queries are summary lines of docstrings, phrased like the pages. "
+
+
 def significance(system: System) -> str:
     """Whether the difference from the plain query can be told from chance."""
     low, high = system.delta_ci95
+    shown = p_cell(system.p_value)
+    shown = shown if shown.startswith("<") else f"= {shown}"
     over = f"Over these {system.queries} queries the student"
-    interval = f"95 % interval {low:+.3f} to {high:+.3f}, p = {system.p_value:.3f}"
+    interval = f"95 % interval {low:+.3f} to {high:+.3f}, p {shown}"
     span = f"{system.delta_ndcg_at_10:+.3f} nDCG@10 ({interval})"
     # Interval and test may disagree: a difference is claimed only where both show one.
     if (low > 0 or high < 0) and system.p_value < 0.05:

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from builders.collections.clicks import shareable_log
 from builders.collections.files.lines import COMPRESSED
-from builders.collections.files.metadata import read_metadata
+from builders.collections.files.metadata import Metadata, read_metadata
 from builders.collections.pydocs.libraries import is_pydocs, libraries
 from builders.errors import KitError
 
@@ -85,7 +86,7 @@ def sources() -> Mapping[str, Path]:
 
 
 def carry_collection(name: str, files: dict[str, bytes | Path]) -> str:
-    """Put a local collection among the files of a Space.
+    """Put a local collection among the files of a Space; of a search log, only queries, documents and numbers.
 
     Returns:
         Its place in the Space; the name itself where it is no local collection.
@@ -97,8 +98,14 @@ def carry_collection(name: str, files: dict[str, bytes | Path]) -> str:
     if is_pydocs(name) or not folder.exists():
         return name
     place = f"collection/{folder.resolve().name}"
-    carried = {place: folder} if folder.is_file() else _data_files(folder, place)
-    size = sum(path.stat().st_size for path in carried.values())
+    carried: dict[str, bytes | Path] = {place: folder} if folder.is_file() else _data_files(folder, place)
+    if found := shareable_log(folder, Metadata() if folder.is_file() else read_metadata(folder)):
+        logs, name, rows = found
+        if folder.is_file():
+            place = f"collection/{name}"
+        carried = {where: path for where, path in carried.items() if path not in logs}
+        carried[place if folder.is_file() else f"{place}/{name}"] = rows
+    size = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in carried.values())
     if size > COLLECTION_BYTES:
         raise KitError(
             f"{folder}: {size >> 20} MiB are too many to carry in a Space (at most {COLLECTION_BYTES >> 20})"
@@ -144,7 +151,7 @@ def _modules(name: str) -> list[Path]:
     return found
 
 
-def _data_files(folder: Path, place: str) -> dict[str, Path]:
+def _data_files(folder: Path, place: str) -> dict[str, bytes | Path]:
     corpus = read_metadata(folder).corpus
     if corpus is not None and not (folder / corpus).resolve().is_relative_to(folder.resolve()):
         raise KitError(

@@ -1,5 +1,6 @@
 """Reads a search log: queries, the documents that were clicked for them and how often, or how they were rated."""
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -131,6 +132,25 @@ def _unread(folder: Path, read: set[Path]) -> list[str]:
         return []
     tables = (path for path in sorted(folder.iterdir()) if path.is_file() and form_of(path) in RECORD_FORMS)
     return [path.name for path in tables if path not in read and path.name != EXCLUDED]
+
+
+def shareable_log(path: Path, stated: Metadata) -> tuple[list[Path], str, bytes] | None:
+    """The search log of a folder, or a log itself, as it can be given away.
+
+    Returns:
+        The files that are logs, and what stands for them: a name, and JSON lines of query, document and number alone
+        (who searched, and when, is nobody's business). `None` where there is no log.
+
+    Raises:
+        KitError: a row cannot be read.
+    """
+    logs = [path] if path.is_file() and holds_clicks(path) else click_files(path) if path.is_dir() else []
+    if not logs:
+        return None
+    log = ClickLog(tuple(logs), stated.columns)
+    stem = path.name.partition(".")[0] if path.is_file() else "ratings" if log.rated else "clicks"
+    rows = (json.dumps(row, ensure_ascii=False) + "\n" for row in log.shareable())
+    return logs, f"{stem}.jsonl", "".join(rows).encode()
 
 
 def _grade(count: int, total: int) -> int:

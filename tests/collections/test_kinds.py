@@ -19,6 +19,7 @@ from builders.collections.files.click_log import NAMES
 from builders.collections.load import load_collection
 from builders.commands import grade
 from builders.errors import KitError
+from space.carried import carry_collection
 from tests.support.collection_folders import (
     CLICKS,
     KINDS,
@@ -375,6 +376,26 @@ def test_click_logs_in_every_form_and_with_other_names(tmp_path, form):
     assert list(texts(found)) == ["sku1", "sku2", "sku3", "sku4", "sku5"] and texts(found)["sku1"] == "the first text"
     by_text = {found.queries[id].text: grades for id, grades in found.qrels.items()}
     assert by_text == {"red shoes": {"sku1": 3, "sku2": 2, "sku3": 1, "sku4": 0}, "blue hat": {"sku5": 3, "sku1": 3}}
+
+
+@pytest.mark.parametrize("rated", [False, True], ids=["clicks", "ratings"])
+@pytest.mark.parametrize("alone", [False, True], ids=["folder", "file"])
+def test_what_a_space_carries_of_a_log_tells_nothing_of_who_searched(tmp_path, rated, alone):
+    """Queries, documents and numbers make the same collection; users and times stay at home."""
+    shoes = [("Red  Shoes", f"d{n % 2}", f"shoe {n % 2}", 1 + n % 2, f"user{n}", f"2026-01-0{n}") for n in range(1, 7)]
+    hats = [("hat", f"h{n}", f"hat {n}", 1, "user10", "2026-02-02") for n in range(20)]
+    names = ("query", "document_id", "text", "rating" if rated else "count", "user", "timestamp")
+    rows = [names, *shoes, *hats]
+    folder = write(tmp_path / "shop", {"clicks.csv": "".join(",".join(map(str, row)) + "\n" for row in rows)})
+    here = str(folder / "clicks.csv" if alone else folder)
+    files: dict[str, bytes | Path] = {}
+    there = tmp_path / "space" / carry_collection(here, files)
+    for name, content in files.items():
+        (tmp_path / "space" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "space" / name).write_bytes(content if isinstance(content, bytes) else content.read_bytes())
+    told = b"".join(path.read_bytes() for path in (tmp_path / "space").rglob("*") if path.is_file())
+    assert b"red shoes" in told and b"user" not in told and b"2026" not in told
+    assert load_collection(str(there)).fingerprint == load_collection(here).fingerprint
 
 
 @pytest.mark.parametrize("name", ["clicks.csv", "ratings.csv", "judgments-2024.csv"])

@@ -63,7 +63,7 @@ class ClickLog:
             KitError: a row lacks query or document, or its rating is no whole number.
         """
         for place, record in self._records():
-            rating = whole(place, next((record[name] for name in self._names("rating") if name in record), None))
+            rating = whole(place, self._value(record, "rating", None))
             yield place, _normalised(self._text(place, record, "query")), self._id(place, record), rating
 
     def clicks(self) -> Iterator[tuple[Place, str, str, int]]:
@@ -73,8 +73,34 @@ class ClickLog:
             KitError: a row lacks query or document, or its count is no whole number.
         """
         for place, record in self._records():
-            count = _count(place, next((record[name] for name in self._names("count") if name in record), 1))
+            count = _count(place, self._value(record, "count", 1))
             yield place, _normalised(self._text(place, record, "query")), self._id(place, record), count
+
+    def shareable(self) -> Iterator[Record]:
+        """The log with nothing in it but what a collection is read from: no user, session or time.
+
+        The clicks of a query on a document are one row, with their number.
+
+        Raises:
+            KitError: see [`clicks`] and [`ratings`].
+        """
+        rated = self.rated
+        column = "rating" if rated else "count"
+        counted: dict[tuple[str, str], Record] = {}
+        for place, record in self._records():
+            query, document_id = _normalised(self._text(place, record, "query")), self._id(place, record)
+            number = self._value(record, column, 1)
+            number = number if rated else _count(place, number)
+            row = counted.get((query, document_id))
+            if row is not None and not rated:
+                row[self._names(column)[0]] += number
+            elif row is None and query:
+                texts = {name: self._value(record, name, None) for name in ("text", "title")}
+                row = {"query": query, "document_id": document_id, **texts, column: number}
+                counted[query, document_id] = {
+                    self._names(name)[0]: value for name, value in row.items() if value is not None
+                }
+        yield from counted.values()
 
     def documents(self) -> Iterator[tuple[Place, Document]]:
         """The document of every row, as often as it stands there.
@@ -83,7 +109,7 @@ class ClickLog:
             KitError: a row has no text.
         """
         for place, record in self._records():
-            title = next((record[name] for name in self._names("title") if name in record), None)
+            title = self._value(record, "title", None)
             text = self._text(place, record, "text")
             yield place, Document(self._id(place, record), "" if title is None else str(title), text)
 
@@ -105,11 +131,14 @@ class ClickLog:
                 f"them? Another name is told in {FILE}: columns: {{{columns[0]}: NAME}}"
             )
 
+    def _value(self, record: Record, column: str, usual: Any) -> Any:
+        return next((record[name] for name in self._names(column) if name in record), usual)
+
     def _names(self, column: str) -> tuple[str, ...]:
         return (self.columns[column],) if column in self.columns else NAMES[column]
 
     def _text(self, place: Place, record: Record, column: str) -> str:
-        value = next((record[name] for name in self._names(column) if name in record), None)
+        value = self._value(record, column, None)
         if not isinstance(value, str):
             more = "" if column == "query" else ", or put corpus.jsonl beside the log and give their folder"
             raise KitError(f"{place}: column {self._names(column)[0]!r} is missing or not text; add it{more}")
