@@ -17,7 +17,7 @@ endef
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo results-demo-seeds results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs bench space test test-all lint clean-demo
+.PHONY: help demo results-demo-seeds results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs results-names results-unjudged bench space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -52,6 +52,12 @@ results-transfer: .venv/.test ## Pairs graded by BM25 against pairs graded by a 
 
 results-otherdocs: .venv/.test ## The students of pydocs on libraries that nobody tuned on, after results-expandr
 	$(call experiment,otherdocs)
+
+results-names: .venv/.demo ## The demo's student where page names are indexed, after make demo
+	$(call experiment,names)
+
+results-unjudged: .venv/.demo ## A model where nothing is judged: make results-unjudged DATA=folder
+	$(call experiment,unjudged)
 
 bench: .venv/.test $(OUT)/preferences/build.json ## Every benchmark of speed, beside what one would take instead: benchmarks/results
 	@for name in $(SPEED); do $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -14,9 +14,10 @@ from builders.collections.collection import split_of
 from builders.collections.load import load_collection
 from builders.collections.pydocs.docstrings import read_docstring
 from builders.collections.pydocs.public_names import PublicNames
-from builders.collections.pydocs.pydocs import load_pydocs
+from builders.collections.pydocs.pydocs import load_pydocs, name_words
 from builders.collections.pydocs.source_tree import read_package
 from builders.errors import KitError
+from builders.retrievers.bm25s_index import Bm25sRetriever
 
 
 @lru_cache(maxsize=1)
@@ -283,6 +284,29 @@ def test_documentation_of_another_library(other_library):
     assert (found.name, found.licence, found.versions) == ("pydocs:otherlib", "MIT", {"other-lib": "1.2"})
     assert found.source == "API documentation of otherlib, read from the installed packages"
     assert "otherlib" not in sys.modules
+
+
+def test_the_same_pages_under_the_words_of_their_names(other_library):
+    """`pydocs+names` indexes what who searches an API knows: how its functions are called."""
+    found, plain = load_collection("pydocs+names:otherlib"), load_collection("pydocs:otherlib")
+    assert [(one.id, one.title) for one in found.documents][:2] == [
+        ("otherlib.solve0", "solve 0"),
+        ("otherlib.solve1", "solve 1"),
+    ]
+    assert found.index_title and (found.name, found.queries, found.qrels) == (
+        "pydocs+names:otherlib",
+        plain.queries,
+        plain.qrels,
+    )
+    assert [one.text for one in found.documents] == [one.text for one in plain.documents]
+    assert [hit.document_id for hit in Bm25sRetriever(found).search(["solve 2"], 1)[0]] == ["otherlib.solve2"]
+    assert load_collection("pydocs+names: otherlib,otherlib").fingerprint == found.fingerprint != plain.fingerprint
+
+
+def test_words_of_a_name():
+    assert name_words("pandas.DataFrame.to_csv") == "data frame to csv"
+    assert name_words("numpy.linalg.LinAlgError") == "linalg lin alg error"
+    assert name_words("otherlib") == ""
 
 
 def test_the_order_of_packages_does_not_matter(other_library):

@@ -39,6 +39,7 @@ from train.evaluation.results_writer import EVALUATION, results_are_current
 from train.evaluation.running import run_evaluation
 from train.evaluation.systems import ExpandedQueries, System, chosen_candidates
 from train.evaluation.teachers import load_teacher
+from train.evaluation.word_parts import word_parts
 
 
 SAMPLES = 4
@@ -526,3 +527,30 @@ def test_two_processes_make_the_same_results(made, results, tmp_path):
         }
     again = command(*arguments, cwd=ROOT)
     assert again.returncode == 0 and "up to date" in again.stderr
+
+
+# ------------------------------------------------------------------------------------------------- parts
+
+
+def test_own_words_and_shown_words_are_searched_by_themselves(made):
+    searched = load_collection(made.args.collection)
+    query = replace(searched.split("test")[0], text="shared words here")
+    written = ExpandedQueries(
+        [Expansion("Sharing first28, hereafter prompted", 0, 4, "stop")], [("system", "prompted")]
+    )
+    found = word_parts("sft", written, [query], Bm25sRetriever(searched))
+    assert {name: one.expansions[0].text for name, one in found.items()} == {
+        "sft, own words": "first28, hereafter",
+        "sft, shown words": "Sharing prompted",
+    }
+    assert all(list(one.tokens) == [0] for one in found.values())
+
+
+def test_an_evaluation_searches_with_parts(made, tmp_path):
+    args = replace(made.args, output_dir=str(tmp_path / "out"), parts=True, pool_samples=0, teachers=[])
+    run_evaluation(args, EVALUATION)
+    found, rows = read(tmp_path / "out"), rows_of(tmp_path / "out")
+    assert list(found["systems"])[-3:] == ["sft", "sft, own words", "sft, shown words"]
+    assert {len(some) for some in rows.values()} == {len(TEST)}
+    for whole, own, shown in zip(*(rows[name] for name in list(rows)[-3:]), strict=True):
+        assert sorted(whole["expansion"].split()) == sorted(f"{own['expansion']} {shown['expansion']}".split())

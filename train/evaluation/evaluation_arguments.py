@@ -56,6 +56,10 @@ class EvaluationArguments(GenerationArguments):
     pool_temperature: float = field(default=0.9, metadata={"help": "Sampling temperature of the candidates."})
     pool_top_k: int = field(default=50, metadata={"help": "Most likely tokens to choose from; 0 is all."})
     pool_adapter: str | None = field(default=None, metadata={"help": "Adapter that writes them; the base by default."})
+    parts: bool = field(
+        default=False,
+        metadata={"help": "Also search with each student's own words alone, and with those that it was shown."},
+    )
     filter: str | None = field(
         default=None, metadata={"help": "Folder of a trained filter, which picks one candidate of each query."}
     )

@@ -23,6 +23,7 @@ from train.evaluation.baselines import available, missing_pyserini
 from train.evaluation.evaluation_arguments import EvaluationArguments, GenerationArguments, MatrixArguments
 from train.evaluation.retriever_specs import Searcher, load_searchers
 from train.evaluation.teachers import Teacher, load_teacher
+from train.evaluation.word_parts import PARTS, part_name
 
 
 BASE, CHOSEN, ORACLE = "base", "generate-then-filter", "oracle"
@@ -65,6 +66,8 @@ class Plan:
             What cannot be measured here → how to install it.
         teachers (`Sequence[Teacher]`), baselines (`Sequence[str]`), pool ([`CandidatePool`], *optional*):
             Whom students are held against, and where candidates are drawn.
+        parts (`Sequence[str]`):
+            Students whose own words and whose shown words are searched by themselves, too.
         reference (`str`), against (`Sequence[str]`), not_against (`Sequence[str]`):
             The system that all are compared with; further ones, and which systems are not compared with those.
         settings (`Mapping`):
@@ -81,6 +84,7 @@ class Plan:
     teachers: Sequence[Teacher] = ()
     baselines: Sequence[str] = ()
     pool: CandidatePool | None = None
+    parts: Sequence[str] = ()
     reference: str = PLAIN
     against: Sequence[str] = ()
     not_against: Sequence[str] = ()
@@ -162,6 +166,8 @@ def make_plan(args: EvaluationArguments) -> Plan:
     plan.teachers = [load_teacher(text, plan.collection, plan.queries, args.max_new_tokens) for text in args.teachers]
     names = [PLAIN, *args.baselines, *(teacher.name for teacher in plan.teachers), BASE]
     names += [*(Path(name).name for name in args.adapters), CHOSEN, ORACLE]
+    plan.parts = tuple(adapters) if args.parts else ()
+    names += [part_name(name, part) for name in plan.parts for part in PARTS]
     if twice := sorted({name for name in names if names.count(name) > 1 or name.endswith(ALONE) or name == NONE}):
         raise KitError(
             f"systems need names of their own, and {', '.join(twice)} is taken: rename a folder or a teacher"
@@ -253,6 +259,7 @@ def _asked(args: GenerationArguments, students: Mapping[str, str | None], search
 def _told(args: GenerationArguments, *without: str) -> dict[str, Any]:
     """The settings as they were given; how several expansions are drawn only where there are several."""
     unused = ("samples", "temperature", "top_k") if args.samples == 1 else ()
+    unused += () if getattr(args, "parts", False) else ("parts",)
     return {name: value for name, value in asdict(args).items() if name not in (*without, *unused)}
 
 

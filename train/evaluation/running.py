@@ -28,6 +28,7 @@ from train.evaluation.systems import (
     expanded_by_model,
     searched_system,
 )
+from train.evaluation.word_parts import word_parts
 
 
 def run_evaluation(args: GenerationArguments, output: Output) -> None:
@@ -108,6 +109,8 @@ def _searched(plan: Plan, generations: Mapping[str, Generation]) -> Iterator[Aud
         # Ahead of the clock, so that no system pays for loading an encoder.
         grader.expanded([(queries[0].id, queries[0].text)])
         of_pool = _chosen(plan, generations, grader, prompts)
+        for name in plan.parts:
+            expanded |= word_parts(name, expanded[name], queries, grader.retriever)
         plain, *systems = [
             searched_system(plan.system_name(name, searcher.name), name, searcher.name, grader, queries, own)
             for name, own in {NONE: None, **expanded, **of_pool}.items()

@@ -10,6 +10,8 @@ from builders.errors import KitError
 
 NAME = "pydocs"
 PREFIX = f"{NAME}:"
+# The same pages under titles that are indexed: the words of their names.
+TITLED, TITLED_PREFIX = f"{NAME}+names", f"{NAME}+names:"
 # Distribution → package of `pydocs` itself.
 EMBEDDED = {"numpy": "numpy", "scipy": "scipy", "pandas": "pandas", "scikit-learn": "sklearn"}
 
@@ -35,7 +37,12 @@ class Library:
 
 def is_pydocs(name: str) -> bool:
     """Whether the name of a collection means documentation of installed libraries."""
-    return name == NAME or name.startswith(PREFIX)
+    return name in (NAME, TITLED) or name.startswith((PREFIX, TITLED_PREFIX))
+
+
+def untitled(name: str) -> str:
+    """The collection of the same pages whose names are not indexed: `pydocs:xarray` of `pydocs+names:xarray`."""
+    return NAME + name.removeprefix(TITLED) if name.startswith(TITLED) else name
 
 
 def pydocs_name(name: str) -> str:
@@ -44,7 +51,10 @@ def pydocs_name(name: str) -> str:
     Raises:
         KitError: what stands after `pydocs:` are no names of packages.
     """
-    return name if name == NAME else PREFIX + ",".join(sorted(set(_packages(name))))
+    if name in (NAME, TITLED):
+        return name
+    prefix = TITLED_PREFIX if name.startswith(TITLED_PREFIX) else PREFIX
+    return prefix + ",".join(sorted(set(_packages(name))))
 
 
 def libraries(name: str) -> list[Library]:
@@ -53,7 +63,7 @@ def libraries(name: str) -> list[Library]:
     Raises:
         KitError: one of them is not installed, or the name is none.
     """
-    if name == NAME:
+    if untitled(name) == NAME:
         return [_library(distribution, package) for distribution, package in EMBEDDED.items()]
     owners = importlib.metadata.packages_distributions()
     found = []
@@ -73,14 +83,14 @@ def libraries(name: str) -> list[Library]:
 
 def documented(name: str) -> str:
     """The libraries in prose: "NumPy, SciPy, pandas and scikit-learn"."""
-    if name == NAME:
+    if untitled(name) == NAME:
         return "NumPy, SciPy, pandas and scikit-learn"
     *most, last = _packages(pydocs_name(name))
     return f"{', '.join(most)} and {last}" if most else last
 
 
 def _packages(name: str) -> list[str]:
-    packages = [package.strip() for package in name.removeprefix(PREFIX).split(",")]
+    packages = [package.strip() for package in untitled(name).removeprefix(PREFIX).split(",")]
     for package in packages:
         if not _PACKAGE.fullmatch(package):
             raise KitError(

@@ -17,11 +17,14 @@ from builders.collections.pydocs.docstrings import Docstring, read_docstring
 from builders.collections.pydocs.libraries import (
     NAME,
     PREFIX,
+    TITLED,
+    TITLED_PREFIX,
     Library,
     documented,
     is_pydocs,
     libraries,
     pydocs_name,
+    untitled,
 )
 from builders.collections.pydocs.public_names import PublicNames
 from builders.collections.pydocs.source_module import Definition
@@ -37,6 +40,7 @@ READING = 2
 
 _PLACEHOLDER = re.compile(r"%\(\w+\)s|\$\{\w+\}")
 _FORMAT_FIELD = re.compile(r"\{\w+\}")
+_NAME_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 
 
 def load_pydocs(name: str = NAME, language: str | None = None) -> Collection:
@@ -60,7 +64,9 @@ def load_pydocs(name: str = NAME, language: str | None = None) -> Collection:
     Args:
         name (`str`):
             `pydocs` for NumPy, SciPy, pandas and scikit-learn; `pydocs:PACKAGE,…` for other installed libraries whose
-            docstrings have the numpydoc form.
+            docstrings have the numpydoc form. `pydocs+names` and `pydocs+names:PACKAGE,…` are the same pages titled
+            by the words of their names ([`name_words`]), and titles are indexed there, as who searches an API knows
+            them.
         language (`str`, *optional*):
             `en`, if any.
 
@@ -230,27 +236,40 @@ def _target(link: str, item: _Object, named: dict[str, str]) -> str | None:
     return next((named[path] for path in candidates if path in named), None)
 
 
+def name_words(name: str) -> str:
+    """The words of a public name without its package: `preprocessing standard scaler` of a class, in lower case.
+
+    ```python
+    >>> name_words("sklearn.preprocessing.StandardScaler.get_params")
+    'preprocessing standard scaler get params'
+
+    ```
+    """
+    return " ".join(word.lower() for word in _NAME_WORD.findall(name.partition(".")[2]))
+
+
 def _collection(content: dict[str, Any], name: str, read: list[Library]) -> Collection:
     documents, queries, qrels, statistics = (content[key] for key in ("documents", "queries", "qrels", "statistics"))
+    titled = untitled(name) != name
     return Collection(
         name=name,
         language="en",
-        documents=[Document(name, name, body) for name, body in documents],
+        documents=[Document(own, name_words(own) if titled else own, body) for own, body in documents],
         queries={key: Query(key, text, split_of(key)) for key, text in queries.items()},
         qrels=qrels,
         source=f"API documentation of {documented(name)}, read from the installed packages",
-        licence="BSD-3-Clause" if name == NAME else ", ".join(sorted({item.licence for item in read})),
+        licence="BSD-3-Clause" if untitled(name) == NAME else ", ".join(sorted({item.licence for item in read})),
         judgments="The object that a summary line describes is relevant (2), and so are those its See Also names (1).",
         versions={item.distribution: item.version for item in read},
         statistics=statistics,
-        index_title=False,
+        index_title=titled,
     )
 
 
 PYDOCS = Source(
-    (NAME, f"{PREFIX}PACKAGE,…"),
+    (NAME, f"{PREFIX}PACKAGE,…", TITLED, f"{TITLED_PREFIX}PACKAGE,…"),
     "installed Python libraries with docstrings in the numpydoc form, such as `pydocs:networkx,xarray`: pages, "
-    "queries and judgments are read from them",
+    "queries and judgments are read from them; `pydocs+names` also indexes the words of the pages' names",
     is_pydocs,
     load_pydocs,
 )
