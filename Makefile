@@ -17,7 +17,7 @@ endef
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo results-demo-seeds results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs results-names results-unjudged bench space test test-all lint clean-demo
+.PHONY: help demo results-demo-seeds results-pydocs results-scifact results-rfd results-expandr results-transfer results-otherdocs results-names results-unjudged results-agreed bench space test test-all lint clean-demo
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 20
@@ -58,6 +58,9 @@ results-names: .venv/.demo ## The demo's student where page names are indexed, a
 
 results-unjudged: .venv/.demo ## A model where nothing is judged: make results-unjudged DATA=folder
 	$(call experiment,unjudged)
+
+results-agreed: .venv/.demo ## A student taught what its own passages agree on: make results-agreed NQ=folder DATA=folder
+	$(call experiment,agreed)
 
 bench: .venv/.test $(OUT)/preferences/build.json ## Every benchmark of speed, beside what one would take instead: benchmarks/results
 	@for name in $(SPEED); do $(BIN)/python -m benchmarks.$$name || exit 1; done

@@ -38,12 +38,19 @@ TITLES = ["search", "test queries", "plain query, untrained", "trained", "gain",
 TITLES += ["prompt's words, no language model"]
 # Where systems differ in cost.
 COSTS = ("pydocs",)
+UNJUDGED = {
+    "dl19": "TREC DL 2019, pooled",
+    "dl20": "TREC DL 2020, pooled",
+    "cranfield": "Cranfield",
+    "scifact": "SciFact",
+}
 COLLECTIONS = {"pydocs:astropy,networkx,skimage,statsmodels,xarray": "other libraries"}
 
 
 def main() -> None:
     """Write the tables between their marks, and draw the pictures."""
-    for name, lines in (("headline", short_table()), ("overview", wide_table()), ("demo gain", demo_table())):
+    tables = {"headline": short_table, "overview": wide_table, "demo gain": demo_table, "unjudged": unjudged_table}
+    for name, lines in ((name, made()) for name, made in tables.items()):
         if not put(name, lines):
             sys.exit(f"README.md, docs: no marks for the {name}")
     drawn = pictures()
@@ -89,6 +96,29 @@ def demo_table() -> str:
     ]
     rows[0][2:] = ["", ""]  # The plain query beside itself.
     return "\n".join([*table(["searched with", "nDCG@10", "Δ (95 % interval)", "helped / hurt"], rows), ""])
+
+
+def unjudged_table() -> str:
+    """A model that saw no judgment, on each collection that has been measured, beside the better of two feedbacks."""
+    rows = []
+    for name, title in UNJUDGED.items():
+        path = RESULTS / f"unjudged-{name}.json"
+        if not path.is_file():
+            continue
+        systems = one_retriever(in_one_form(json.loads(path.read_text())))["systems"]
+        feedback = max((one for one in systems if "+rm3" in one), key=lambda one: systems[one]["ndcg_at_10"])
+        row, beside = systems["base"], systems["base"]["against"][feedback]
+        rows.append(
+            [
+                f"{title}, {row['queries']}",
+                *(f"{systems[one]['ndcg_at_10']:.4f}" for one in ("plain", feedback, "base")),
+                delta_cell(row),
+                delta_cell(beside),
+                f"{100 * row['helped']:.0f} % / {100 * row['hurt']:.0f} %",
+            ]
+        )
+    titles = ["test queries", "plain", "feedback, no model", "eight passages", "Δ to plain", "Δ to feedback"]
+    return "\n".join([*table([*titles, "helped / hurt"], rows), ""])
 
 
 def short_table() -> str:
