@@ -44,6 +44,7 @@ UNJUDGED = {
     "cranfield": "Cranfield",
     "scifact": "SciFact",
 }
+RECORDED = ("7B zero-shot", "72B zero-shot")
 COLLECTIONS = {"pydocs:astropy,networkx,skimage,statsmodels,xarray": "other libraries"}
 
 
@@ -99,26 +100,26 @@ def demo_table() -> str:
 
 
 def unjudged_table() -> str:
-    """A model that saw no judgment, on each collection that has been measured, beside the better of two feedbacks."""
+    """A model that saw no judgment, on each collection, beside the better of two feedbacks and recorded teachers."""
+    teachers = json.loads((RESULTS / "recorded_teachers.json").read_text())["collections"]
     rows = []
     for name, title in UNJUDGED.items():
-        path = RESULTS / f"unjudged-{name}.json"
-        if not path.is_file():
-            continue
-        systems = one_retriever(in_one_form(json.loads(path.read_text())))["systems"]
+        content = json.loads((RESULTS / f"unjudged-{name}.json").read_text())
+        systems = one_retriever(in_one_form(content))["systems"]
         feedback = max((one for one in systems if "+rm3" in one), key=lambda one: systems[one]["ndcg_at_10"])
-        row, beside = systems["base"], systems["base"]["against"][feedback]
+        recorded = next(iter(teachers[name]["retrievers"].values())) if name in teachers else {}
+        row = systems["base"]
         rows.append(
             [
-                f"{title}, {row['queries']}",
+                f"{row['queries']} of {title}",
                 *(f"{systems[one]['ndcg_at_10']:.4f}" for one in ("plain", feedback, "base")),
                 delta_cell(row),
-                delta_cell(beside),
-                f"{100 * row['helped']:.0f} % / {100 * row['hurt']:.0f} %",
+                delta_cell(row["against"][feedback]),
+                *(f"{recorded[one]['ndcg_at_10']:.4f}" if one in recorded else "" for one in RECORDED),
             ]
         )
-    titles = ["test queries", "plain", "feedback, no model", "eight passages", "Δ to plain", "Δ to feedback"]
-    return "\n".join([*table([*titles, "helped / hurt"], rows), ""])
+    titles = ["test queries", "plain", "feedback, no model", "eight passages, 135M", "Δ to plain", "Δ to feedback"]
+    return "\n".join([*table([*titles, "one passage, 7B", "one passage, 72B"], rows), ""])
 
 
 def short_table() -> str:

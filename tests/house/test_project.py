@@ -137,10 +137,11 @@ def test_the_readmes_tables_are_those_that_the_evaluations_wrote():
 
 def test_the_tables_of_all_gains_are_made_of_the_recorded_results(monkeypatch):
     monkeypatch.syspath_prepend(ROOT / "benchmarks")
-    from headline import demo_table, short_table, wide_table
+    from headline import demo_table, short_table, unjudged_table, wide_table
 
-    shown_on = (("headline", "README.md", short_table), ("overview", "docs/results.md", wide_table))
-    for name, page, table in (*shown_on, ("demo gain", "README.md", demo_table)):
+    of_page = {"README.md": {"headline": short_table, "demo gain": demo_table}}
+    of_page["docs/results.md"] = {"overview": wide_table, "unjudged": unjudged_table}
+    for page, name, table in ((page, *one) for page, tables in of_page.items() for one in tables.items()):
         marked = rf"<!-- {name} -->\n(.*?)<!-- end of {name} -->"
         shown = re.search(marked, (ROOT / page).read_text(), re.DOTALL)
         assert shown and shown[1] == table()
