@@ -1,6 +1,6 @@
 """Training of students on a CPU: tokens a second of SFT and DPO, by the kit, by TRL's defaults, by an earlier kit.
 
-    python -m benchmarks.training_steps                          # writes results/training.json
+    python -m benchmarks.training_steps                          # writes results/training_steps.json
     python -m benchmarks.training_steps --before OTHER_CHECKOUT  # a row more: the kit as it was there
     python -m benchmarks.training_steps --quick                  # SFT alone, under a minute
 

@@ -89,3 +89,28 @@ class PassagesExpander(ContextExpander):
     help = "how the pages begin that the plain query finds first (pseudo-relevance feedback)"
     context = "passages"
     searches = True
+
+
+class ShownTexts(Expander):
+    """Answers with the last turn of the conversation as it stands: what a prompt of `{grounding}` alone shows."""
+
+    free = True
+    block = 64
+
+    def __init__(self, name: str) -> None:
+        self.identity = Identity(name, "1", "read from a collection", "local")
+
+    def expand(
+        self, requests: Sequence[Request], sampling: Sampling, done: Container[str] = ()
+    ) -> Generator[tuple[str, list[Expansion]], None, None]:
+        """See [`Expander.expand`]."""
+        for request in requests:
+            if request.key not in done:
+                text = " ".join(request.messages[-1]["content"].split())
+                yield request.key, [Expansion(text, 0, estimated_tokens(text), "stop")]
+
+
+# What needs no model and can be asked anything, by its name.
+WITHOUT_MODEL: dict[str, type[ContextExpander]] = {
+    kind.name: kind for kind in (FeedbackTermsExpander, NeighbourTermsExpander, PassagesExpander)
+}

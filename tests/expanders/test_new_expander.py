@@ -9,6 +9,7 @@ from builders.collections.load import load_collection
 from builders.errors import KitError
 from builders.expanders import load
 from builders.expanders.expander import Expander, Expansion, Identity
+from builders.expanders.trained import load_expander
 from tests.support.collection_folders import jsonl
 from tests.support.commands import ROOT, command, script_here
 from train.evaluation.teachers import load_teacher
@@ -146,3 +147,15 @@ def test_what_a_prompt_shows_of_the_collection_is_a_system_by_its_own_name(pets,
     texts = [one.text for one in teacher.write().expansions]
     assert teacher.name == name and len(texts) == 3
     assert all("feeding tip" in text for text in texts) == (name == "prf-passages")
+
+
+@pytest.mark.parametrize("name", ["feedback-terms", "prf-passages"])
+def test_what_needs_no_model_expands_any_query_and_those_that_were_measured_alike(pets, name):
+    collection = load_collection(str(pets))
+    queries = collection.split("test")
+    expander = load_expander(name, collection=collection)
+    measured = [one.text for one in load_teacher(name, collection, queries, 8).write().expansions]
+    assert expander.expand_many([query.text for query in queries]) == measured
+    assert expander.formulate("feeding my cat").text.startswith("feeding my cat")
+    with pytest.raises(KitError, match="collection="):
+        load_expander(name).expand("feeding my cat")

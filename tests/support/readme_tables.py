@@ -102,6 +102,14 @@ def speed_tables() -> dict[str, str]:
         "grading, CPU seconds": measured("grading", "all cores together"),
         "grading, first calls": measured("grading", "first call in a process"),
         "grading, targets": aimed_at("grading"),
+        "generation, candidates": measured("generation", "a query of 20 tokens", "tokens, all cores together"),
+        "generation, greedy": measured("generation", "at a time"),
+        "generation, both engines": measured("generation", "queries, 20 tokens"),
+        "generation, targets": aimed_at("generation"),
+        "training, steps": measured("training_steps", "a step", "peak", "last loss"),
+        "training, targets": aimed_at("training_steps"),
+        "startup, seconds": measured("startup", ""),
+        "startup, targets": aimed_at("startup"),
     }
 
 
