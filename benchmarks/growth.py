@@ -130,6 +130,9 @@ def plot(measured: Mapping[str, Mapping[int, Mapping[str, float]]]) -> bytes:
         axis.set_ylabel(label)
     memory.set_xlabel("candidates")
     time_axis.set_yscale("log")
+    # Powers of ten would be written as formulas, which the style shows as they stand.
+    for axis in (memory.xaxis, time_axis.yaxis):
+        axis.set_major_formatter(lambda value, _: f"{value:,.12g}")
     memory.set_ylim(bottom=0)
     time_axis.legend()
     return png(figure)
