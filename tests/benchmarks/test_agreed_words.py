@@ -1,6 +1,6 @@
 """The words that several passages agree on."""
 
-from benchmarks.agreed_words import agreed_words
+from benchmarks.support.agreed_words import agreed_words
 from builders.retrievers.analysis.load import analyzer_for
 
 

@@ -1,6 +1,6 @@
 """Reduce the passages of each query to the words that several of them use: targets for one short expansion.
 
-    python benchmarks/agreed_words.py --expansions out/agreed/passages --output out/agreed/words.jsonl
+    python -m benchmarks.support.agreed_words --expansions out/agreed/passages --output out/agreed/words.jsonl
 
 What a small model says in most of its samples is more often right than what it says once (self-consistency, Wang et
 al. 2022, arXiv 2203.11171). Reads the config `raw` of an expansions dataset, and writes one JSON line a query, which
@@ -10,13 +10,9 @@ al. 2022, arXiv 2203.11171). Reads the config `raw` of an expansions dataset, an
 import argparse
 import json
 import re
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-
-
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from builders.artifacts.files import atomic_write
 from builders.retrievers.analysis.load import analyzer_for
