@@ -1,8 +1,7 @@
 """Renders a folder that is a Space from an evaluation's results."""
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ from space.about import TITLE, banner, engine, significance
 from space.carried import carry_collection, release, requirements, sources
 from space.pairs import PAIRS
 from space.pairs import to_json as pairs_json
-from space.recorded import QUERIES, Recorded, measured_queries, to_json
+from space.recorded import QUERIES, measured_queries, to_json
 from space.results import by_retriever, pairs_beside, query_rows
 from space.retrieval import all_parts, more_retrievers, not_needed, packages, retriever_of_space
 from space.settings import SETTINGS, SpaceSettings, System
@@ -84,7 +83,7 @@ def render(results: Path, adapter: str | None, output: Path, static: bool = Fals
         files |= {**sources(), QUERIES: to_json(recorded).encode(), "requirements.txt": needed.encode()}
         if pairs is not None:
             files[PAIRS] = pairs_json(pairs).encode()
-    files["README.md"] = _readme(settings, static, recorded).encode()
+    files["README.md"] = _readme(settings, static).encode()
     files[SETTINGS] = settings.to_json(_hashes(files)).encode()
     if _same(files, output):
         return False
@@ -187,7 +186,7 @@ def _carry_prompt(name: str, files: Files) -> str:
     return "prompt.yaml"
 
 
-def _readme(settings: SpaceSettings, static: bool, recorded: Sequence[Recorded]) -> str:
+def _readme(settings: SpaceSettings, static: bool) -> str:
     from huggingface_hub import SpaceCardData
 
     on_hub = [settings.model]
@@ -215,7 +214,6 @@ def _readme(settings: SpaceSettings, static: bool, recorded: Sequence[Recorded])
         settings=settings,
         static=static,
         pydocs=is_pydocs(settings.collection),
-        example=json.dumps(recorded[0].query if recorded else "", ensure_ascii=False),
         banner=banner(settings),
         engine=engine(settings),
         significance=significance(settings.runs) if settings.runs else "",

@@ -240,8 +240,8 @@ def load_expander(
         >>> print(expander.formulate("fit a straight line through points").lucene)  # doctest: +SKIP
     """
     if name in WITHOUT_MODEL:
-        context = WITHOUT_MODEL[name].context
-        alone = replace(load_prompt("keywords-judged-zero-shot"), id=name, user="{grounding}", grounding=context)
+        shown = WITHOUT_MODEL[name].context
+        alone = replace(load_prompt("keywords-judged-zero-shot"), id=name, user="{grounding}", grounding=shown)
         return QueryExpander(name, ShownTexts(name), alone, greedy(BASE_TOKENS), collection=collection)
     folder = _adapter_folder(name, revision)
     if folder is None:

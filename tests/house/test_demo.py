@@ -121,6 +121,8 @@ def test_adapter_folders_hold_an_adapter_and_nothing_else(demo):
             "chat_template.jinja",
             "curves.png",
             "expander.json",
+            "gain.png",
+            "ndcg_delta.png",
             "timing.json",
             "tokenizer.json",
             "tokenizer_config.json",

@@ -258,7 +258,7 @@ def _asked(args: GenerationArguments, students: Mapping[str, str | None], search
 
 def _told(args: GenerationArguments, *without: str) -> dict[str, Any]:
     """The settings as they were given; how several expansions are drawn only where there are several."""
-    unused = ("samples", "temperature", "top_k") if args.samples == 1 else ()
+    unused: tuple[str, ...] = ("samples", "temperature", "top_k") if args.samples == 1 else ()
     unused += () if getattr(args, "parts", False) else ("parts",)
     return {name: value for name, value in asdict(args).items() if name not in (*without, *unused)}
 

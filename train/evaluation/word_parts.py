@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from builders.collections.collection import Query
-from builders.retrievers.retriever import Retriever
+from builders.prompts.script import segments
+from builders.retrievers.retriever import LexicalRetriever, Retriever
 from train.evaluation.systems import ExpandedQueries
 
 
@@ -31,16 +32,17 @@ def word_parts(
         queries (`Sequence[Query]`):
             In the same order.
         retriever ([`Retriever`]):
-            Whose terms decide which words are alike.
+            Whose terms decide which words are alike; of one that has none, the words themselves.
 
     Returns:
         Name of the row → expansions. Neither part costs anything.
     """
+    terms = retriever.terms if isinstance(retriever, LexicalRetriever) else segments
     own, shown = [], []
     for query, prompt, expansion in zip(queries, expanded.prompts, expanded.expansions, strict=True):
-        seen = {*retriever.terms(query.text), *retriever.terms(prompt[-1])}
+        seen = {*terms(query.text), *terms(prompt[-1])}
         words = expansion.text.split()
-        is_own = [not seen.issuperset(retriever.terms(word)) for word in words]
+        is_own = [not seen.issuperset(terms(word)) for word in words]
         own.append(replace(expansion, text=" ".join(w for w, mine in zip(words, is_own, strict=True) if mine)))
         shown.append(replace(expansion, text=" ".join(w for w, mine in zip(words, is_own, strict=True) if not mine)))
     facts = {"tokens_per_query": 0.0}
