@@ -1,4 +1,4 @@
-"""The words that several passages agree on."""
+"""Reduces passages to the words that several of them agree on."""
 
 from benchmarks.support.agreed_words import agreed_words
 from builders.retrievers.analysis.load import analyzer_for

@@ -1,4 +1,4 @@
-"""The published Space in an environment that its requirements alone made: it answers there as it does here."""
+"""Installs a published Space from its requirements alone, and asks it: it answers there as it does here."""
 
 import os
 import shutil

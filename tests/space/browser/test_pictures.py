@@ -1,4 +1,4 @@
-"""The picture of the Space that README shows is made here: RENEW_PICTURES=1 makes it anew of what the demo left."""
+"""Makes the picture of the Space that README shows: RENEW_PICTURES=1 makes it anew of what the demo left."""
 
 import os
 
