@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from builders.collections.clicks import shareable_log
+from builders.collections.clicks import CLICKS, holds_clicks, shareable_log
+from builders.collections.files.archive import is_archive, unpack
 from builders.collections.files.lines import COMPRESSED
 from builders.collections.files.metadata import Metadata, read_metadata
+from builders.collections.folder import folder_kind
 from builders.collections.pydocs.libraries import is_pydocs, libraries
 from builders.errors import KitError
 
@@ -98,13 +100,10 @@ def carry_collection(name: str, files: dict[str, bytes | Path]) -> str:
     if is_pydocs(name) or not folder.exists():
         return name
     place = f"collection/{folder.resolve().name}"
-    carried: dict[str, bytes | Path] = {place: folder} if folder.is_file() else _data_files(folder, place)
-    if found := shareable_log(folder, Metadata() if folder.is_file() else read_metadata(folder)):
-        logs, name, rows = found
-        if folder.is_file():
-            place = f"collection/{name}"
-        carried = {where: path for where, path in carried.items() if path not in logs}
-        carried[place if folder.is_file() else f"{place}/{name}"] = rows
+    if folder.is_file():
+        place, carried = _data_file(folder, place)
+    else:
+        carried = _data_files(folder, place)
     size = sum(len(one) if isinstance(one, bytes) else one.stat().st_size for one in carried.values())
     if size > COLLECTION_BYTES:
         raise KitError(
@@ -152,13 +151,27 @@ def _modules(name: str) -> list[Path]:
 
 
 def _data_files(folder: Path, place: str) -> dict[str, bytes | Path]:
-    corpus = read_metadata(folder).corpus
+    stated = read_metadata(folder)
+    corpus = stated.corpus
     if corpus is not None and not (folder / corpus).resolve().is_relative_to(folder.resolve()):
         raise KitError(
             f"{folder}: its corpus {corpus!r} lies elsewhere, and a Space carries one folder; copy it there"
         )
-    paths = (path for path in sorted(folder.rglob("*")) if _is_data(path))
-    return {f"{place}/{path.relative_to(folder).as_posix()}": path for path in paths}
+    paths = [path for path in sorted(folder.rglob("*")) if _is_data(path)]
+    if folder_kind(folder, stated) is not CLICKS:
+        return {f"{place}/{path.relative_to(folder).as_posix()}": path for path in paths}
+    left_out, name, rows = shareable_log(folder, stated)
+    kept = [path for path in paths if path not in left_out]
+    return {f"{place}/{name}": rows, **{f"{place}/{path.relative_to(folder).as_posix()}": path for path in kept}}
+
+
+def _data_file(path: Path, place: str) -> tuple[str, dict[str, bytes | Path]]:
+    if is_archive(path) and folder_kind(inside := unpack(path), read_metadata(inside)) is CLICKS:
+        raise KitError(f"{path}: a search log in an archive, users and times included; unpack it, and give the folder")
+    if not holds_clicks(path):
+        return place, {place: path}
+    _, name, rows = shareable_log(path, Metadata())
+    return f"collection/{name}", {f"collection/{name}": rows}
 
 
 def _is_data(path: Path) -> bool:

@@ -134,23 +134,23 @@ def _unread(folder: Path, read: set[Path]) -> list[str]:
     return [path.name for path in tables if path not in read and path.name != EXCLUDED]
 
 
-def shareable_log(path: Path, stated: Metadata) -> tuple[list[Path], str, bytes] | None:
-    """The search log of a folder, or a log itself, as it can be given away.
+def shareable_log(path: Path, stated: Metadata) -> tuple[set[Path], str, bytes]:
+    """The search log of a folder of this kind, or a log itself, as it can be given away.
 
     Returns:
-        The files that are logs, and what stands for them: a name, and JSON lines of query, document and number alone
-        (who searched, and when, is nobody's business). `None` where there is no log.
+        The files to leave out, which are the logs and the tables that are not read, and what stands for the logs: a
+        name, and JSON lines of query, document and number alone (who searched, and when, is nobody's business).
 
     Raises:
         KitError: a row cannot be read.
     """
-    logs = [path] if path.is_file() and holds_clicks(path) else click_files(path) if path.is_dir() else []
-    if not logs:
-        return None
+    logs = [path] if path.is_file() else click_files(path)
     log = ClickLog(tuple(logs), stated.columns)
     stem = path.name.partition(".")[0] if path.is_file() else "ratings" if log.rated else "clicks"
     rows = (json.dumps(row, ensure_ascii=False) + "\n" for row in log.shareable())
-    return logs, f"{stem}.jsonl", "".join(rows).encode()
+    corpus = () if path.is_file() else stated.corpus_files(path, _CORPUS)
+    unread = {path / name for name in _unread(path, {*logs, *corpus})}
+    return {*logs, *unread}, f"{stem}.jsonl", "".join(rows).encode()
 
 
 def _grade(count: int, total: int) -> int:

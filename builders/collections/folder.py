@@ -44,16 +44,25 @@ def load_path(name: str, language: str | None = None) -> Collection:
     if archive and stated.corpus is not None:
         if not (folder / stated.corpus).resolve().is_relative_to(folder.resolve()):
             raise KitError(f"{path}: {FILE}: corpus: {stated.corpus!r} lies outside of the archive; do not trust it")
-    known = {kind.name: kind for kind in KINDS}
-    if stated.kind is not None and stated.kind not in known:
-        raise KitError(f"{folder / FILE}: kind: {stated.kind!r} is not one of {', '.join(known)}")
-    kind = known[stated.kind] if stated.kind else next((kind for kind in KINDS if kind.matches(folder)), None)
+    kind = folder_kind(folder, stated)
     if kind is None:
         forms = "; ".join(f"{kind.name}: {kind.files}" for kind in KINDS)
         there = ", ".join(sorted(entry.name for entry in folder.iterdir())[:LISTED]) or "nothing"
         raise KitError(f"{path}: not a collection in a form that is known. There: {there}. Looked for {forms}")
     named = stated.or_else(name=_short(archive) if archive else folder.resolve().name)
     return with_excluded(kind.load(folder, language, named), folder)
+
+
+def folder_kind(folder: Path, stated: Metadata) -> FolderKind | None:
+    """The kind of a folder's files, by what it states or by their names; `None` where none is known.
+
+    Raises:
+        KitError: it states a kind that is not known.
+    """
+    known = {kind.name: kind for kind in KINDS}
+    if stated.kind is not None and stated.kind not in known:
+        raise KitError(f"{folder / FILE}: kind: {stated.kind!r} is not one of {', '.join(known)}")
+    return known[stated.kind] if stated.kind else next((kind for kind in KINDS if kind.matches(folder)), None)
 
 
 def _load_file(path: Path, language: str | None) -> Collection:

@@ -387,6 +387,7 @@ def test_what_a_space_carries_of_a_log_tells_nothing_of_who_searched(tmp_path, r
     names = ("query", "document_id", "text", "rating" if rated else "count", "user", "timestamp")
     rows = [names, *shoes, *hats]
     folder = write(tmp_path / "shop", {"clicks.csv": "".join(",".join(map(str, row)) + "\n" for row in rows)})
+    (folder / "accounts.csv").write_text("user,name\nuser1,Ada\n")  # Not read, and nobody's business either.
     here = str(folder / "clicks.csv" if alone else folder)
     files: dict[str, bytes | Path] = {}
     there = tmp_path / "space" / carry_collection(here, files)
@@ -396,6 +397,15 @@ def test_what_a_space_carries_of_a_log_tells_nothing_of_who_searched(tmp_path, r
     told = b"".join(path.read_bytes() for path in (tmp_path / "space").rglob("*") if path.is_file())
     assert b"red shoes" in told and b"user" not in told and b"2026" not in told
     assert load_collection(str(there)).fingerprint == load_collection(here).fingerprint
+
+
+def test_a_log_in_an_archive_is_carried_by_no_space(tmp_path):
+    with tarfile.open(tmp_path / "shop.tar.gz", "w:gz") as archive:
+        archive.add(clicks(tmp_path / "shop"), "shop")
+    files: dict[str, bytes | Path] = {}
+    with pytest.raises(KitError, match="unpack it, and give the folder"):
+        carry_collection(str(tmp_path / "shop.tar.gz"), files)
+    assert not files
 
 
 @pytest.mark.parametrize("name", ["clicks.csv", "ratings.csv", "judgments-2024.csv"])

@@ -1,4 +1,4 @@
-"""The dozen lines that a run and the demo end with, made of the files of an evaluation alone."""
+"""Makes the dozen lines that a run and the demo end with, of the files of an evaluation alone."""
 
 import json
 import sys
